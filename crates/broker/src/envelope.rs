@@ -1,0 +1,325 @@
+//! What we write around a body in AMQP properties, and read back.
+//!
+//! A parked delivery carries all that is needed to go on with it on any replica: the event's body
+//! as its content, the event id as `message_id`, the event type as `type`, and in its headers:
+//!
+//! | header | value |
+//! | --- | --- |
+//! | `x-webhook-id` | the webhook that it is for |
+//! | `x-attempts` | attempts made so far |
+//! | `x-published-at` | when the event was published, ms since the epoch |
+//! | `x-first-attempt-at` | when the first attempt was made (or postponed), ms |
+//! | `x-parked-at`, `x-due-at` | since when and until when it waits, ms |
+//! | `x-last-failure`, `x-last-failure-detail` | the failure kind of the last attempt, and a line about it |
+//! | `traceparent` | the publisher's W3C trace context |
+//!
+//! A dead delivery carries `x-dead-reason` and `x-dead-at` besides; a rejected message keeps its
+//! own headers and gains `x-rejected-reason`, `x-rejected-detail` and `x-rejected-at`.
+
+use bytes::Bytes;
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use thiserror::Error;
+
+const PERSISTENT: u8 = 2;
+const WEBHOOK_ID: &str = "x-webhook-id";
+const ATTEMPTS: &str = "x-attempts";
+const PUBLISHED_AT: &str = "x-published-at";
+const FIRST_ATTEMPT_AT: &str = "x-first-attempt-at";
+const PARKED_AT: &str = "x-parked-at";
+const DUE_AT: &str = "x-due-at";
+const LAST_FAILURE: &str = "x-last-failure";
+const LAST_FAILURE_DETAIL: &str = "x-last-failure-detail";
+const DEAD_REASON: &str = "x-dead-reason";
+const DEAD_AT: &str = "x-dead-at";
+const REJECTED_REASON: &str = "x-rejected-reason";
+const REJECTED_DETAIL: &str = "x-rejected-detail";
+const REJECTED_AT: &str = "x-rejected-at";
+const TRACEPARENT: &str = "traceparent";
+/// Set by RabbitMQ's own timestamp interceptor, and by our `send`.
+const TIMESTAMP_IN_MS: &str = "timestamp_in_ms";
+
+/// The longest detail that is written into a header, in bytes.
+const DETAIL_MAX: usize = 1_024;
+
+/// One delivery that waits in the broker: all that a replica needs to go on with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// The webhook that it is for.
+    pub webhook: Box<str>,
+    /// The event's id.
+    pub event: Box<str>,
+    /// The event's type.
+    pub kind: Box<str>,
+    /// The event's canonical body.
+    pub body: Bytes,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// When the event was published, in ms since the epoch.
+    pub published_ms: i64,
+    /// When the first attempt was made or postponed, in ms since the epoch.
+    pub first_attempt_ms: i64,
+    /// When it was parked for the current delay, in ms since the epoch.
+    pub parked_ms: i64,
+    /// When its delay is over, in ms since the epoch.
+    pub due_ms: i64,
+    /// The failure kind of the last attempt.
+    pub last_failure: Option<Box<str>>,
+    /// A line about that failure.
+    pub last_failure_detail: Option<Box<str>>,
+    /// The publisher's W3C trace context.
+    pub traceparent: Option<Box<str>>,
+}
+
+/// Why a message is no event, as its headers on the rejected queue say.
+#[derive(Clone, Copy, Debug)]
+pub struct Rejected<'a> {
+    /// A word from a closed set.
+    pub reason: &'a str,
+    /// A line for the publisher.
+    pub detail: &'a str,
+    /// When, in ms since the epoch.
+    pub at_ms: i64,
+}
+
+/// An event as the orchestrator (or `send`) publishes it.
+#[derive(Clone, Debug)]
+pub struct PublishedEvent {
+    /// The event id; becomes `message_id`.
+    pub id: String,
+    /// The event type; becomes the routing key.
+    pub kind: String,
+    /// The JSON body.
+    pub body: Bytes,
+    /// When, in ms since the epoch.
+    pub at_ms: i64,
+}
+
+/// A message on the deliveries queue that is no parked delivery: someone else wrote it.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("header {0} is missing or of the wrong type")]
+pub struct Malformed(&'static str);
+
+impl Parked {
+    pub(crate) fn read(properties: &BasicProperties, body: Bytes) -> Result<Self, Malformed> {
+        let headers = Headers(properties.headers().as_ref());
+        let short = |value: &Option<ShortString>, name| {
+            value.as_ref().map(|text| Box::from(text.as_str())).ok_or(Malformed(name))
+        };
+        Ok(Self {
+            webhook: headers.text(WEBHOOK_ID).ok_or(Malformed(WEBHOOK_ID))?.into(),
+            event: short(properties.message_id(), "message_id")?,
+            kind: short(properties.kind(), "type")?,
+            body,
+            attempts: headers.number(ATTEMPTS)?.try_into().map_err(|_| Malformed(ATTEMPTS))?,
+            published_ms: headers.number(PUBLISHED_AT)?,
+            first_attempt_ms: headers.number(FIRST_ATTEMPT_AT)?,
+            parked_ms: headers.number(PARKED_AT)?,
+            due_ms: headers.number(DUE_AT)?,
+            last_failure: headers.text(LAST_FAILURE).map(Box::from),
+            last_failure_detail: headers.text(LAST_FAILURE_DETAIL).map(Box::from),
+            traceparent: headers.text(TRACEPARENT).map(Box::from),
+        })
+    }
+
+    pub(crate) fn properties(&self) -> BasicProperties {
+        self.with_headers(self.headers())
+    }
+
+    pub(crate) fn dead_properties(&self, reason: &str, at_ms: i64) -> BasicProperties {
+        let mut headers = self.headers();
+        insert_text(&mut headers, DEAD_REASON, reason);
+        insert_number(&mut headers, DEAD_AT, at_ms);
+        self.with_headers(headers)
+    }
+
+    fn headers(&self) -> FieldTable {
+        let mut headers = FieldTable::default();
+        insert_text(&mut headers, WEBHOOK_ID, &self.webhook);
+        insert_number(&mut headers, ATTEMPTS, self.attempts.into());
+        insert_number(&mut headers, PUBLISHED_AT, self.published_ms);
+        insert_number(&mut headers, FIRST_ATTEMPT_AT, self.first_attempt_ms);
+        insert_number(&mut headers, PARKED_AT, self.parked_ms);
+        insert_number(&mut headers, DUE_AT, self.due_ms);
+        let optional = [
+            (LAST_FAILURE, &self.last_failure),
+            (LAST_FAILURE_DETAIL, &self.last_failure_detail),
+            (TRACEPARENT, &self.traceparent),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                insert_text(&mut headers, name, value);
+            }
+        }
+        headers
+    }
+
+    fn with_headers(&self, headers: FieldTable) -> BasicProperties {
+        BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_delivery_mode(PERSISTENT)
+            .with_message_id((&*self.event).into())
+            .with_type((&*self.kind).into())
+            .with_headers(headers)
+    }
+}
+
+impl Rejected<'_> {
+    /// The message's own properties, with the reason added and what could stop it from being kept
+    /// (an expiry, a user id that is not ours, a priority) taken off.
+    pub(crate) fn properties(&self, original: &BasicProperties) -> BasicProperties {
+        let mut headers = original.headers().clone().unwrap_or_default();
+        insert_text(&mut headers, REJECTED_REASON, self.reason);
+        insert_text(&mut headers, REJECTED_DETAIL, self.detail);
+        insert_number(&mut headers, REJECTED_AT, self.at_ms);
+        let mut properties =
+            BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
+        if let Some(id) = original.message_id() {
+            properties = properties.with_message_id(id.clone());
+        }
+        if let Some(kind) = original.kind() {
+            properties = properties.with_type(kind.clone());
+        }
+        if let Some(content_type) = original.content_type() {
+            properties = properties.with_content_type(content_type.clone());
+        }
+        if let Some(timestamp) = original.timestamp() {
+            properties = properties.with_timestamp(*timestamp);
+        }
+        properties
+    }
+}
+
+impl PublishedEvent {
+    pub(crate) fn properties(&self) -> BasicProperties {
+        let mut headers = FieldTable::default();
+        insert_number(&mut headers, TIMESTAMP_IN_MS, self.at_ms);
+        BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_delivery_mode(PERSISTENT)
+            .with_message_id(self.id.as_str().into())
+            .with_timestamp(u64::try_from(self.at_ms / 1_000).unwrap_or_default())
+            .with_headers(headers)
+    }
+}
+
+/// When an event was published, as far as its properties tell, in ms since the epoch.
+///
+/// AMQP's own timestamp has whole seconds only; RabbitMQ's interceptor adds a finer header.
+pub(crate) fn published_ms(properties: &BasicProperties) -> Option<i64> {
+    Headers(properties.headers().as_ref()).number(TIMESTAMP_IN_MS).ok().or_else(|| {
+        let seconds = i64::try_from((*properties.timestamp())?).ok()?;
+        seconds.checked_mul(1_000)
+    })
+}
+
+/// The publisher's W3C trace context, if there is one.
+pub(crate) fn traceparent(properties: &BasicProperties) -> Option<Box<str>> {
+    Headers(properties.headers().as_ref()).text(TRACEPARENT).map(Box::from)
+}
+
+/// Headers as a publisher may have written them: any name may be missing or of any type.
+struct Headers<'a>(Option<&'a FieldTable>);
+
+impl<'a> Headers<'a> {
+    fn get(&self, name: &str) -> Option<&'a AMQPValue> {
+        self.0?.inner().get(name)
+    }
+
+    fn text(&self, name: &str) -> Option<&'a str> {
+        match self.get(name)? {
+            AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
+            AMQPValue::ShortString(text) => Some(text.as_str()),
+            _ => None,
+        }
+    }
+
+    fn number(&self, name: &'static str) -> Result<i64, Malformed> {
+        let number = match self.get(name).ok_or(Malformed(name))? {
+            AMQPValue::LongLongInt(n) => Some(*n),
+            AMQPValue::LongInt(n) => Some((*n).into()),
+            AMQPValue::LongUInt(n) => Some((*n).into()),
+            AMQPValue::ShortInt(n) => Some((*n).into()),
+            AMQPValue::ShortUInt(n) => Some((*n).into()),
+            AMQPValue::ShortShortInt(n) => Some((*n).into()),
+            AMQPValue::ShortShortUInt(n) => Some((*n).into()),
+            AMQPValue::Timestamp(n) => i64::try_from(*n).ok(),
+            _ => None,
+        };
+        number.ok_or(Malformed(name))
+    }
+}
+
+fn insert_text(headers: &mut FieldTable, name: &str, value: &str) {
+    let end = value.floor_char_boundary(DETAIL_MAX);
+    headers.insert(name.into(), AMQPValue::LongString(value[..end].into()));
+}
+
+fn insert_number(headers: &mut FieldTable, name: &str, value: i64) {
+    headers.insert(name.into(), AMQPValue::LongLongInt(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parked() -> Parked {
+        Parked {
+            webhook: "whk_1".into(),
+            event: "evt_1".into(),
+            kind: "deployment.created".into(),
+            body: Bytes::from_static(b"{}"),
+            attempts: 3,
+            published_ms: 1,
+            first_attempt_ms: 2,
+            parked_ms: 3,
+            due_ms: 4,
+            last_failure: Some("http_503".into()),
+            last_failure_detail: None,
+            traceparent: Some("00-1-2-01".into()),
+        }
+    }
+
+    #[test]
+    fn a_parked_delivery_reads_back_as_it_was_written() {
+        let parked = parked();
+        assert_eq!(Parked::read(&parked.properties(), parked.body.clone()), Ok(parked));
+    }
+
+    #[test]
+    fn a_dead_delivery_can_be_parked_again() {
+        let parked = parked();
+        let dead = parked.dead_properties("gave_up", 9);
+        assert_eq!(Parked::read(&dead, parked.body.clone()), Ok(parked));
+    }
+
+    #[test]
+    fn a_header_of_the_wrong_type_is_named() {
+        let mut headers = parked().headers();
+        headers.insert(ATTEMPTS.into(), AMQPValue::Boolean(true));
+        let properties = parked().with_headers(headers);
+        assert_eq!(Parked::read(&properties, Bytes::new()), Err(Malformed(ATTEMPTS)));
+        assert_eq!(
+            Parked::read(&BasicProperties::default(), Bytes::new()),
+            Err(Malformed(WEBHOOK_ID))
+        );
+    }
+
+    #[test]
+    fn a_detail_is_cut_at_a_character() {
+        let mut headers = FieldTable::default();
+        insert_text(&mut headers, REJECTED_DETAIL, &"ä".repeat(DETAIL_MAX));
+        let text = Headers(Some(&headers)).text(REJECTED_DETAIL).map(str::len);
+        assert_eq!(text, Some(DETAIL_MAX));
+    }
+
+    #[test]
+    fn milliseconds_go_before_whole_seconds() {
+        let seconds = BasicProperties::default().with_timestamp(7);
+        assert_eq!(published_ms(&seconds), Some(7_000));
+        let mut headers = FieldTable::default();
+        insert_number(&mut headers, TIMESTAMP_IN_MS, 7_123);
+        assert_eq!(published_ms(&seconds.with_headers(headers)), Some(7_123));
+        assert_eq!(published_ms(&BasicProperties::default().with_timestamp(u64::MAX)), None);
+    }
+}

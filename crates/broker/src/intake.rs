@@ -1,0 +1,202 @@
+//! What the queues hand out, one message at a time, across sessions.
+//!
+//! The intake polls the consumers of the present session directly: no task and no channel stands
+//! between the broker's client and the flow. When a consumer ends it tells the supervisor and
+//! waits for the next session.
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+use lapin::BasicProperties;
+use lapin::message::Delivery;
+use lapin::options::BasicCancelOptions;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::envelope::{self, Malformed, Parked};
+use crate::session::{Consuming, Session};
+use crate::settlement::Settlement;
+
+/// One message, with the obligation to settle it.
+pub enum Incoming {
+    /// From the events queue: what a publisher sent.
+    Event(IncomingEvent),
+    /// From the deliveries queue: a delivery that comes back.
+    Parked(IncomingParked),
+    /// From the deliveries queue, but not written by us.
+    Malformed(Malformed, IncomingEvent),
+}
+
+/// A message as a publisher sent it; nothing in it is checked yet.
+pub struct IncomingEvent {
+    /// The body.
+    pub body: Bytes,
+    /// All AMQP properties, to be kept where the message is rejected.
+    pub properties: BasicProperties,
+    /// The obligation.
+    pub settlement: Settlement,
+    /// The way to park, bury or reject.
+    pub session: Session,
+}
+
+/// A parked delivery whose present wait is over.
+pub struct IncomingParked {
+    /// The delivery.
+    pub parked: Parked,
+    /// The obligation.
+    pub settlement: Settlement,
+    /// The way to park, bury or reject.
+    pub session: Session,
+}
+
+impl IncomingEvent {
+    /// The `message_id` that the publisher gave.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&str> {
+        self.properties.message_id().as_ref().map(lapin::types::ShortString::as_str)
+    }
+
+    /// When the event was published as far as its properties tell, in ms since the epoch.
+    #[must_use]
+    pub fn published_ms(&self) -> Option<i64> {
+        envelope::published_ms(&self.properties)
+    }
+
+    /// The publisher's W3C trace context.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<Box<str>> {
+        envelope::traceparent(&self.properties)
+    }
+}
+
+/// The stream of incoming messages; see the module.
+pub struct Intake {
+    consumers: mpsc::Receiver<Consumers>,
+    present: Option<Present>,
+    closing: CancellationToken,
+}
+
+/// The consumers of one session, handed from the supervisor to the intake.
+pub(crate) struct Consumers {
+    pub(crate) session: Session,
+    pub(crate) events: Consuming,
+    pub(crate) deliveries: Consuming,
+}
+
+#[derive(Clone, Copy)]
+enum Queue {
+    Events,
+    Deliveries,
+}
+
+struct Present {
+    session: Session,
+    events: Consuming,
+    deliveries: Consuming,
+    messages: BoxStream<'static, Tagged>,
+}
+
+/// A message with the name of its queue; `None` once that queue's consumer has ended.
+type Tagged = (Queue, Option<Result<Delivery, lapin::Error>>);
+
+impl Intake {
+    pub(crate) fn new(consumers: mpsc::Receiver<Consumers>, closing: CancellationToken) -> Self {
+        Self { consumers, present: None, closing }
+    }
+
+    /// The next message; `None` once the intake is closed. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Incoming> {
+        loop {
+            let Some(present) = &mut self.present else {
+                let consumers = tokio::select! {
+                    consumers = self.consumers.recv() => consumers?,
+                    () = self.closing.cancelled() => return None,
+                };
+                self.present = Some(Present::new(consumers));
+                continue;
+            };
+            if self.closing.is_cancelled() {
+                return self.close().await;
+            }
+            // Messages first: under load the other two are not even asked.
+            let next = tokio::select! {
+                biased;
+                next = present.messages.next() => next,
+                () = present.session.lost().cancelled() => None,
+                () = self.closing.cancelled() => continue,
+            };
+            match next {
+                Some((queue, Some(Ok(message)))) => return Some(present.incoming(queue, message)),
+                Some((_, Some(Err(error)))) => {
+                    tracing::debug!(%error, "a consumer ended");
+                    self.lose();
+                }
+                Some((_, None)) | None => self.lose(),
+            }
+        }
+    }
+
+    /// The session is of no use any more: its supervisor learns it, its messages come again.
+    fn lose(&mut self) {
+        if let Some(present) = self.present.take() {
+            present.session.lost().cancel();
+        }
+    }
+
+    /// Tells the broker to hand out nothing more; what it has handed out and nobody took is given
+    /// back with the connection's end.
+    async fn close(&mut self) -> Option<Incoming> {
+        for consuming in self.present.take().into_iter().flat_map(Present::consuming) {
+            let tag = consuming.consumer.tag();
+            let cancelled =
+                consuming.channel.basic_cancel(tag, BasicCancelOptions { nowait: true });
+            if let Err(error) = cancelled.await {
+                tracing::debug!(%error, "a consumer was gone before it could be cancelled");
+            }
+        }
+        None
+    }
+}
+
+impl Present {
+    fn new(consumers: Consumers) -> Self {
+        let Consumers { session, events, deliveries } = consumers;
+        let messages =
+            stream::select(tagged(Queue::Events, &events), tagged(Queue::Deliveries, &deliveries));
+        Self { session, events, deliveries, messages: messages.boxed() }
+    }
+
+    fn consuming(self) -> [Consuming; 2] {
+        [self.events, self.deliveries]
+    }
+
+    fn incoming(&self, queue: Queue, message: Delivery) -> Incoming {
+        let Delivery { delivery_tag, properties, data, .. } = message;
+        let body = Bytes::from(data);
+        let session = self.session.clone();
+        let settle =
+            |consuming: &Consuming| Settlement::new(delivery_tag, consuming.verdicts.clone());
+        match queue {
+            Queue::Events => {
+                let settlement = settle(&self.events);
+                Incoming::Event(IncomingEvent { body, properties, settlement, session })
+            }
+            Queue::Deliveries => {
+                let settlement = settle(&self.deliveries);
+                match Parked::read(&properties, body.clone()) {
+                    Ok(parked) => Incoming::Parked(IncomingParked { parked, settlement, session }),
+                    Err(malformed) => {
+                        let message = IncomingEvent { body, properties, settlement, session };
+                        Incoming::Malformed(malformed, message)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A consumer's messages with the name of their queue, and a word when they end: one that ended
+/// alone must not go unnoticed among others.
+fn tagged(queue: Queue, consuming: &Consuming) -> impl Stream<Item = Tagged> + use<> {
+    let end = stream::once(std::future::ready((queue, None)));
+    consuming.consumer.clone().map(move |message| (queue, Some(message))).chain(end)
+}

@@ -1,0 +1,32 @@
+//! Everything AMQP, and the only crate that names a queue or an exchange.
+//!
+//! In the order in which a message meets them: [`Supervisor`] keeps one [`Session`] alive at a
+//! time and builds the next when it is lost; [`Intake`] yields what the queues hand out;
+//! a [`Settlement`] acknowledges exactly once or gives the message back; a [`Session`] parks,
+//! buries and rejects under publisher confirms.
+//!
+//! **Invariant:** nothing here knows a webhook, an HTTP request or a retry policy. A message is
+//! acknowledged only by [`Settlement::done`]; every other way out gives it back.
+
+mod acks;
+mod config;
+mod envelope;
+mod intake;
+mod ladder;
+mod metrics;
+mod publisher;
+mod session;
+mod settlement;
+mod supervisor;
+mod topology;
+mod wire;
+
+pub use config::{Config, InvalidUrl, Names};
+pub use envelope::{Malformed, Parked, PublishedEvent, Rejected};
+pub use intake::{Incoming, IncomingEvent, IncomingParked, Intake};
+pub use metrics::Metrics;
+pub use publisher::PublishError;
+pub use session::{PublishEventError, Session, SessionError, publish_event};
+pub use settlement::Settlement;
+pub use supervisor::{State, Supervisor};
+pub use topology::TopologyError;

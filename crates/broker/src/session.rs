@@ -1,0 +1,286 @@
+//! One life of the connection: what is built together and lost together.
+//!
+//! Two connections, because a broker in alarm stops reading from connections that publish: events
+//! come and are acknowledged on the one, failures are parked on the other. [`Session`] is the
+//! publishing half that travels with every incoming message; [`Parts`] is what the supervisor and
+//! the intake keep. What a session handed out can only be parked, buried or rejected through that
+//! same session: once it is lost the broker gives the message again, and a second way would double
+//! it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::options::{BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Consumer};
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Names};
+use crate::envelope::{Parked, PublishedEvent, Rejected};
+use crate::ladder;
+use crate::metrics::Metrics;
+use crate::publisher::{PublishError, Publisher, Route};
+use crate::settlement::Verdict;
+use crate::topology::{self, TopologyError};
+use crate::wire::Wire;
+
+/// Why a session could not be built, or ended.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// The broker's name does not resolve.
+    #[error("resolving the broker's name")]
+    Resolve(#[source] std::io::Error),
+    /// No connection, or the broker refused the login or the virtual host.
+    #[error("connecting to the broker")]
+    Connect(#[source] lapin::Error),
+    /// The exchanges and queues are not as they must be.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// The connection or a channel broke.
+    #[error("the broker ended the session while {doing}")]
+    Lost {
+        /// What was going on.
+        doing: &'static str,
+        /// What it said.
+        #[source]
+        source: lapin::Error,
+    },
+    /// The broker cancelled a consumer, as it does when its queue is deleted.
+    #[error("the broker cancelled the consumer of a queue")]
+    Cancelled,
+    /// A publish did not come through.
+    #[error("a publish did not come through")]
+    Publish,
+    /// No answer in time.
+    #[error("the broker did not answer within {limit:?} while {doing}")]
+    Deadline {
+        /// What was waited for.
+        doing: &'static str,
+        /// The deadline.
+        limit: Duration,
+    },
+}
+
+impl SessionError {
+    /// The cause in a word, for the metric.
+    pub(crate) fn cause(&self) -> &'static str {
+        match self {
+            Self::Resolve(_) => "resolve",
+            Self::Connect(_) => "connect",
+            Self::Topology(_) => "topology",
+            Self::Lost { .. } => "lost",
+            Self::Cancelled => "cancelled",
+            Self::Publish => "publish",
+            Self::Deadline { .. } => "deadline",
+        }
+    }
+}
+
+/// The publishing half of a session; cheap to clone.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    publisher: Publisher,
+    names: Names,
+    metrics: Metrics,
+    lost: CancellationToken,
+}
+
+/// One consumer with the way its messages are settled.
+pub(crate) struct Consuming {
+    pub(crate) consumer: Consumer,
+    pub(crate) channel: Channel,
+    pub(crate) verdicts: mpsc::Sender<Verdict>,
+}
+
+/// What takes verdicts off a channel's settlements.
+pub(crate) struct Settling {
+    pub(crate) channel: Channel,
+    pub(crate) verdicts: mpsc::Receiver<Verdict>,
+}
+
+/// All that a session consists of.
+pub(crate) struct Parts {
+    pub(crate) session: Session,
+    pub(crate) events: Consuming,
+    pub(crate) deliveries: Consuming,
+    pub(crate) settling: [Settling; 2],
+    pub(crate) probe: Channel,
+    pub(crate) consuming_wire: Wire,
+    pub(crate) publishing_wire: Wire,
+}
+
+impl Session {
+    /// Parks a delivery until `parked.due_ms`, of which `now_ms` is the present; `Ok` means that
+    /// the broker holds it. What is due already waits on the shortest rung.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: it may or may not be held; the message it came from must be given back.
+    pub async fn park(&self, parked: &Parked, now_ms: i64) -> Result<(), PublishError> {
+        let millis = |from: i64| Duration::from_millis(parked.due_ms.abs_diff(from));
+        let remaining = if parked.due_ms > now_ms { millis(now_ms) } else { Duration::ZERO };
+        let whole =
+            if parked.due_ms > parked.parked_ms { millis(parked.parked_ms) } else { remaining };
+        let rung = ladder::rung(remaining, whole);
+        let key = self.0.names.rung(rung);
+        self.publish("parked", &key, &parked.body, &parked.properties()).await
+    }
+
+    /// Hands a delivery that is given up to the dead queue, with a word and the time.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::park`].
+    pub async fn bury(
+        &self,
+        parked: &Parked,
+        reason: &str,
+        at_ms: i64,
+    ) -> Result<(), PublishError> {
+        let properties = parked.dead_properties(reason, at_ms);
+        self.publish("dead", &self.0.names.dead_queue, &parked.body, &properties).await
+    }
+
+    /// Hands a message that is no event to the rejected queue, unaltered but for the reason.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::park`].
+    pub async fn reject(
+        &self,
+        body: &[u8],
+        original: &BasicProperties,
+        rejected: Rejected<'_>,
+    ) -> Result<(), PublishError> {
+        let properties = rejected.properties(original);
+        self.publish("rejected", &self.0.names.rejected_queue, body, &properties).await
+    }
+
+    async fn publish(
+        &self,
+        target: &'static str,
+        key: &str,
+        body: &[u8],
+        properties: &BasicProperties,
+    ) -> Result<(), PublishError> {
+        let Inner { publisher, names, metrics, lost } = &*self.0;
+        let route = Route { exchange: &names.dead_letter_exchange, key };
+        let published = publisher.publish(route, body, properties).await;
+        match &published {
+            Ok(()) => metrics.published.with_label_values(&[target]).inc(),
+            Err(error) => {
+                tracing::warn!(error = %error, target, "failed to hand a message to the broker");
+                lost.cancel();
+            }
+        }
+        published
+    }
+
+    /// Ends when something has shown that this session is lost.
+    pub(crate) fn lost(&self) -> &CancellationToken {
+        &self.0.lost
+    }
+}
+
+impl Parts {
+    /// Connects, declares the topology and starts both consumers.
+    pub(crate) async fn build(config: &Config, metrics: &Metrics) -> Result<Self, SessionError> {
+        let limit = config.deadline;
+        let consuming_wire = Wire::open(config.uri(), "boottify-webhooks consuming", limit).await?;
+        let publishing_wire =
+            Wire::open(config.uri(), "boottify-webhooks publishing", limit).await?;
+        let probe = channel(&consuming_wire, limit).await?;
+        topology::declare(&probe, config).await?;
+
+        let publishing = channel(&publishing_wire, limit).await?;
+        let confirms = publishing.confirm_select(ConfirmSelectOptions::default());
+        within(limit, "switching on confirms", confirms).await?;
+        let status = publishing_wire.connection.status().clone();
+        let publisher = Publisher::new(publishing, status, limit, metrics.clone());
+
+        let (events, events_settling) =
+            consume(&consuming_wire, config, &config.names.events_queue).await?;
+        let (deliveries, deliveries_settling) =
+            consume(&consuming_wire, config, &config.names.deliveries_queue).await?;
+        let session = Session(Arc::new(Inner {
+            publisher,
+            names: config.names.clone(),
+            metrics: metrics.clone(),
+            lost: CancellationToken::new(),
+        }));
+        let settling = [events_settling, deliveries_settling];
+        Ok(Self { session, events, deliveries, settling, probe, consuming_wire, publishing_wire })
+    }
+}
+
+/// Publishes one event as an orchestrator would, on a connection of its own.
+///
+/// # Errors
+///
+/// [`SessionError`] where the broker cannot be reached or does not confirm.
+pub async fn publish_event(
+    config: &Config,
+    event: &PublishedEvent,
+    metrics: &Metrics,
+) -> Result<(), PublishEventError> {
+    let limit = config.deadline;
+    let wire = Wire::open(config.uri(), "boottify-webhooks send", limit).await?;
+    let channel = channel(&wire, limit).await?;
+    let confirms = channel.confirm_select(ConfirmSelectOptions::default());
+    within(limit, "switching on confirms", confirms).await?;
+    let status = wire.connection.status().clone();
+    let publisher = Publisher::new(channel, status, limit, metrics.clone());
+    let route = Route { exchange: &config.names.events_exchange, key: &event.kind };
+    Ok(publisher.publish(route, &event.body, &event.properties()).await?)
+}
+
+/// Why an event could not be published.
+#[derive(Debug, Error)]
+pub enum PublishEventError {
+    /// The broker could not be reached.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The broker did not take it.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+async fn channel(wire: &Wire, limit: Duration) -> Result<Channel, SessionError> {
+    within(limit, "opening a channel", wire.connection.create_channel()).await
+}
+
+async fn consume(
+    wire: &Wire,
+    config: &Config,
+    queue: &str,
+) -> Result<(Consuming, Settling), SessionError> {
+    let limit = config.deadline;
+    let channel = channel(wire, limit).await?;
+    let qos = channel.basic_qos(config.prefetch, BasicQosOptions::default());
+    within(limit, "setting the prefetch", qos).await?;
+    let options = BasicConsumeOptions::default();
+    let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+    let consumer = within(limit, "starting a consumer", consumer).await?;
+    // Room for every message that can be outstanding, so that settling never waits.
+    let (sender, receiver) = mpsc::channel(usize::from(config.prefetch) + 1);
+    Ok((
+        Consuming { consumer, channel: channel.clone(), verdicts: sender },
+        Settling { channel, verdicts: receiver },
+    ))
+}
+
+pub(crate) async fn within<T>(
+    limit: Duration,
+    doing: &'static str,
+    answer: impl Future<Output = Result<T, lapin::Error>>,
+) -> Result<T, SessionError> {
+    match timeout(limit, answer).await {
+        Ok(answer) => answer.map_err(|source| SessionError::Lost { doing, source }),
+        Err(_) => Err(SessionError::Deadline { doing, limit }),
+    }
+}

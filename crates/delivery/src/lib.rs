@@ -1,0 +1,23 @@
+//! One attempt: a signed POST to a webhook's URL, and what came of it.
+//!
+//! [`Sender::attempt`] takes a [`Request`] and gives an [`Outcome`]; in between stand the address
+//! guard, the connector, the headers and the reading of a bounded response.
+//!
+//! **Invariant:** nothing here decides whether to try again. Every attempt ends within its time
+//! limit and its memory bound, whatever the receiver does, and every failure has a name that was
+//! found by type and never by text.
+
+mod attempt;
+mod connector;
+mod guard;
+mod headers;
+mod metrics;
+mod outcome;
+mod retry_after;
+mod tls;
+
+pub use attempt::{Limits, Request, Sender};
+pub use guard::{Blocked, Guard};
+pub use metrics::Metrics;
+pub use outcome::{Failure, FailureKind, NotSent, Outcome, Response};
+pub use tls::TlsError;

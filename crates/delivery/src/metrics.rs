@@ -1,0 +1,69 @@
+//! The sender's side of `/metrics`: ready handles, built once against the registry.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, Opts, Registry};
+
+use crate::outcome::Outcome;
+
+/// From a receiver next door to the default time limit of an attempt, 15 s.
+const BUCKETS: [f64; 12] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
+
+/// Handles of all metrics that this crate writes. The help texts say what each one counts.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    pub(crate) connections_open: IntGauge,
+    pub(crate) connections_exhausted: IntCounter,
+    pub(crate) responses_cut: IntCounter,
+    delivered: Histogram,
+    failed: Histogram,
+}
+
+impl Metrics {
+    /// Builds and registers every metric.
+    ///
+    /// # Errors
+    ///
+    /// The registry's error where a name is taken already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let options = |name: &str, help: &str| Opts::new(name, help).namespace("boottify_webhooks");
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::with_opts(options(name, help))?;
+            registry.register(Box::new(counter.clone()))?;
+            prometheus::Result::Ok(counter)
+        };
+        let durations = HistogramOpts::new(
+            "attempt_duration_seconds",
+            "Duration of attempts, connecting included, by whether they delivered",
+        );
+        let durations = durations.namespace("boottify_webhooks").buckets(BUCKETS.to_vec());
+        let durations = HistogramVec::new(durations, &["outcome"])?;
+        registry.register(Box::new(durations.clone()))?;
+        let connections_open = IntGauge::with_opts(options(
+            "connections_open",
+            "Open connections to receivers, idle ones included",
+        ))?;
+        registry.register(Box::new(connections_open.clone()))?;
+        Ok(Self {
+            connections_open,
+            connections_exhausted: counter(
+                "connections_exhausted_total",
+                "Attempts not made because delivery.max_connections were open",
+            )?,
+            responses_cut: counter(
+                "responses_cut_total",
+                "Responses of which more came than delivery.max_response_bytes",
+            )?,
+            delivered: durations.with_label_values(&["delivered"]),
+            failed: durations.with_label_values(&["failed"]),
+        })
+    }
+
+    pub(crate) fn attempted(&self, outcome: &Outcome, duration: Duration) {
+        let histogram = match outcome {
+            Outcome::Delivered(_) => &self.delivered,
+            Outcome::Failed(_) | Outcome::NotSent(_) => &self.failed,
+        };
+        histogram.observe(duration.as_secs_f64());
+    }
+}

@@ -1,0 +1,427 @@
+//! **The page to read**: the whole way of one message, in order.
+//!
+//! ```text
+//! take ─► parse ─► match ─► for each webhook, together: pass the gate ─► attempt ─► what next?
+//!           │                                               │                        │
+//!        rejected                                       postponed          done, parked, buried
+//! ```
+//!
+//! When every delivery that a message stands for is done, or held by the broker under a publisher
+//! confirm, the message is acknowledged. If one could not be handed over, its settlement is
+//! dropped, which gives the message back.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use broker::{
+    Incoming, IncomingEvent, IncomingParked, Intake, Parked, PublishError, Rejected, Session,
+};
+use delivery::{Outcome, Request, Sender};
+use event::{Catalog, DeliveryId, Event, EventId, Rejection};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use subscriptions::{RetryPolicy, Snapshot, Webhook, WebhookId};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
+
+use crate::backlog::Backlog;
+use crate::clock::now_ms;
+use crate::gate::Gate;
+use crate::metrics::Metrics;
+use crate::report::Report;
+use crate::retry::{self, Next};
+
+/// How long a delivery waits whose webhook is at its limit, or that met a limit of our own: the
+/// shortest delay that the contract knows.
+const POSTPONE: Duration = Duration::from_secs(1);
+
+/// How long a delivery waits whose webhook this replica has not heard of yet.
+const UNKNOWN: Duration = Duration::from_secs(5);
+
+/// How much a snapshot must be younger than a delivery before the absence of its webhook counts as
+/// deleted: more than a change takes to be live, and than clocks of replicas differ.
+const UNKNOWN_MARGIN_MS: i64 = 30_000;
+
+/// The most deliveries of one event that go on at the same time.
+const FAN_OUT: usize = 64;
+
+/// What can be changed while the flow runs: what an event is, and the defaults for each webhook.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The known event types.
+    pub catalog: Catalog,
+    /// The largest event, in bytes.
+    pub max_event_bytes: usize,
+    /// Attempts at the same time of one webhook that sets no limit of its own.
+    pub webhook_max_in_flight: NonZeroU32,
+    /// The retry policy of a webhook that has none of its own.
+    pub retry: RetryPolicy,
+}
+
+/// Where the webhooks come from: the present snapshot, and the time (ms since the epoch) as of
+/// which the store is known to hold just that.
+#[derive(Clone)]
+pub struct Feed {
+    /// Replaced whole on every change.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Moves on whenever the store was read, changed or not.
+    pub read_at_ms: Arc<AtomicI64>,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub struct Flow(Arc<Parts>);
+
+struct Parts {
+    rules: ArcSwap<Rules>,
+    feed: Feed,
+    sender: Sender,
+    gate: Gate,
+    in_flight: Semaphore,
+    backlog: Backlog,
+    metrics: Metrics,
+    reports: mpsc::Sender<Report>,
+}
+
+/// One delivery on its way: an event, a webhook, and what was tried before.
+struct Task<'a> {
+    rules: &'a Rules,
+    event: &'a Event,
+    webhook: &'a Webhook,
+    session: &'a Session,
+    traceparent: Option<&'a str>,
+    published_ms: i64,
+    first_attempt_ms: Option<i64>,
+    attempts: u32,
+}
+
+/// Why a delivery waits or ends without success.
+#[derive(Clone, Copy)]
+struct Last<'a> {
+    kind: &'a str,
+    detail: &'a str,
+}
+
+impl Flow {
+    /// A flow that has taken nothing yet, for at most `max_in_flight` attempts at the same time.
+    #[must_use]
+    pub fn new(
+        rules: Rules,
+        max_in_flight: NonZeroU32,
+        feed: Feed,
+        sender: Sender,
+        metrics: Metrics,
+        reports: mpsc::Sender<Report>,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            rules: ArcSwap::from_pointee(rules),
+            feed,
+            sender,
+            gate: Gate::default(),
+            in_flight: Semaphore::new(max_in_flight.get() as usize),
+            backlog: Backlog::default(),
+            metrics,
+            reports,
+        }))
+    }
+
+    /// Replaces the rules; messages that are on their way keep those they began with.
+    pub fn set_rules(&self, rules: Rules) {
+        self.0.rules.store(Arc::new(rules));
+    }
+
+    /// Takes every message of `intake` until it is closed, then waits for what is in flight.
+    ///
+    /// Each message is a task of its own; how many there are is bounded by the prefetch. A task
+    /// that is dropped, or panics, gives its message back.
+    pub async fn run(&self, mut intake: Intake) {
+        let tasks = TaskTracker::new();
+        while let Some(incoming) = intake.next().await {
+            let flow = self.clone();
+            tasks.spawn(async move { flow.take(incoming).await });
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Brings the gauges up to date that are computed and not counted; call it before a scrape.
+    pub fn refresh_metrics(&self) {
+        let oldest = self.0.backlog.oldest_age_ms(now_ms());
+        #[expect(clippy::cast_precision_loss, reason = "an age in ms is far below 2^52")]
+        self.0.metrics.backlog_oldest_age.set(oldest as f64 / 1_000.0);
+    }
+
+    async fn take(&self, incoming: Incoming) {
+        let parts = &*self.0;
+        parts.metrics.unsettled.inc();
+        match incoming {
+            Incoming::Event(message) => parts.take_event(message).await,
+            Incoming::Parked(message) => parts.take_parked(message).await,
+            Incoming::Malformed(malformed, message) => {
+                parts.reject(message, "malformed_delivery", &malformed.to_string()).await;
+            }
+        }
+        parts.metrics.unsettled.dec();
+    }
+}
+
+impl Parts {
+    async fn take_event(&self, message: IncomingEvent) {
+        let rules = self.rules.load_full();
+        let (catalog, limit) = (&rules.catalog, rules.max_event_bytes);
+        let parsed = Event::parse(&message.body, message.message_id(), catalog, limit);
+        let event = match parsed {
+            Ok(event) => event,
+            Err(Rejection { reason, detail }) => {
+                return self.reject(message, reason.as_str(), &detail).await;
+            }
+        };
+        self.metrics.events_consumed.with_label_values(&[event.kind().as_str()]).inc();
+        let traceparent = message.traceparent();
+        let published_ms = message.published_ms().unwrap_or_else(|| event.created_at_ms());
+
+        let snapshot = self.feed.snapshot.load_full();
+        let task = |webhook| Task {
+            rules: &rules,
+            event: &event,
+            webhook,
+            session: &message.session,
+            traceparent: traceparent.as_deref(),
+            published_ms,
+            first_attempt_ms: None,
+            attempts: 0,
+        };
+        let mut matching = snapshot.matching(event.kind(), event.project());
+        let (mut deliveries, mut all_held) = (FuturesUnordered::new(), true);
+        loop {
+            while deliveries.len() < FAN_OUT
+                && let Some(webhook) = matching.next()
+            {
+                deliveries.push(self.deliver(task(webhook)));
+            }
+            match deliveries.next().await {
+                Some(held) => all_held &= held.is_ok(),
+                None => break,
+            }
+        }
+        if all_held {
+            message.settlement.done();
+        }
+    }
+
+    async fn take_parked(&self, message: IncomingParked) {
+        let IncomingParked { parked, settlement, session } = message;
+        let now = now_ms();
+        let held = if parked.due_ms > now {
+            session.park(&parked, now).await
+        } else {
+            self.go_on(&parked, &session, now).await
+        };
+        if held.is_ok() {
+            settlement.done();
+        }
+    }
+
+    /// A parked delivery whose delay is over.
+    async fn go_on(
+        &self,
+        parked: &Parked,
+        session: &Session,
+        now: i64,
+    ) -> Result<(), PublishError> {
+        let snapshot = self.feed.snapshot.load_full();
+        let webhook = WebhookId::try_new(&parked.webhook).ok().and_then(|id| snapshot.get(&id));
+        let Some(webhook) = webhook else {
+            return self.unknown_webhook(parked, session, now).await;
+        };
+        let restored = EventId::try_new(&parked.event)
+            .map_err(|error| error.to_string())
+            .and_then(|id| Event::restore(&parked.body, id).map_err(|rejection| rejection.detail));
+        let event = match restored {
+            Ok(event) => event,
+            Err(detail) => return self.bury(parked, session, "malformed", &detail).await,
+        };
+        if !webhook.enabled {
+            return self.bury(parked, session, "disabled", "the webhook is disabled").await;
+        }
+        self.deliver(Task {
+            rules: &self.rules.load_full(),
+            event: &event,
+            webhook,
+            session,
+            traceparent: parked.traceparent.as_deref(),
+            published_ms: parked.published_ms,
+            first_attempt_ms: Some(parked.first_attempt_ms),
+            attempts: parked.attempts,
+        })
+        .await
+    }
+
+    /// A webhook that is not in the snapshot is either gone, and nothing is left to be done, or so
+    /// new that only another replica knows it yet.
+    async fn unknown_webhook(
+        &self,
+        parked: &Parked,
+        session: &Session,
+        now: i64,
+    ) -> Result<(), PublishError> {
+        let read_at = self.feed.read_at_ms.load(Ordering::Relaxed);
+        if read_at > parked.first_attempt_ms + UNKNOWN_MARGIN_MS {
+            self.metrics.outcome("dropped", "webhook_deleted");
+            return Ok(());
+        }
+        let due_ms = now + duration_ms(UNKNOWN);
+        session.park(&Parked { parked_ms: now, due_ms, ..parked.clone() }, now).await
+    }
+
+    /// One delivery: attempt it if it may go now, and hand over what is left to be done.
+    async fn deliver(&self, task: Task<'_>) -> Result<(), PublishError> {
+        let limit = task.webhook.max_in_flight.unwrap_or(task.rules.webhook_max_in_flight);
+        let Some(slot) = self.gate.pass(&task.webhook.id, limit) else {
+            return self.postpone(&task, "webhook_in_flight").await;
+        };
+        let started = now_ms();
+        let outcome = self.attempt(&task).await;
+        drop(slot);
+        match outcome {
+            Outcome::Delivered(_) => {
+                self.metrics.delivered(now_ms() - task.published_ms);
+                Ok(())
+            }
+            Outcome::NotSent(bound) => self.postpone(&task, bound.as_str()).await,
+            Outcome::Failed(failure) => {
+                let attempts = task.attempts.saturating_add(1);
+                let task = Task {
+                    first_attempt_ms: Some(task.first_attempt_ms.unwrap_or(started)),
+                    attempts,
+                    ..task
+                };
+                self.failed(&task, &failure).await
+            }
+        }
+    }
+
+    async fn attempt(&self, task: &Task<'_>) -> Outcome {
+        // The semaphore is never closed.
+        let _permit = self.in_flight.acquire().await;
+        self.metrics.in_flight.inc();
+        let delivery = DeliveryId::derive(task.event.id(), task.webhook.id.as_str());
+        let request = Request {
+            webhook: task.webhook,
+            event: task.event,
+            delivery: &delivery,
+            attempt: task.attempts.saturating_add(1),
+            traceparent: task.traceparent,
+        };
+        let outcome = self.sender.attempt(&request).await;
+        self.metrics.in_flight.dec();
+        outcome
+    }
+
+    async fn failed(
+        &self,
+        task: &Task<'_>,
+        failure: &delivery::Failure,
+    ) -> Result<(), PublishError> {
+        let kind = failure.kind.to_string();
+        let last = Last { kind: &kind, detail: &failure.detail };
+        let policy = task.webhook.retry.as_ref().unwrap_or(&task.rules.retry);
+        let now = now_ms();
+        let elapsed = now - task.first_attempt_ms.unwrap_or(now);
+        let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or_default());
+        match retry::next(policy, task.attempts, elapsed, failure) {
+            Next::Retry(delay) => {
+                self.metrics.outcome("failed", &kind);
+                self.park(task, now, delay, Some(last)).await
+            }
+            Next::GiveUp => {
+                let parked = task.parked(now, now, Some(last));
+                self.bury(&parked, task.session, "gave_up", &kind).await
+            }
+            Next::Disable => {
+                self.report(Report::Gone(task.webhook.id.clone()));
+                let parked = task.parked(now, now, Some(last));
+                self.bury(&parked, task.session, "gone", &kind).await
+            }
+        }
+    }
+
+    /// Waits in the broker without counting as an attempt.
+    async fn postpone(&self, task: &Task<'_>, why: &'static str) -> Result<(), PublishError> {
+        self.metrics.postponed.with_label_values(&[why]).inc();
+        self.park(task, now_ms(), POSTPONE, None).await
+    }
+
+    async fn park(
+        &self,
+        task: &Task<'_>,
+        now: i64,
+        delay: Duration,
+        last: Option<Last<'_>>,
+    ) -> Result<(), PublishError> {
+        let parked = task.parked(now, now.saturating_add(duration_ms(delay)), last);
+        task.session.park(&parked, now).await?;
+        self.backlog.parked(parked.first_attempt_ms, parked.due_ms);
+        Ok(())
+    }
+
+    async fn bury(
+        &self,
+        parked: &Parked,
+        session: &Session,
+        reason: &'static str,
+        failure: &str,
+    ) -> Result<(), PublishError> {
+        session.bury(parked, reason, now_ms()).await?;
+        self.metrics.outcome("dead", reason);
+        tracing::warn!(
+            webhook.id = &*parked.webhook,
+            event.id = &*parked.event,
+            attempts = parked.attempts,
+            reason,
+            "a delivery is dead: {failure}"
+        );
+        Ok(())
+    }
+
+    async fn reject(&self, message: IncomingEvent, reason: &str, detail: &str) {
+        let IncomingEvent { body, properties, settlement, session } = message;
+        let rejected = Rejected { reason, detail, at_ms: now_ms() };
+        if session.reject(&body, &properties, rejected).await.is_ok() {
+            self.metrics.events_rejected.with_label_values(&[reason]).inc();
+            settlement.done();
+        }
+    }
+
+    fn report(&self, report: Report) {
+        if self.reports.try_send(report).is_err() {
+            self.metrics.reports_dropped.inc();
+        }
+    }
+}
+
+impl Task<'_> {
+    /// What another replica needs to go on with this.
+    fn parked(&self, now: i64, due_ms: i64, last: Option<Last<'_>>) -> Parked {
+        Parked {
+            webhook: self.webhook.id.as_str().into(),
+            event: self.event.id().as_str().into(),
+            kind: self.event.kind().as_str().into(),
+            body: self.event.body().clone(),
+            attempts: self.attempts,
+            published_ms: self.published_ms,
+            first_attempt_ms: self.first_attempt_ms.unwrap_or(now),
+            parked_ms: now,
+            due_ms,
+            last_failure: last.map(|last| last.kind.into()),
+            last_failure_detail: last.map(|last| last.detail.into()),
+            traceparent: self.traceparent.map(Box::from),
+        }
+    }
+}
+
+fn duration_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,21 @@
+//! Whether a delivery is attempted, when, and what comes next.
+//!
+//! [`Flow`] holds the whole way of an event in one file; everything else here is a leaf that it
+//! asks: the gate (may this webhook have one more attempt now?), the retry policy (what follows
+//! from a failure?), the backlog (how old is what waits?).
+//!
+//! **Invariant:** nothing waits in memory. A delivery that cannot go now goes to the broker with a
+//! due time. Nothing here knows a store, a configuration file or an HTTP header.
+
+mod backlog;
+mod clock;
+mod delay;
+mod flow;
+mod gate;
+mod metrics;
+mod report;
+mod retry;
+
+pub use flow::{Feed, Flow, Rules};
+pub use metrics::Metrics;
+pub use report::Report;

@@ -1,0 +1,212 @@
+//! From the bytes of a message to an event, or to the reason why it is none.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::body;
+use crate::id::{EventId, ProjectId};
+use crate::kind::{Catalog, EventType};
+use crate::rejection::{Reason, Rejection};
+use crate::tree::{self, Node};
+
+/// A valid event. Its body is canonical and shared, not copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    id: EventId,
+    kind: EventType,
+    created_at_ms: i64,
+    project: Option<ProjectId>,
+    body: Bytes,
+}
+
+impl Event {
+    /// Parses what a publisher sent.
+    ///
+    /// `message_id` becomes the event's id; without one, or with one that holds control characters,
+    /// the id is derived from `raw`, so that a redelivery repeats it.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] says what is wrong; nothing is ever repaired or left out.
+    pub fn parse(
+        raw: &[u8],
+        message_id: Option<&str>,
+        catalog: &Catalog,
+        max_bytes: usize,
+    ) -> Result<Self, Rejection> {
+        if raw.len() > max_bytes {
+            let size = raw.len();
+            return Err(Reason::TooLarge.because(format!("{size} bytes, at most {max_bytes}")));
+        }
+        let id = message_id.and_then(|id| EventId::try_new(id).ok());
+        let id = id.unwrap_or_else(|| EventId::of_body(raw));
+        let event = Self::read(raw, id, |name| {
+            catalog.get(name).cloned().ok_or_else(|| {
+                Reason::UnknownType.because(format!("{name:?} is not among the known event types"))
+            })
+        })?;
+        Ok(event)
+    }
+
+    /// An event that was parsed before and comes back from the broker: its type need not be known
+    /// any more, since what was accepted once is delivered.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] where the body is not what [`Event::body`] gave.
+    pub fn restore(body: &[u8], id: EventId) -> Result<Self, Rejection> {
+        Self::read(body, id, |name| {
+            EventType::try_new(name)
+                .map_err(|error| Reason::MistypedField.because(format!("type: {error}")))
+        })
+    }
+
+    fn read(
+        raw: &[u8],
+        id: EventId,
+        kind: impl FnOnce(&str) -> Result<EventType, Rejection>,
+    ) -> Result<Self, Rejection> {
+        let text = std::str::from_utf8(raw).map_err(|error| {
+            Reason::NotJson.because(format!("no UTF-8 from byte {} on", error.valid_up_to()))
+        })?;
+        let mut node = tree::read(text)?;
+        body::settle(&mut node);
+        let Node::Object(_) = &node else {
+            return Err(Reason::NotAnObject.because("the document is no object"));
+        };
+        let top = Place { path: Cow::Borrowed(""), node: &node };
+        let kind = kind(top.required("type")?.text()?)?;
+        let created_at_ms = top.required("createdAt")?.time_ms()?;
+        let project = project(&top, &kind)?;
+        let mut body = Vec::with_capacity(raw.len());
+        body::write(&node, &mut body)?;
+        Ok(Self { id, kind, created_at_ms, project, body: body.into() })
+    }
+
+    /// The event's id.
+    #[must_use]
+    pub fn id(&self) -> &EventId {
+        &self.id
+    }
+
+    /// The event's type.
+    #[must_use]
+    pub fn kind(&self) -> &EventType {
+        &self.kind
+    }
+
+    /// `createdAt`, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn created_at_ms(&self) -> i64 {
+        self.created_at_ms
+    }
+
+    /// The project that it belongs to; events of added families may belong to none.
+    #[must_use]
+    pub fn project(&self) -> Option<&ProjectId> {
+        self.project.as_ref()
+    }
+
+    /// The canonical body: the exact bytes that are signed and sent.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+}
+
+/// Checks what a family must carry, and gives the project.
+fn project(top: &Place<'_, '_>, kind: &EventType) -> Result<Option<ProjectId>, Rejection> {
+    let ours = match kind.family() {
+        "deployment" => {
+            let deployment = top.required("deployment")?.object()?;
+            deployment.required("id")?.name()?;
+            for text in ["name", "url"] {
+                deployment.optional(text).map(|place| place.text().map(drop)).transpose()?;
+            }
+            deployment.optional("meta").map(|meta| meta.object().map(drop)).transpose()?;
+            true
+        }
+        "domain" => {
+            top.required("domain")?.object()?.required("name")?.name()?;
+            true
+        }
+        _ => false,
+    };
+    let project = match top.optional("project") {
+        None if ours => return Err(missing("project")),
+        None => return Ok(None),
+        Some(project) => project.object()?,
+    };
+    project.optional("name").map(|name| name.text().map(drop)).transpose()?;
+    let id = project.required("id")?;
+    let text = id.name()?;
+    ProjectId::try_new(text)
+        .map(Some)
+        .map_err(|error| Reason::MistypedField.because(format!("{} {error}", id.path)))
+}
+
+/// A value with the path that leads to it, for whoever has to mend it.
+struct Place<'n, 'a> {
+    path: Cow<'static, str>,
+    node: &'n Node<'a>,
+}
+
+impl<'n, 'a> Place<'n, 'a> {
+    /// A member that is there and not null.
+    fn optional(&self, name: &'static str) -> Option<Place<'n, 'a>> {
+        let Node::Object(members) = self.node else {
+            return None;
+        };
+        let (_, node) = members.iter().find(|(member, _)| member == name)?;
+        let path = if self.path.is_empty() {
+            Cow::Borrowed(name)
+        } else {
+            Cow::Owned(format!("{}.{name}", self.path))
+        };
+        (*node != Node::Null).then_some(Place { path, node })
+    }
+
+    fn required(&self, name: &'static str) -> Result<Place<'n, 'a>, Rejection> {
+        self.optional(name).ok_or_else(|| {
+            let dot = if self.path.is_empty() { "" } else { "." };
+            missing(&format!("{}{dot}{name}", self.path))
+        })
+    }
+
+    fn object(self) -> Result<Self, Rejection> {
+        if let Node::Object(_) = self.node { Ok(self) } else { Err(self.must_be("an object")) }
+    }
+
+    fn text(&self) -> Result<&'n str, Rejection> {
+        match self.node {
+            Node::String(text) => Ok(text),
+            _ => Err(self.must_be("a string")),
+        }
+    }
+
+    fn name(&self) -> Result<&'n str, Rejection> {
+        match self.text()? {
+            "" => Err(self.must_be("a string that is not empty")),
+            text => Ok(text),
+        }
+    }
+
+    fn time_ms(&self) -> Result<i64, Rejection> {
+        let time = self.text()?.parse::<Timestamp>();
+        time.map(Timestamp::as_millisecond)
+            .map_err(|_| self.must_be("a time of RFC 3339, such as 2024-01-15T10:30:00Z"))
+    }
+
+    fn must_be(&self, what: &str) -> Rejection {
+        Reason::MistypedField.because(format!("{} must be {what}", self.path))
+    }
+}
+
+fn missing(path: &str) -> Rejection {
+    Reason::MissingField.because(format!("{path} is missing"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! The command line: what can be asked, in clap's words. Nothing is done here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Where the configuration is looked for unless `--config` says otherwise.
+pub(crate) const DEFAULT_CONFIG: &str = "/etc/boottify-webhooks/config.toml";
+
+/// Signed webhooks for events from RabbitMQ.
+#[derive(Debug, Parser)]
+#[command(name = "boottify-webhooks", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take events from the broker and deliver them, until a signal ends it.
+    Serve(Configured),
+    /// Validate the configuration and the webhooks it names; say all that is wrong, with its place.
+    Check(Configured),
+    /// Look at webhooks.
+    #[command(subcommand)]
+    Webhooks(Webhooks),
+    /// Publish one event to the events exchange, as an orchestrator would.
+    Send(Send),
+    /// Check the signature of a request body.
+    Verify(Verify),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Options of every command that reads the configuration.
+#[derive(Args, Debug)]
+pub(crate) struct Configured {
+    /// The configuration file; without it the default path is read if it is there.
+    ///
+    /// Every key can be overridden by the environment: BOOTTIFY_WEBHOOKS__SECTION__KEY.
+    #[arg(long, value_name = "FILE", env = "BOOTTIFY_WEBHOOKS_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Commands on webhooks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Webhooks {
+    /// List all webhooks of the store.
+    List {
+        #[command(flatten)]
+        configured: Configured,
+        /// Print JSON, one array.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Options of `send`.
+#[derive(Args, Debug)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// The event type, such as deployment.succeeded. Without --file, a sample of it is sent.
+    #[arg(value_name = "TYPE", required_unless_present = "file")]
+    pub(crate) kind: Option<String>,
+    /// Read the event from this JSON file; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// The event id; a random one by default. The same id makes the same delivery ids.
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// The project id of the sample.
+    #[arg(long, value_name = "ID", default_value = "prj_xyz789", conflicts_with = "file")]
+    pub(crate) project: String,
+    /// Print JSON: the event id and how many webhooks match.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `verify`.
+#[derive(Args, Debug)]
+pub(crate) struct Verify {
+    /// The file that holds the webhook's secret; `-` is standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "secret")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// The secret itself, best given by the environment: a process list shows arguments.
+    #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true, conflicts_with = "secret_file")]
+    pub(crate) secret: Option<String>,
+    /// The value of the header x-boottify-signature.
+    #[arg(long, value_name = "VALUE", required_unless_present = "webhook_signature")]
+    pub(crate) signature: Option<String>,
+    /// The value of the header webhook-signature (Standard Webhooks).
+    #[arg(long, value_name = "VALUE", requires_all = ["webhook_id", "webhook_timestamp"])]
+    pub(crate) webhook_signature: Option<String>,
+    /// The value of the header webhook-id.
+    #[arg(long, value_name = "VALUE")]
+    pub(crate) webhook_id: Option<String>,
+    /// The value of the header webhook-timestamp.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) webhook_timestamp: Option<i64>,
+    /// The request body exactly as it came; `-` (the default) is standard input.
+    #[arg(value_name = "BODY_FILE", default_value = "-")]
+    pub(crate) body: PathBuf,
+}

@@ -1,0 +1,27 @@
+//! Where webhooks are kept, and how a change becomes a new snapshot.
+//!
+//! A [`Store`] is opened by one URL. It reads all webhooks, builds the immutable snapshot, puts it
+//! where the delivery path finds it, and keeps a copy on disk for a start at which the store is
+//! away. What cannot be read never replaces what could. It also remembers which webhooks the service
+//! itself disabled.
+//!
+//! Whatever the kind of store, it ends in one function that lists all webhooks (`store::Backend`);
+//! today there is one kind, a TOML file (`file`). Not here: what becomes of an event, metrics, logs.
+//! What happened is told as a [`Notice`], and counted in [`Status`].
+
+mod disabled;
+mod entry;
+mod file;
+mod locator;
+mod notice;
+mod saved;
+mod state_file;
+mod status;
+mod store;
+mod wire;
+
+pub use locator::{InvalidStoreUrl, check_url};
+pub use notice::{Notice, Origin};
+pub use state_file::{StateError, StateProblem};
+pub use status::Status;
+pub use store::{OpenError, Options, ReadError, Rules, Store, load_once};

@@ -1,0 +1,105 @@
+//! What happened to the webhooks: told once per happening, for the log.
+
+use std::fmt;
+use std::sync::Arc;
+
+use subscriptions::WebhookId;
+
+use crate::state_file::StateError;
+use crate::store::ReadError;
+
+/// Something that people should be told.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A new snapshot is live.
+    Live {
+        /// Its number.
+        generation: u64,
+        /// How many webhooks it has.
+        webhooks: usize,
+        /// How many of them are enabled.
+        enabled: usize,
+        /// Where they come from.
+        origin: Origin,
+    },
+    /// The store cannot be read, or holds mistakes; what was live stays so. Told once per change.
+    Unreadable(Arc<ReadError>),
+    /// The store can be read again, and holds what is live already.
+    Readable,
+    /// The service disabled a webhook.
+    Disabled(WebhookId),
+    /// The owner changed or removed a webhook that the service had disabled.
+    Lifted(WebhookId),
+    /// A file of the state directory cannot be read or written; the service goes on without.
+    State(Arc<StateError>),
+    /// The system does not tell about changes, so that they are seen by looking every half second.
+    NotWatched(Arc<notify::Error>),
+}
+
+/// Where a snapshot's webhooks come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The store itself.
+    Store,
+    /// What was saved when the store could last be read.
+    Saved,
+}
+
+impl Notice {
+    /// Whether somebody has to act.
+    #[must_use]
+    pub fn is_trouble(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreadable(_)
+                | Self::State(_)
+                | Self::Live {
+                    origin: Origin::Saved,
+                    ..
+                }
+        )
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Live {
+                generation,
+                webhooks,
+                enabled,
+                origin,
+            } => {
+                let from = match origin {
+                    Origin::Store => "",
+                    Origin::Saved => ", as saved when the store could last be read",
+                };
+                write!(
+                    f,
+                    "webhooks live: {webhooks}, enabled: {enabled}, generation {generation}{from}"
+                )
+            }
+            Self::Unreadable(error) => {
+                write!(
+                    f,
+                    "the webhooks cannot be read, what was live stays so: {error}"
+                )
+            }
+            Self::Readable => f.write_str("the webhooks can be read again and have not changed"),
+            Self::Disabled(id) => write!(f, "webhook {id} was disabled"),
+            Self::Lifted(id) => {
+                write!(
+                    f,
+                    "webhook {id} is no longer disabled: its owner changed or removed it"
+                )
+            }
+            Self::State(error) => write!(f, "the state directory cannot be used: {error}"),
+            Self::NotWatched(error) => {
+                write!(
+                    f,
+                    "changes of the webhooks are seen by looking only: {error}"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,505 @@
+//! The store as the service sees it: a feed of snapshots that never goes backwards.
+//!
+//! A *turn* looks once: is anything to be disabled, has the store changed, does it settle? Turns do
+//! blocking I/O and run one at a time; [`Store::run`] makes them when the system tells of a change,
+//! and every [`LOOK`] anyhow.
+//!
+//! A change is read only when two looks in a row, [`QUIET`] apart, find the same: a file that is
+//! being written in place is left alone until its writer rests.
+
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use event::Catalog;
+use settings::Report;
+use subscriptions::{DuplicateId, RetryPolicy, Snapshot, UrlRules, Webhook, WebhookId};
+use thiserror::Error;
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::disabled::Disabled;
+use crate::entry::Entry;
+use crate::file::{self, Stamps};
+use crate::locator::{InvalidStoreUrl, Locator};
+use crate::notice::{Notice, Origin};
+use crate::saved::{self, Saved};
+use crate::state_file::StateError;
+use crate::status::Status;
+
+/// How often the store is looked at. A change has to be live within a second.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a changed file has to rest before it is read.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// All webhooks, kept up to date. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Shared>);
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder for what has to survive a restart; made if it is not there.
+    pub state_dir: PathBuf,
+    /// What webhooks may be.
+    pub rules: Rules,
+}
+
+/// What the service's configuration says about webhooks.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Which URLs are accepted.
+    pub url: UrlRules,
+    /// The service's retry policy, of which a webhook may change parts.
+    pub retry: RetryPolicy,
+    /// The known event types; a webhook that wants another one is refused.
+    pub catalog: Catalog,
+}
+
+/// A store that cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The URL names no store.
+    #[error(transparent)]
+    Url(#[from] InvalidStoreUrl),
+    /// The state directory cannot be made.
+    #[error("the state directory {} cannot be used", path.display())]
+    StateDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Webhooks that cannot be read.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ReadError {
+    /// The store's URL names no store.
+    #[error(transparent)]
+    Url(#[from] InvalidStoreUrl),
+    /// The file cannot be read, or has mistakes: one line for each.
+    #[error(transparent)]
+    File(#[from] Report),
+    /// Two webhooks have one id.
+    #[error(transparent)]
+    Duplicate(#[from] DuplicateId),
+}
+
+#[derive(Debug)]
+struct Shared {
+    url: String,
+    backend: Backend,
+    state_dir: PathBuf,
+    live: Arc<ArcSwap<Snapshot>>,
+    status: Status,
+    wake: Arc<Notify>,
+    asked: Mutex<Asked>,
+    inner: Mutex<Inner>,
+}
+
+/// Where webhooks are kept.
+#[derive(Debug)]
+enum Backend {
+    File(PathBuf),
+}
+
+/// What was asked for and waits for the next turn. Locked for moments only, unlike [`Inner`].
+#[derive(Debug, Default)]
+struct Asked {
+    disable: BTreeMap<WebhookId, String>,
+    rules: Option<Rules>,
+}
+
+/// What only one turn at a time may touch; locked while files are read and written.
+#[derive(Debug)]
+struct Inner {
+    rules: Rules,
+    disabled: Disabled,
+    /// What is live, as its owner wrote it, and where it came from; sorted by id.
+    entries: Vec<Entry>,
+    origin: Origin,
+    /// The stamps of what was last read, and the secrets' files among them.
+    read: Option<Stamps>,
+    secret_files: Vec<PathBuf>,
+    /// Whether a change may have hidden from `read`, so that one more reading is due.
+    unsettled: bool,
+    /// The stamps of a change that does not rest yet.
+    restless: Option<Stamps>,
+    /// What the last reading failed with; told once.
+    trouble: Option<Arc<ReadError>>,
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    Soon,
+    Later,
+}
+
+/// Reads all webhooks once, for commands that look and end. Nothing is written.
+///
+/// Webhooks that the service has disabled are shown so, where the state directory can be read.
+///
+/// # Errors
+///
+/// [`ReadError`] with every mistake.
+pub fn load_once(url: &str, options: &Options) -> Result<Snapshot, ReadError> {
+    let Locator::File(path) = Locator::try_new(url)?;
+    let entries = file::list(&path, &options.rules).entries?;
+    let disabled = Disabled::load(&options.state_dir).unwrap_or_default();
+    Ok(build(&entries, &disabled, 1)?)
+}
+
+impl Store {
+    /// Opens the store at `url`. Reads what was disabled, but no webhooks yet: see [`Store::load`].
+    ///
+    /// The second value tells what of the state directory could not be read.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] where the URL names no store or the state directory cannot be made.
+    pub fn open(url: &str, options: Options) -> Result<(Self, Vec<Notice>), OpenError> {
+        let Locator::File(path) = Locator::try_new(url)?;
+        let Options { state_dir, rules } = options;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&state_dir)
+            .map_err(|source| OpenError::StateDir {
+                path: state_dir.clone(),
+                source,
+            })?;
+        let status = Status::default();
+        let mut notices = Vec::new();
+        let disabled = Disabled::load(&state_dir).unwrap_or_else(|error| {
+            status.count_error();
+            notices.push(Notice::State(Arc::new(error)));
+            Disabled::default()
+        });
+        let inner = Inner {
+            rules,
+            disabled,
+            entries: Vec::new(),
+            origin: Origin::Store,
+            read: None,
+            secret_files: Vec::new(),
+            unsettled: false,
+            restless: None,
+            trouble: None,
+        };
+        let store = Self(Arc::new(Shared {
+            url: url.to_owned(),
+            backend: Backend::File(path),
+            state_dir,
+            live: Arc::default(),
+            status,
+            wake: Arc::default(),
+            asked: Mutex::default(),
+            inner: Mutex::new(inner),
+        }));
+        Ok((store, notices))
+    }
+
+    /// The live snapshot; empty before the first load.
+    #[must_use]
+    pub fn snapshots(&self) -> Arc<ArcSwap<Snapshot>> {
+        Arc::clone(&self.0.live)
+    }
+
+    /// How the store is doing.
+    #[must_use]
+    pub fn status(&self) -> &Status {
+        &self.0.status
+    }
+
+    /// Reads the webhooks now; where they cannot be read and none are live, takes what was saved.
+    /// Blocking. What happened is returned; whether there is a snapshot now, [`Status`] says.
+    pub fn load(&self) -> Vec<Notice> {
+        let mut inner = self.inner();
+        let mut notices = Vec::new();
+        let stamps = self.stamps(&inner);
+        self.read(&mut inner, stamps, &mut notices);
+        if !self.0.status.is_loaded() {
+            self.take_saved(&mut inner, &mut notices);
+        }
+        notices
+    }
+
+    /// Has the webhooks read again under other rules, at the next turn.
+    pub fn reconfigure(&self, rules: Rules) {
+        self.asked().rules = Some(rules);
+        self.0.wake.notify_one();
+    }
+
+    /// Disables a webhook at the next turn, until its owner changes it. One that is not there, or
+    /// disabled already, is left as it is.
+    pub fn disable(&self, id: WebhookId, reason: String) {
+        // Only known ones, so that what waits here has a bound.
+        if self
+            .0
+            .live
+            .load()
+            .get(&id)
+            .is_some_and(|webhook| webhook.enabled)
+        {
+            self.asked().disable.insert(id, reason);
+            self.0.wake.notify_one();
+        }
+    }
+
+    /// Follows the store until `shutdown`, telling what happens. Spawns nothing that outlives it.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>, mut tell: impl FnMut(Notice)) {
+        let Backend::File(path) = &self.0.backend;
+        let _watcher = file::watch(path, Arc::clone(&self.0.wake))
+            .map_err(|error| tell(Notice::NotWatched(Arc::new(error))));
+        let mut shutdown = pin!(shutdown);
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut again = Again::Later;
+        loop {
+            // However much the system tells, looks are this far apart.
+            tokio::select! {
+                () = &mut shutdown => return,
+                () = sleep(QUIET) => {}
+            }
+            if again == Again::Later {
+                tokio::select! {
+                    () = &mut shutdown => return,
+                    _ = looks.tick() => {}
+                    () = self.0.wake.notified() => {}
+                }
+            }
+            let store = self.clone();
+            match tokio::task::spawn_blocking(move || store.turn()).await {
+                Ok((notices, next)) => {
+                    notices.into_iter().for_each(&mut tell);
+                    again = next;
+                }
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // The runtime is going down.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// One look.
+    fn turn(&self) -> (Vec<Notice>, Again) {
+        let mut inner = self.inner();
+        let mut notices = Vec::new();
+        let Asked { disable, rules } = std::mem::take(&mut *self.asked());
+        self.disable_now(&mut inner, disable, &mut notices);
+        if let Some(rules) = rules {
+            inner.rules = rules;
+            inner.read = None;
+        }
+        let now = now_ms();
+        let stamps = self.stamps(&inner);
+        if inner.read.as_ref() != Some(&stamps) {
+            if inner.restless.as_ref() != Some(&stamps) {
+                inner.restless = Some(stamps);
+                return (notices, Again::Soon);
+            }
+            self.read(&mut inner, stamps, &mut notices);
+        } else if inner.unsettled && stamps.settled() {
+            self.read(&mut inner, stamps, &mut notices);
+        } else if inner.trouble.is_none() {
+            self.0.status.read_at_ms.store(now, Ordering::Relaxed);
+        }
+        (notices, Again::Later)
+    }
+
+    /// Reads the store, whose stamps were taken just before.
+    fn read(&self, inner: &mut Inner, stamps: Stamps, notices: &mut Vec<Notice>) {
+        let now = now_ms();
+        let Backend::File(path) = &self.0.backend;
+        let listing = file::list(path, &inner.rules);
+        // Which secrets are read may have changed with the file; their stamps count from now on.
+        let same_files = inner.secret_files == listing.secret_files;
+        inner.secret_files = listing.secret_files;
+        let stamps = if same_files {
+            stamps
+        } else {
+            self.stamps(inner)
+        };
+        inner.unsettled = !stamps.settled();
+        inner.read = Some(stamps);
+        inner.restless = None;
+        let taken = listing.entries.map_err(ReadError::from);
+        match taken.and_then(|entries| Ok(self.take(inner, entries, notices)?)) {
+            Ok(changed) => {
+                self.0.status.read_at_ms.store(now, Ordering::Relaxed);
+                self.0.status.failing.store(false, Ordering::Relaxed);
+                if changed {
+                    self.keep(
+                        saved::save(&self.0.state_dir, &self.0.url, &inner.entries, now),
+                        notices,
+                    );
+                } else if inner.trouble.is_some() {
+                    notices.push(Notice::Readable);
+                }
+                inner.trouble = None;
+            }
+            Err(error) => {
+                self.0.status.failing.store(true, Ordering::Relaxed);
+                if inner.trouble.as_deref() != Some(&error) {
+                    self.0.status.count_error();
+                    let error = Arc::new(error);
+                    inner.trouble = Some(Arc::clone(&error));
+                    notices.push(Notice::Unreadable(error));
+                }
+            }
+        }
+    }
+
+    /// Makes these webhooks live, if they are other ones; says whether they are.
+    fn take(
+        &self,
+        inner: &mut Inner,
+        mut entries: Vec<Entry>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<bool, DuplicateId> {
+        Entry::sort(&mut entries);
+        let same = self.0.status.is_loaded() && Entry::same(&inner.entries, &entries);
+        if same && inner.origin == Origin::Store {
+            return Ok(false);
+        }
+        let mut disabled = inner.disabled.clone();
+        let lifted = disabled.lift(&entries);
+        self.publish(&entries, &disabled, Origin::Store, notices)?;
+        (inner.entries, inner.origin, inner.disabled) = (entries, Origin::Store, disabled);
+        if !lifted.is_empty() {
+            notices.extend(lifted.into_iter().map(Notice::Lifted));
+            self.keep(inner.disabled.save(&self.0.state_dir), notices);
+        }
+        Ok(true)
+    }
+
+    fn take_saved(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
+        let loaded = saved::load(&self.0.state_dir, &self.0.url, inner.rules.url);
+        let Some(Some(Saved {
+            entries,
+            read_at_ms,
+        })) = self.keep(loaded, notices)
+        else {
+            return;
+        };
+        // Ids were distinct when this was saved, and the checksum holds.
+        if self
+            .publish(&entries, &inner.disabled, Origin::Saved, notices)
+            .is_ok()
+        {
+            (inner.entries, inner.origin) = (entries, Origin::Saved);
+            self.0
+                .status
+                .read_at_ms
+                .store(read_at_ms, Ordering::Relaxed);
+        }
+    }
+
+    fn disable_now(
+        &self,
+        inner: &mut Inner,
+        asked: BTreeMap<WebhookId, String>,
+        notices: &mut Vec<Notice>,
+    ) {
+        let mut done = Vec::new();
+        for (id, reason) in asked {
+            if let Some(entry) = Entry::find(&inner.entries, &id) {
+                inner.disabled.disable(entry, reason);
+                done.push(Notice::Disabled(id));
+            }
+        }
+        // The ids are distinct, for a snapshot was built of them before.
+        if done.is_empty()
+            || self
+                .publish(&inner.entries, &inner.disabled, inner.origin, notices)
+                .is_err()
+        {
+            return;
+        }
+        notices.extend(done);
+        self.keep(inner.disabled.save(&self.0.state_dir), notices);
+    }
+
+    /// Builds the next snapshot and swaps it in.
+    fn publish(
+        &self,
+        entries: &[Entry],
+        disabled: &Disabled,
+        origin: Origin,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), DuplicateId> {
+        let status = &self.0.status;
+        let generation = status.generation() + 1;
+        let snapshot = build(entries, disabled, generation)?;
+        let (webhooks, enabled) = (snapshot.len(), snapshot.enabled());
+        self.0.live.store(Arc::new(snapshot));
+        status.generation.store(generation, Ordering::Relaxed);
+        status.webhooks.store(webhooks as u64, Ordering::Relaxed);
+        status.enabled.store(enabled as u64, Ordering::Relaxed);
+        status.loaded.store(true, Ordering::Relaxed);
+        notices.push(Notice::Live {
+            generation,
+            webhooks,
+            enabled,
+            origin,
+        });
+        Ok(())
+    }
+
+    /// A result of the state directory: its failure is told and counted, and nothing waits for it.
+    fn keep<T>(&self, result: Result<T, StateError>, notices: &mut Vec<Notice>) -> Option<T> {
+        result
+            .map_err(|error| {
+                self.0.status.count_error();
+                notices.push(Notice::State(Arc::new(error)));
+            })
+            .ok()
+    }
+
+    fn stamps(&self, inner: &Inner) -> Stamps {
+        let Backend::File(path) = &self.0.backend;
+        Stamps::of(path, &inner.secret_files)
+    }
+
+    /// Every field is whole after each statement, so a panic elsewhere spoils nothing.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The snapshot of these webhooks, with what the service disabled.
+fn build(entries: &[Entry], disabled: &Disabled, generation: u64) -> Result<Snapshot, DuplicateId> {
+    let webhooks = entries.iter().map(|entry| match disabled.reason(entry) {
+        None => Arc::clone(&entry.webhook),
+        Some(reason) => Arc::new(Webhook {
+            enabled: false,
+            disabled_reason: Some(reason.to_owned()),
+            ..Webhook::clone(&entry.webhook)
+        }),
+    });
+    Snapshot::build(webhooks.collect(), generation)
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Webhooks as the state directory holds them: private shapes, checked again when they come back.
+//!
+//! Durations are milliseconds. Unknown fields are refused: another version wrote them, and what it
+//! meant is not known here.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use event::ProjectId;
+use serde::{Deserialize, Serialize};
+use signing::Secret;
+use subscriptions::{
+    EventFilter, Headers, RetryPolicy, RetryValues, Secrets, UrlRules, Webhook, WebhookId,
+    WebhookUrl,
+};
+
+/// One webhook.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WireWebhook {
+    pub(crate) id: String,
+    url: String,
+    events: Vec<String>,
+    projects: Vec<String>,
+    description: Option<String>,
+    enabled: bool,
+    /// The primary one first.
+    secrets: Vec<String>,
+    retry: Option<WireRetry>,
+    max_in_flight: Option<NonZeroU32>,
+    headers: Vec<(String, String)>,
+    created_at_ms: i64,
+    updated_at_ms: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireRetry {
+    first_delay_ms: u64,
+    multiplier: f64,
+    max_delay_ms: u64,
+    jitter: f64,
+    give_up_after_ms: u64,
+    retry_after_max_ms: u64,
+}
+
+impl WireWebhook {
+    pub(crate) fn of(webhook: &Webhook) -> Self {
+        let headers = webhook.headers.iter();
+        Self {
+            id: webhook.id.to_string(),
+            url: webhook.url.expose(),
+            events: webhook
+                .events
+                .patterns()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            projects: webhook
+                .projects
+                .iter()
+                .map(|id| id.as_str().to_owned())
+                .collect(),
+            description: webhook.description.clone(),
+            enabled: webhook.enabled,
+            secrets: webhook
+                .secrets
+                .iter()
+                .map(|secret| secret.expose().to_owned())
+                .collect(),
+            retry: webhook.retry.map(|policy| WireRetry::of(policy.values())),
+            max_in_flight: webhook.max_in_flight,
+            // Checked header values are printable ASCII.
+            headers: headers
+                .map(|(name, value)| {
+                    (
+                        name.to_string(),
+                        value.to_str().unwrap_or_default().to_owned(),
+                    )
+                })
+                .collect(),
+            created_at_ms: webhook.created_at_ms,
+            updated_at_ms: webhook.updated_at_ms,
+        }
+    }
+
+    /// What its owner wrote, whenever that was.
+    pub(crate) fn without_times(self) -> Self {
+        Self {
+            created_at_ms: 0,
+            updated_at_ms: 0,
+            ..self
+        }
+    }
+
+    /// The webhook again; the error says what is wrong with it, without quoting secrets.
+    pub(crate) fn restore(self, rules: UrlRules) -> Result<Webhook, String> {
+        let mut secrets = Vec::with_capacity(self.secrets.len());
+        for text in &self.secrets {
+            secrets.push(Secret::try_new(text).map_err(text_of)?);
+        }
+        if secrets.is_empty() {
+            return Err("no secret".to_owned());
+        }
+        let primary = secrets.remove(0);
+        let projects = self
+            .projects
+            .iter()
+            .map(|id| ProjectId::try_new(id).map_err(text_of));
+        Ok(Webhook {
+            id: WebhookId::try_new(&self.id).map_err(text_of)?,
+            url: WebhookUrl::try_new(&self.url, rules).map_err(text_of)?,
+            events: EventFilter::try_new(&self.events).map_err(text_of)?,
+            projects: projects.collect::<Result<_, _>>()?,
+            description: self.description,
+            enabled: self.enabled,
+            secrets: Secrets::rotating(primary, secrets),
+            retry: self.retry.map(WireRetry::restore).transpose()?,
+            max_in_flight: self.max_in_flight,
+            headers: Headers::try_new(self.headers).map_err(text_of)?,
+            created_at_ms: self.created_at_ms,
+            updated_at_ms: self.updated_at_ms,
+            disabled_reason: None,
+        })
+    }
+}
+
+impl WireRetry {
+    fn of(values: RetryValues) -> Self {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            first_delay_ms: ms(values.first_delay),
+            multiplier: values.multiplier,
+            max_delay_ms: ms(values.max_delay),
+            jitter: values.jitter,
+            give_up_after_ms: ms(values.give_up_after),
+            retry_after_max_ms: ms(values.retry_after_max),
+        }
+    }
+
+    fn restore(self) -> Result<RetryPolicy, String> {
+        let values = RetryValues {
+            first_delay: Duration::from_millis(self.first_delay_ms),
+            multiplier: self.multiplier,
+            max_delay: Duration::from_millis(self.max_delay_ms),
+            jitter: self.jitter,
+            give_up_after: Duration::from_millis(self.give_up_after_ms),
+            retry_after_max: Duration::from_millis(self.retry_after_max_ms),
+        };
+        RetryPolicy::try_new(values).map_err(text_of)
+    }
+}
+
+fn text_of(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

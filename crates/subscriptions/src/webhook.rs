@@ -1,0 +1,81 @@
+//! One webhook: who wants which events, sent where, proven by what.
+//!
+//! A plain record: its parts were checked when they were made, and no two parts can contradict each
+//! other.
+
+use std::num::NonZeroU32;
+
+use event::ProjectId;
+use signing::Secret;
+
+use crate::filter::EventFilter;
+use crate::headers::Headers;
+use crate::id::WebhookId;
+use crate::retry::RetryPolicy;
+use crate::url::WebhookUrl;
+
+/// A subscription of one receiver.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Its name; unique in a snapshot.
+    pub id: WebhookId,
+    /// Where requests go.
+    pub url: WebhookUrl,
+    /// Which events are wanted.
+    pub events: EventFilter,
+    /// Of which projects; empty means of all, and then also events that belong to no project.
+    pub projects: Box<[ProjectId]>,
+    /// What its owner says about it.
+    pub description: Option<String>,
+    /// Whether events are sent at all.
+    pub enabled: bool,
+    /// What requests are signed with.
+    pub secrets: Secrets,
+    /// Its own retry policy, where it differs from the service's.
+    pub retry: Option<RetryPolicy>,
+    /// Its own limit of attempts at the same time, where it differs from the service's.
+    pub max_in_flight: Option<NonZeroU32>,
+    /// Headers that are added to every request.
+    pub headers: Headers,
+    /// When it was made, in milliseconds since 1970.
+    pub created_at_ms: i64,
+    /// When it was last changed, in milliseconds since 1970.
+    pub updated_at_ms: i64,
+    /// Why the service disabled it; `None` where it is enabled or its owner disabled it.
+    pub disabled_reason: Option<String>,
+}
+
+/// The active secrets of a webhook; there is always one.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    primary: Secret,
+    also: Vec<Secret>,
+}
+
+impl Secrets {
+    /// One secret.
+    #[must_use]
+    pub fn new(primary: Secret) -> Self {
+        Self {
+            primary,
+            also: Vec::new(),
+        }
+    }
+
+    /// During a rotation: the new secret, and those that receivers may still hold.
+    #[must_use]
+    pub fn rotating(primary: Secret, also: Vec<Secret>) -> Self {
+        Self { primary, also }
+    }
+
+    /// The one that signs `x-boottify-signature`, which has room for one signature only.
+    #[must_use]
+    pub fn primary(&self) -> &Secret {
+        &self.primary
+    }
+
+    /// Every active one, the primary first: all of them sign `webhook-signature`.
+    pub fn iter(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.primary).chain(&self.also)
+    }
+}

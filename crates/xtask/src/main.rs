@@ -1,0 +1,201 @@
+//! The project's only tool: `cargo xtask check`, `test` and `demo`.
+//!
+//! This file reads the command line; each command is a file of its own. Nothing here is part of
+//! the product, and CI calls the same commands as people do.
+
+mod check;
+mod demo;
+mod paint;
+mod steps;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const HELP: &str = "\
+The project's tool.
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  check [--fast]                    format, lints, tidy rules; without --fast also documentation,
+                                    its examples and the dependency tree (cargo-deny)
+  test [--broker WHICH] [ARGS...]   all tests against a real RabbitMQ of their own; ARGS go to
+                                    cargo-nextest (or to cargo test where that is missing)
+  demo [--once]                     broker, service and receiver on this machine, events from end
+                                    to end; stays until Ctrl-C, with --once ends with a summary
+  help                              this text
+
+WHICH is one of
+  any      the broker that AMQP_URL names, an installed rabbitmq-server, Docker, or the system's
+           package manager, in this order (the default)
+  system   the system's rabbitmq-server, installed if it is not there
+  4        RabbitMQ 4 from Debian's packages, unpacked below target/ (Debian and root only)
+  URL      the broker at this AMQP URL
+
+Exit codes: 0 all is well, 1 something is not, 2 wrong usage; of `test` the test runner's own.
+";
+
+/// What was asked for on the command line.
+#[derive(Debug, Eq, PartialEq)]
+enum Order {
+    Help,
+    Check {
+        fast: bool,
+    },
+    Test {
+        broker: Option<String>,
+        rest: Vec<String>,
+    },
+    Demo {
+        once: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let order = match parse(&arguments) {
+        Ok(order) => order,
+        Err(complaint) => {
+            eprintln!("xtask: {complaint}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match obey(order) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(order: Order) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    match order {
+        Order::Help => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Order::Check { fast } => runtime.block_on(check::run(fast)),
+        Order::Test { broker, rest } => runtime.block_on(test::run(broker.as_deref(), &rest)),
+        Order::Demo { once } => runtime.block_on(demo::run(once)),
+    }
+}
+
+fn parse(arguments: &[String]) -> Result<Order, String> {
+    let Some((command, rest)) = arguments.split_first() else {
+        return Err("which command?".to_owned());
+    };
+    match command.as_str() {
+        "help" | "--help" | "-h" => Ok(Order::Help),
+        _ if asks_for_help(rest) => Ok(Order::Help),
+        "check" => flag(command, rest, "--fast").map(|fast| Order::Check { fast }),
+        "demo" => flag(command, rest, "--once").map(|once| Order::Demo { once }),
+        "test" => parse_test(rest),
+        other => Err(format!("there is no command `{other}`")),
+    }
+}
+
+/// What follows `--` is the test runner's.
+fn asks_for_help(rest: &[String]) -> bool {
+    rest.iter()
+        .take_while(|word| *word != "--")
+        .any(|word| word == "--help" || word == "-h")
+}
+
+fn flag(command: &str, rest: &[String], known: &str) -> Result<bool, String> {
+    match rest {
+        [] => Ok(false),
+        [word] if word == known => Ok(true),
+        [word, ..] => Err(format!(
+            "`{command}` does not know `{word}`, only `{known}`"
+        )),
+    }
+}
+
+fn parse_test(rest: &[String]) -> Result<Order, String> {
+    let mut broker = None;
+    let mut others = Vec::new();
+    let mut words = rest.iter();
+    while let Some(word) = words.next() {
+        if word == "--broker" {
+            broker = Some(words.next().ok_or("`--broker` needs a value")?.clone());
+        } else if let Some(value) = word.strip_prefix("--broker=") {
+            broker = Some(value.to_owned());
+        } else {
+            others.push(word.clone());
+        }
+    }
+    if let Some(unknown) = broker.as_deref().filter(|value| !is_broker(value)) {
+        return Err(format!(
+            "`--broker` takes any, system, 4 or an AMQP URL, not `{unknown}`"
+        ));
+    }
+    Ok(Order::Test {
+        broker,
+        rest: others,
+    })
+}
+
+fn is_broker(value: &str) -> bool {
+    let url = value.starts_with("amqp://") || value.starts_with("amqps://");
+    matches!(value, "any" | "system" | "4") || url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Order, parse};
+
+    fn parsed(line: &str) -> Result<Order, String> {
+        parse(
+            &line
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn orders_are_read() {
+        let test = |broker: Option<&str>, rest: &[&str]| Order::Test {
+            broker: broker.map(str::to_owned),
+            rest: rest.iter().map(|word| (*word).to_owned()).collect(),
+        };
+        for (line, expected) in [
+            ("help", Order::Help),
+            ("demo --help", Order::Help),
+            ("check", Order::Check { fast: false }),
+            ("check --fast", Order::Check { fast: true }),
+            ("demo --once", Order::Demo { once: true }),
+            ("test", test(None, &[])),
+            (
+                "test --broker 4 -p testbed",
+                test(Some("4"), &["-p", "testbed"]),
+            ),
+            (
+                "test retry --broker=amqp://h",
+                test(Some("amqp://h"), &["retry"]),
+            ),
+            ("test -- --help", test(None, &["--", "--help"])),
+        ] {
+            assert_eq!(parsed(line), Ok(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in [
+            "",
+            "fly",
+            "check --slow",
+            "demo --once twice",
+            "test --broker",
+            "test --broker 5",
+        ] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+}

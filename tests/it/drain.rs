@@ -1,0 +1,77 @@
+//! SIGTERM: what is in flight ends, the rest goes back, and the exit code is 0.
+
+use std::time::Duration;
+
+use testbed::eventually;
+use testbed::receiver::{Answer, Script};
+use testbed::setup::Webhook;
+use tokio::time::Instant;
+
+use crate::stage::{SOON, Stage};
+
+#[tokio::test]
+async fn what_is_in_flight_ends_and_nothing_comes_twice() {
+    let mut stage = Stage::new(|setup, receiver| {
+        let slow = Script::always(Answer::status(200).after(Duration::from_secs(1)));
+        receiver.answer("/hook", slow);
+        setup.set("broker.prefetch", 5).webhook(Webhook::new("whk_1", &receiver.url("/hook")))
+    })
+    .await;
+    for n in 0..8 {
+        stage.publish("domain.added", "prj_1", &format!("evt_{n}")).await;
+    }
+    stage.receiver.wait_for(5, SOON).await.unwrap();
+    stage.program.sigterm();
+    eventually("not ready while draining", SOON, || async {
+        let answer = stage.program.get("/readyz").ok()?;
+        (answer.status == 503).then_some(())
+    })
+    .await
+    .unwrap();
+    let status = stage.program.wait(SOON).await.unwrap();
+    assert!(status.success(), "{status}");
+    let queue = &stage.space.names().events_queue;
+    let (attempted, left) = (stage.receiver.count(), stage.client.depth(queue).await.unwrap());
+    assert_eq!(attempted + left as usize, 8, "{attempted} attempted, {left} given back");
+
+    stage.program.start_again().await.unwrap();
+    stage.program.ready().await.unwrap();
+    let requests = stage.receiver.wait_for(8, SOON).await.unwrap();
+    let mut ids: Vec<_> = requests.iter().map(|request| request.delivery().to_owned()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 8);
+    stage.settled(8 - u32::try_from(attempted).unwrap()).await;
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn the_grace_period_and_a_second_signal_end_it() {
+    for signals in [1, 2] {
+        let mut stage = Stage::new(|setup, receiver| {
+            receiver.answer("/hook", Script::always(Answer::hang()));
+            let setup = setup.set("shutdown.grace", if signals == 1 { "2s" } else { "60s" });
+            setup.webhook(Webhook::new("whk_1", &receiver.url("/hook")))
+        })
+        .await;
+        stage.publish("domain.added", "prj_1", "evt_1").await;
+        stage.receiver.wait_for(1, SOON).await.unwrap();
+        let began = Instant::now();
+        stage.program.sigterm();
+        if signals == 2 {
+            stage.program.logged("draining", SOON).await.unwrap();
+            stage.program.sigterm();
+        }
+        let status = stage.program.wait(SOON).await.unwrap();
+        assert_eq!(status.code(), Some(if signals == 1 { 0 } else { 1 }));
+        assert!(began.elapsed() < Duration::from_secs(12), "took {:?}", began.elapsed());
+        let queue = stage.space.names().events_queue.clone();
+        eventually("the event is back", SOON, || async {
+            (stage.client.depth(&queue).await.ok()? == 1).then_some(())
+        })
+        .await
+        .unwrap();
+        drop((stage.program, stage.client));
+        stage.space.close().await.unwrap();
+    }
+}

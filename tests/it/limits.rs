@@ -1,0 +1,39 @@
+//! A webhook at its limit does not hold up others, and what it cannot take waits in the broker.
+
+use std::time::Duration;
+
+use testbed::receiver::{Answer, Script};
+use testbed::setup::Webhook;
+
+use crate::stage::Stage;
+
+#[tokio::test]
+async fn a_slow_webhook_holds_its_limit_and_no_more() {
+    let stage = Stage::new(|setup, receiver| {
+        let slow = Script::always(Answer::status(200).after(Duration::from_secs(3)));
+        receiver.answer("/slow", slow);
+        setup
+            // Far more events than the prefetch: if slow ones stayed unsettled, nothing would flow.
+            .set("broker.prefetch", 20)
+            .webhook(Webhook::new("whk_slow", &receiver.url("/slow")).set("max_in_flight", 2))
+            .webhook(Webhook::new("whk_fast", &receiver.url("/fast")))
+    })
+    .await;
+    for n in 0..100 {
+        stage.publish("domain.added", "prj_1", &format!("evt_{n}")).await;
+    }
+    stage.reaches("deliveries_total", &[("outcome", "delivered")], 100.0).await;
+    let fast = stage.receiver.requests_at("/fast");
+    assert_eq!(fast.len(), 100);
+    let took = fast[99].at - fast[0].at;
+    let slow_before = stage.receiver.requests_at("/slow").len();
+    assert!(slow_before < 30, "{slow_before} slow attempts began while fast ones took {took:?}");
+    assert!(stage.sum("deliveries_postponed_total", &[("bound", "webhook_in_flight")]) >= 90.0);
+    // A postponed delivery has made no attempt.
+    let attempts = stage.receiver.requests_at("/slow").iter().map(|r| r.attempt()).max();
+    assert_eq!(attempts, Some(1));
+    let Stage { mut program, client, space, .. } = stage;
+    program.kill9().unwrap();
+    drop((program, client));
+    space.close().await.unwrap();
+}

@@ -1,0 +1,29 @@
+//! Whole-program tests, one file per promise of the contract.
+
+// `cfg(test)` tells clippy that helper functions, too, may unwrap.
+#[cfg(test)]
+mod configuration;
+#[cfg(test)]
+mod deliver;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod guarded;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod outcomes;
+#[cfg(test)]
+mod reject;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod restart;
+#[cfg(test)]
+mod retry;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod testbed;
+#[cfg(test)]
+mod topology;

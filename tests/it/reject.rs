@@ -1,0 +1,131 @@
+//! What is no event ends in the rejected queue with its reason, and never stops what follows.
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
+use testbed::page;
+use testbed::setup::Webhook;
+
+use crate::stage::{SOON, Stage};
+
+fn with(field: &str, value: &str) -> Vec<u8> {
+    let text = String::from_utf8(page::PAYLOAD.to_vec()).unwrap();
+    text.replacen(field, value, 1).into_bytes()
+}
+
+fn bad_bodies() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
+    let extra = |value: &str| with(r#""type""#, &format!(r#""x":{value},"type""#));
+    vec![
+        ("empty", Vec::new(), "not_json"),
+        ("text", b"hello".to_vec(), "not_json"),
+        ("cut off", page::PAYLOAD[..100].to_vec(), "not_json"),
+        ("two documents", [page::PAYLOAD, page::PAYLOAD].concat(), "not_json"),
+        ("invalid UTF-8", with("production", "\u{e9}").into_iter().filter(|b| *b != 0xc3).collect(), "not_json"),
+        ("byte order mark", [b"\xef\xbb\xbf", page::PAYLOAD].concat(), "not_json"),
+        ("array", b"[]".to_vec(), "not_an_object"),
+        ("number", b"1".to_vec(), "not_an_object"),
+        ("no fields", b"{}".to_vec(), "missing_field"),
+        ("no type", with(r#""type":"deployment.succeeded","#, ""), "missing_field"),
+        ("no createdAt", with(r#""createdAt":"2024-01-15T10:30:00Z","#, ""), "missing_field"),
+        ("no deployment", with(r#""deployment":"#, r#""other":"#), "missing_field"),
+        ("no project", with(r#""project":"#, r#""other":"#), "missing_field"),
+        ("no deployment id", with(r#""id":"dpl_abc123","#, ""), "missing_field"),
+        ("type is a number", with(r#""deployment.succeeded""#, "7"), "mistyped_field"),
+        ("createdAt is no time", with("2024-01-15T10:30:00Z", "yesterday"), "mistyped_field"),
+        ("project is a text", with(r#"{"id":"prj_xyz789","name":"my-project"}"#, r#""p""#), "mistyped_field"),
+        ("unknown type", with("deployment.succeeded", "deployment.exploded"), "unknown_type"),
+        ("inexact integer", extra("9007199254740993"), "inexact_number"),
+        ("beyond a double", extra("1e400"), "inexact_number"),
+        ("below a double", extra("1e-400"), "inexact_number"),
+        ("lone surrogate", extra(r#""\ud800""#), "lone_surrogate"),
+        ("deep nesting", extra(&deep), "too_deep"),
+        ("too large", extra(&format!("\"{}\"", "x".repeat(300 * 1024))), "too_large"),
+    ]
+}
+
+#[tokio::test]
+async fn whatever_is_no_event_is_kept_with_its_reason() {
+    let stage = Stage::simple().await;
+    let rows = bad_bodies();
+    for (name, body, _) in &rows {
+        stage.publish_body("deployment.succeeded", name, body).await;
+    }
+    let huge = vec![b' '; 16 * 1024 * 1024 - 1];
+    stage.publish_body("deployment.succeeded", "huge", &huge).await;
+    stage.publish_body("deployment.succeeded", "evt_good", page::PAYLOAD).await;
+
+    let good = stage.receiver.wait_for(1, SOON).await.unwrap();
+    assert_eq!(good[0].body, page::PAYLOAD);
+    let queue = &stage.space.names().rejected_queue;
+    let mut rejected = Vec::new();
+    for _ in 0..=rows.len() {
+        rejected.push(stage.client.wait_for(queue, SOON).await.unwrap());
+    }
+    for (name, body, reason) in &rows {
+        let message = rejected.iter().find(|message| message.id() == Some(name)).unwrap();
+        assert_eq!(message.header("x-rejected-reason").as_deref(), Some(*reason), "{name}");
+        let detail = message.header("x-rejected-detail").unwrap();
+        assert!(!detail.is_empty() && !detail.contains('\n'), "{name}: {detail:?}");
+        assert_eq!(&message.body[..], body, "{name} was altered");
+    }
+    let of_huge = rejected.iter().find(|message| message.id() == Some("huge")).unwrap();
+    assert_eq!(of_huge.header("x-rejected-reason").as_deref(), Some("too_large"));
+    stage.settled(u32::try_from(rows.len()).unwrap() + 2).await;
+    assert_eq!(stage.receiver.count(), 1);
+    assert!(stage.sum("events_rejected_total", &[("reason", "not_json")]) >= 6.0);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn odd_properties_do_no_harm() {
+    let stage = Stage::simple().await;
+    let mut headers = FieldTable::default();
+    headers.insert("traceparent".into(), AMQPValue::Boolean(true));
+    headers.insert("timestamp_in_ms".into(), AMQPValue::FieldTable(FieldTable::default()));
+    headers.insert("x-webhook-id".into(), AMQPValue::Double(0.5));
+    let properties = BasicProperties::default()
+        .with_headers(headers)
+        .with_message_id("a\nb".into())
+        .with_timestamp(u64::MAX)
+        .with_priority(255)
+        .with_content_encoding("gzip".into());
+    let exchange = &stage.space.names().events_exchange;
+    stage.client.publish(exchange, "x", properties, page::PAYLOAD).await.unwrap();
+    stage.client.publish(exchange, "", BasicProperties::default(), page::PAYLOAD).await.unwrap();
+    let requests = stage.receiver.wait_for(2, SOON).await.unwrap();
+    assert_eq!(requests[0].delivery(), requests[1].delivery(), "both ids come from the body");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_foreign_message_among_the_deliveries_is_rejected() {
+    let stage = Stage::simple().await;
+    let names = stage.space.names();
+    let publish = stage.client.publish(
+        &names.dead_letter_exchange,
+        &names.deliveries_queue,
+        BasicProperties::default(),
+        page::PAYLOAD,
+    );
+    publish.await.unwrap();
+    let rejected = stage.client.wait_for(&names.rejected_queue, SOON).await.unwrap();
+    let reason = rejected.header("x-rejected-reason");
+    assert_eq!(reason.as_deref(), Some("malformed_delivery"));
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn more_types_come_by_configuration() {
+    let stage = Stage::new(|setup, receiver| {
+        setup
+            .set("events.extra_types", vec!["team.invited"])
+            .webhook(Webhook::new("whk_1", &receiver.url("/hook")).events(&["team.*"]))
+    })
+    .await;
+    let body = br#"{"type":"team.invited","createdAt":"2024-01-15T10:30:00Z","team":{"id":1}}"#;
+    stage.publish_body("team.invited", "evt_1", body).await;
+    let requests = stage.receiver.wait_for(1, SOON).await.unwrap();
+    assert_eq!(&requests[0].body[..], body);
+    stage.close().await;
+}
+

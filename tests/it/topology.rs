@@ -1,0 +1,61 @@
+//! What is already in the broker and does not fit is told in one clear line, and the program waits
+//! for it to be mended instead of crashing.
+
+use lapin::options::QueueDeclareOptions;
+use lapin::types::{AMQPValue, FieldTable};
+use testbed::program::Program;
+use testbed::receiver::{Receiver, Script};
+use testbed::setup::{Setup, Webhook};
+use testbed::space::Space;
+
+use crate::stage::SOON;
+
+#[tokio::test]
+async fn a_queue_with_other_arguments_is_named_and_can_be_mended() {
+    let space = Space::open().await.unwrap();
+    let client = space.client().await.unwrap();
+    let queue = space.names().events_queue.clone();
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    let channel = client.channel();
+    channel.queue_declare(queue.as_str().into(), options, arguments).await.unwrap();
+
+    let receiver = Receiver::start(Script::ok()).await.unwrap();
+    let setup = Setup::new(&space).webhook(Webhook::new("whk_1", &receiver.url("/hook")));
+    let mut program = Program::launch(&setup, &[]).await.unwrap();
+    let line = program.logged("other arguments", SOON).await.unwrap();
+    assert!(line.contains(&queue) && line.contains("x-d"), "{line}");
+    let ready = program.get("/readyz").unwrap();
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains(&queue), "{}", ready.body);
+    assert_eq!(program.get("/healthz").unwrap().status, 200);
+
+    channel.queue_delete(queue.as_str().into(), Default::default()).await.unwrap();
+    program.ready().await.unwrap();
+    program.sigterm();
+    assert!(program.wait(SOON).await.unwrap().success());
+    drop((program, client));
+    space.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_that_is_not_there_or_refuses_is_told_and_waited_for() {
+    let space = Space::open().await.unwrap();
+    let wrong_password = space.url().replacen("guest:guest", "guest:hunter2", 1);
+    let closed = testbed::ports::Port::take().unwrap();
+    let nowhere = format!("amqp://guest:hunter2@{}/", closed.address());
+    let unknown_vhost = format!("{}-unknown", space.url());
+    for url in [wrong_password, nowhere, unknown_vhost] {
+        let setup = Setup::new(&space).set("broker.url", url.as_str());
+        let mut program = Program::launch(&setup, &[]).await.unwrap();
+        let line = program.logged("no session with the broker", SOON).await.unwrap();
+        assert!(!line.contains("hunter2"), "{line}");
+        assert_eq!(program.get("/readyz").unwrap().status, 503);
+        assert_eq!(program.get("/healthz").unwrap().status, 200);
+        assert_eq!(program.metrics().unwrap().value("boottify_webhooks_broker_connected", &[]), Some(0.0));
+        program.sigterm();
+        assert!(program.wait(SOON).await.unwrap().success());
+    }
+    space.close().await.unwrap();
+}

@@ -1,0 +1,145 @@
+//! The two that are compared, as processes that start, take work and are ended.
+
+use std::fmt;
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+use testbed::ports::Port;
+use testbed::{eventually, loopback, workspace};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::bare::SECRET;
+use crate::load::Shape;
+
+/// Unsettled messages that either contender holds at most, by fan-out: about as many requests in
+/// flight for any fan-out.
+fn prefetch(shape: Shape) -> u32 {
+    if shape.fan_out == 1 { 500 } else { 100 }
+}
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contender {
+    Bare,
+    Service,
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bare => "bare loop",
+            Self::Service => "service",
+        })
+    }
+}
+
+/// A contender that is connected and takes work. Dropped, it is killed.
+pub(crate) struct Running {
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Running {
+    pub(crate) fn pid(&self) -> Result<u32> {
+        self.child.id().context("the contender has ended")
+    }
+}
+
+impl Contender {
+    /// Starts it and waits until it consumes.
+    pub(crate) async fn start(
+        self,
+        amqp_url: &str,
+        sink: SocketAddr,
+        shape: Shape,
+    ) -> Result<Running> {
+        let folder = tempfile::tempdir()?;
+        match self {
+            Self::Bare => bare(folder, amqp_url, sink, shape).await,
+            Self::Service => service(folder, amqp_url, sink, shape).await,
+        }
+    }
+}
+
+async fn bare(folder: TempDir, url: &str, sink: SocketAddr, shape: Shape) -> Result<Running> {
+    let arguments = [
+        "bare".to_owned(),
+        url.to_owned(),
+        prefetch(shape).to_string(),
+        sink.to_string(),
+        shape.fan_out.to_string(),
+    ];
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let output = child.stdout.take().context("no output")?;
+    let line = BufReader::new(output).lines().next_line().await?;
+    ensure!(
+        line.as_deref() == Some("ready"),
+        "the bare loop did not start"
+    );
+    Ok(Running {
+        child,
+        _folder: folder,
+    })
+}
+
+async fn service(folder: TempDir, url: &str, sink: SocketAddr, shape: Shape) -> Result<Running> {
+    let operations = Port::take()?;
+    let webhooks = folder.path().join("webhooks.toml");
+    fs::write(&webhooks, webhooks_file(sink, shape))?;
+    let config = folder.path().join("config.toml");
+    let text = format!(
+        "broker.url = \"{url}\"\nbroker.prefetch = {}\n\
+         webhooks.store = \"file://{}\"\nwebhooks.state_dir = \"{}\"\nwebhooks.allow_http = true\n\
+         delivery.allow_addresses = [\"127.0.0.0/8\"]\noperations.listen = \"{}\"\n\
+         log.level = \"warn\"\n",
+        prefetch(shape),
+        webhooks.display(),
+        folder.path().join("state").display(),
+        operations.address(),
+    );
+    fs::write(&config, text)?;
+    let program = workspace::program().await?;
+    let child = Command::new(program)
+        .args(["serve", "--config"])
+        .arg(&config)
+        .kill_on_drop(true)
+        .spawn()?;
+    eventually("the service is ready", Duration::from_secs(60), || async {
+        let answer = loopback::get(operations.address(), "/readyz").ok()?;
+        (answer.status == 200).then_some(())
+    })
+    .await?;
+    Ok(Running {
+        child,
+        _folder: folder,
+    })
+}
+
+/// Every project's webhooks, and those of projects that never have an event.
+fn webhooks_file(sink: SocketAddr, shape: Shape) -> String {
+    let mut text = String::new();
+    let mut webhook = |id: String, project: String| {
+        text += &format!(
+            "[[webhooks]]\nid = \"{id}\"\nurl = \"http://{sink}/{id}\"\n\
+             events = [\"deployment.*\"]\nprojects = [\"{project}\"]\nsecret = \"{SECRET}\"\n"
+        );
+    };
+    for project in 0..shape.projects {
+        for n in 0..shape.fan_out {
+            webhook(format!("whk_{project}_{n}"), format!("prj_{project}"));
+        }
+    }
+    for n in 0..shape.idle_webhooks {
+        webhook(format!("whk_idle_{n}"), format!("prj_idle_{n}"));
+    }
+    text
+}

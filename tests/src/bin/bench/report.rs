@@ -1,0 +1,221 @@
+//! The table on the terminal, the JSON and the chart under `target/bench/`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use testbed::workspace;
+
+use crate::contender::Contender;
+use crate::latency;
+use crate::throughput::Figures;
+
+/// Everything measured in one run.
+#[derive(Default)]
+pub(crate) struct Report {
+    throughput: BTreeMap<u32, Rounds>,
+    latency: Vec<(u32, Contender, latency::Figures)>,
+    loaded: Vec<(u32, Figures)>,
+}
+
+#[derive(Default)]
+struct Rounds {
+    bare: Vec<Figures>,
+    service: Vec<Figures>,
+}
+
+impl Report {
+    pub(crate) fn throughput(&mut self, fan_out: u32, contender: Contender, figures: Figures) {
+        let rounds = self.throughput.entry(fan_out).or_default();
+        match contender {
+            Contender::Bare => rounds.bare.push(figures),
+            Contender::Service => rounds.service.push(figures),
+        }
+    }
+
+    pub(crate) fn latency(&mut self, fan_out: u32, who: Contender, figures: latency::Figures) {
+        self.latency.push((fan_out, who, figures));
+    }
+
+    pub(crate) fn loaded(&mut self, webhooks: u32, figures: Figures) {
+        self.loaded.push((webhooks, figures));
+    }
+
+    /// Prints the table and writes `table.md`, `bench.json` and `cpu.svg`.
+    pub(crate) fn write(&self) -> Result<()> {
+        let folder = workspace::target().join("bench");
+        fs::create_dir_all(&folder)?;
+        let table = self.table()?;
+        fs::write(folder.join("table.md"), &table)?;
+        fs::write(
+            folder.join("bench.json"),
+            serde_json::to_string_pretty(&self.json())?,
+        )?;
+        fs::write(folder.join("cpu.svg"), self.chart()?)?;
+        println!("{table}\nwritten to {}", folder.display());
+        Ok(())
+    }
+
+    fn table(&self) -> Result<String> {
+        let mut text = String::from(
+            "| | events/s | deliveries/s | CPU s per 1,000 deliveries | broker CPU s per 1,000 | peak MB |\n\
+             | --- | --- | --- | --- | --- | --- |\n",
+        );
+        for (fan_out, rounds) in &self.throughput {
+            for (who, all) in [
+                (Contender::Bare, &rounds.bare),
+                (Contender::Service, &rounds.service),
+            ] {
+                row(
+                    &mut text,
+                    &format!("fan-out {fan_out}, {who}"),
+                    &median(all),
+                )?;
+            }
+            let ratio = median(&rounds.service).cpu / median(&rounds.bare).cpu;
+            writeln!(
+                text,
+                "| fan-out {fan_out}, **service / bare loop** | | | **{ratio:.2}** | | |"
+            )?;
+        }
+        for (webhooks, figures) in &self.loaded {
+            row(
+                &mut text,
+                &format!("fan-out 1, service, {webhooks} webhooks loaded"),
+                figures,
+            )?;
+        }
+        text += "\n| from publish to arrival | events/s | p50 ms | p99 ms | p99.9 ms |\n\
+                 | --- | --- | --- | --- | --- |\n";
+        for (fan_out, who, figures) in &self.latency {
+            let latency::Figures {
+                rate,
+                p50,
+                p99,
+                p999,
+            } = figures;
+            writeln!(
+                text,
+                "| fan-out {fan_out}, {who} | {rate} | {p50:.2} | {p99:.2} | {p999:.2} |"
+            )?;
+        }
+        if let Some(rounds) = self.throughput.get(&1) {
+            let idle = median(&rounds.service).idle_mb;
+            writeln!(text, "\nIdle memory of the service: {idle:.1} MB.")?;
+        }
+        Ok(text)
+    }
+
+    fn json(&self) -> Value {
+        let figures = |all: &[Figures]| all.iter().map(figures_json).collect::<Vec<_>>();
+        let throughput: Vec<_> = self
+            .throughput
+            .iter()
+            .map(|(fan_out, rounds)| {
+                json!({
+                    "fanOut": fan_out,
+                    "bare": figures(&rounds.bare),
+                    "service": figures(&rounds.service),
+                    "cpuRatio": median(&rounds.service).cpu / median(&rounds.bare).cpu,
+                })
+            })
+            .collect();
+        let latency: Vec<_> = self
+            .latency
+            .iter()
+            .map(|(fan_out, who, f)| {
+                json!({ "fanOut": fan_out, "contender": who.to_string(), "eventsPerSecond": f.rate,
+                        "p50Ms": f.p50, "p99Ms": f.p99, "p999Ms": f.p999 })
+            })
+            .collect();
+        let loaded: Vec<_> = self
+            .loaded
+            .iter()
+            .map(|(webhooks, f)| json!({ "webhooks": webhooks, "figures": figures_json(f) }))
+            .collect();
+        json!({ "throughput": throughput, "latency": latency, "loaded": loaded })
+    }
+
+    /// CPU per 1,000 deliveries as bars: bare loop beside service, per fan-out.
+    fn chart(&self) -> Result<String> {
+        let bars: Vec<(String, f64)> = self
+            .throughput
+            .iter()
+            .flat_map(|(fan_out, rounds)| {
+                [
+                    (Contender::Bare, &rounds.bare),
+                    (Contender::Service, &rounds.service),
+                ]
+                .map(|(who, all)| (format!("fan-out {fan_out}, {who}"), median(all).cpu * 1e3))
+            })
+            .collect();
+        let longest = bars
+            .iter()
+            .map(|(_, value)| *value)
+            .fold(f64::MIN_POSITIVE, f64::max);
+        let height = 40 + 34 * bars.len();
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"640\" height=\"{height}\" \
+             font-family=\"sans-serif\" font-size=\"13\">\n\
+             <text x=\"10\" y=\"22\">CPU milliseconds per 1,000 deliveries (median)</text>\n"
+        );
+        for (index, (label, value)) in bars.iter().enumerate() {
+            let (y, width) = (40 + 34 * index, 360.0 * value / longest);
+            let fill = if label.ends_with("service") {
+                "#2563eb"
+            } else {
+                "#9ca3af"
+            };
+            writeln!(
+                svg,
+                "<text x=\"10\" y=\"{}\">{label}</text>\
+                 <rect x=\"170\" y=\"{y}\" width=\"{width:.1}\" height=\"22\" fill=\"{fill}\"/>\
+                 <text x=\"{:.1}\" y=\"{}\">{value:.1}</text>",
+                y + 16,
+                width + 178.0,
+                y + 16
+            )?;
+        }
+        Ok(svg + "</svg>\n")
+    }
+}
+
+fn row(text: &mut String, label: &str, figures: &Figures) -> std::fmt::Result {
+    let Figures {
+        events_per_second,
+        deliveries_per_second,
+        cpu,
+        broker_cpu,
+        peak_mb,
+        ..
+    } = figures;
+    writeln!(
+        text,
+        "| {label} | {events_per_second:.0} | {deliveries_per_second:.0} | {cpu:.4} | {broker_cpu:.4} | {peak_mb:.0} |"
+    )
+}
+
+fn figures_json(f: &Figures) -> Value {
+    json!({ "eventsPerSecond": f.events_per_second, "deliveriesPerSecond": f.deliveries_per_second,
+            "cpuSecondsPer1000": f.cpu, "brokerCpuSecondsPer1000": f.broker_cpu,
+            "idleMb": f.idle_mb, "peakMb": f.peak_mb })
+}
+
+/// The median of every figure by itself.
+fn median(all: &[Figures]) -> Figures {
+    let middle = |pick: fn(&Figures) -> f64| {
+        let mut values: Vec<f64> = all.iter().map(pick).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    };
+    Figures {
+        events_per_second: middle(|f| f.events_per_second),
+        deliveries_per_second: middle(|f| f.deliveries_per_second),
+        cpu: middle(|f| f.cpu),
+        broker_cpu: middle(|f| f.broker_cpu),
+        idle_mb: middle(|f| f.idle_mb),
+        peak_mb: middle(|f| f.peak_mb),
+    }
+}

@@ -1,0 +1,27 @@
+//! What whole-program tests stand on: a real RabbitMQ, receivers that misbehave on request, a TCP
+//! proxy that breaks connections, and the built program itself.
+//!
+//! Everything here runs on loopback, waits for conditions and never for time, and takes with it
+//! what it started: a dropped value ends its processes and removes its folders, and a test process
+//! that is killed is cleaned up after by a guard ([`guard`]). Nothing is mocked.
+//!
+//! Not here: the tests (`tests/it`, one file per promise of the contract), and any crate of the
+//! product. The program is only ever met from outside: AMQP, HTTP, files and signals.
+
+pub mod amqp;
+pub mod eventually;
+pub mod guard;
+pub mod loopback;
+pub mod node;
+pub mod page;
+pub mod ports;
+pub mod program;
+pub mod proxy;
+pub mod rabbitmq;
+pub mod receiver;
+pub mod report;
+pub mod setup;
+pub mod space;
+pub mod workspace;
+
+pub use eventually::eventually;

@@ -1,0 +1,78 @@
+//! Short HTTP requests to what runs beside us on loopback: a broker's management, the program's
+//! operations listener.
+//!
+//! One request per connection, blocking: answers take milliseconds, and a value that cleans up
+//! when it is dropped cannot await. Not for anything that may keep us waiting.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// Longest wait for a byte. A broker on a loaded machine makes a vhost within seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Most that is read of an answer.
+const MOST: u64 = 16 * 1024 * 1024;
+
+/// An answer: the status and the body as text.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+/// Sends a GET without further headers.
+///
+/// # Errors
+///
+/// When nobody listens there or the answer is no HTTP.
+pub fn get(address: SocketAddr, path: &str) -> Result<Answer> {
+    request(address, "GET", path, "", "")
+}
+
+/// Sends a request; `headers` are whole lines that end with CRLF.
+///
+/// # Errors
+///
+/// When nobody listens there or the answer is no HTTP.
+pub fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    // HTTP/1.0: the answer comes in one piece and ends with the connection.
+    let head = format!(
+        "{method} {path} HTTP/1.0\r\nhost: {address}\r\nconnection: close\r\n\
+         content-length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body.as_bytes())?;
+    let mut bytes = Vec::new();
+    stream.take(MOST).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    parse(&text).with_context(|| format!("{method} {path} at {address}: no HTTP answer"))
+}
+
+fn parse(text: &str) -> Option<Answer> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head
+        .strip_prefix("HTTP/1.")?
+        .split(' ')
+        .nth(1)?
+        .parse()
+        .ok()?;
+    Some(Answer {
+        status,
+        body: body.to_owned(),
+    })
+}

@@ -1,0 +1,203 @@
+//! A broker as a process of ours, with an environment that shares nothing with another broker:
+//! node name, ports, cookie, data, logs, plugins, and the `epmd` that Erlang nodes meet at, which
+//! would otherwise stay behind as a daemon of the whole machine.
+
+use std::fs;
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
+use tokio::process::Command;
+
+use crate::eventually::eventually;
+use crate::guard::{Group, Guard};
+use crate::ports::Port;
+use crate::rabbitmq::docker::said;
+use crate::rabbitmq::{Features, Installation};
+
+/// Longest orderly stop; a broker with a full disk queue takes seconds.
+const STOP: Duration = Duration::from_secs(60);
+
+/// Longest start of `epmd`, which is a matter of milliseconds.
+const EPMD: Duration = Duration::from_secs(10);
+
+/// What the broker said, in its data folder.
+const CONSOLE: &str = "console.log";
+
+/// One broker's processes and how to start them again.
+#[derive(Debug)]
+pub(super) struct Process {
+    installation: Installation,
+    environment: Vec<(String, String)>,
+    node: String,
+    _distribution: Port,
+    meeting: Port,
+    epmd: Option<Group>,
+    server: Option<Group>,
+}
+
+impl Process {
+    /// Writes the configuration of a broker that listens on these ports. Nothing runs yet.
+    pub(super) fn prepare(
+        installation: &Installation,
+        features: Features,
+        guard: &Guard,
+        amqp: u16,
+        management: u16,
+    ) -> Result<Self> {
+        let folder = guard.folder();
+        let mut conf = format!("listeners.tcp.1 = 127.0.0.1:{amqp}\n{}", features.conf());
+        if features.management {
+            conf += &format!("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n");
+        }
+        fs::write(folder.join("rabbitmq.conf"), conf)?;
+        fs::write(folder.join("advanced.config"), "[].\n")?;
+        fs::write(folder.join("rabbitmq-env.conf"), "")?;
+        fs::write(folder.join("plugins"), features.plugins())?;
+
+        let (distribution, meeting) = (Port::take()?, Port::take()?);
+        let node = format!("testbed{amqp}@localhost");
+        let inside = installation.inside(folder);
+        let environment = environment(&inside, &node, amqp, &distribution, &meeting);
+        Ok(Self {
+            installation: installation.clone(),
+            environment,
+            node,
+            _distribution: distribution,
+            meeting,
+            epmd: None,
+            server: None,
+        })
+    }
+
+    /// Starts the broker; whether it is ready is to be seen from outside.
+    pub(super) async fn start(&mut self, guard: &mut Guard) -> Result<()> {
+        if self.epmd.is_none() {
+            let folder = guard.folder().to_owned();
+            let port = self.meeting.number().to_string();
+            let mut command = self
+                .installation
+                .command("epmd", &folder, &self.environment);
+            command.args(["-address", "127.0.0.1", "-port", &port]);
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            self.epmd = Some(guard.spawn(&mut command)?);
+            let address = self.meeting.address();
+            eventually("epmd listens", EPMD, || async move {
+                tokio::net::TcpStream::connect(address).await.ok()
+            })
+            .await?;
+        }
+        let folder = guard.folder().to_owned();
+        let console = File::options()
+            .append(true)
+            .create(true)
+            .open(folder.join(CONSOLE))?;
+        let mut command = self
+            .installation
+            .command("rabbitmq-server", &folder, &self.environment);
+        command
+            .stdin(Stdio::null())
+            .stdout(console.try_clone()?)
+            .stderr(console);
+        self.server = Some(guard.spawn(&mut command)?);
+        Ok(())
+    }
+
+    /// Stops the broker as an operator would, by SIGTERM, and waits for its end.
+    pub(super) async fn stop(&mut self, guard: &mut Guard) -> Result<()> {
+        let Some(mut server) = self.server.take() else {
+            return Ok(());
+        };
+        server.signal(Signal::TERM);
+        let ended = server.wait(STOP).await?;
+        guard.end(server)?;
+        if ended.is_none() {
+            bail!("the broker did not stop within {STOP:?} of SIGTERM");
+        }
+        Ok(())
+    }
+
+    /// Kills the broker in mid-work.
+    pub(super) fn kill(&mut self, guard: &mut Guard) -> Result<()> {
+        match self.server.take() {
+            Some(server) => guard.end(server),
+            None => Ok(()),
+        }
+    }
+
+    /// Fails when the broker has ended by itself.
+    pub(super) fn alive(&mut self, folder: &Path) -> Result<()> {
+        let server = self.server.as_mut().context("the broker is not running")?;
+        match server.ended()? {
+            None => Ok(()),
+            Some(status) => bail!("the broker ended ({status}): {}", last_words(folder)),
+        }
+    }
+
+    /// The process id of the Erlang machine; what was started is the script around it.
+    pub(super) fn pid(&self, folder: &Path) -> Result<u32> {
+        ensure!(self.server.is_some(), "the broker is not running");
+        let text =
+            fs::read_to_string(folder.join("pid")).context("the broker wrote no pid file")?;
+        text.trim()
+            .parse()
+            .context("the broker's pid file holds no process id")
+    }
+
+    /// Runs `rabbitmqctl` against this broker.
+    pub(super) async fn ctl(&self, folder: &Path, arguments: &[&str]) -> Result<String> {
+        let mut command = self
+            .installation
+            .command("rabbitmqctl", folder, &self.environment);
+        command.args(["--node", &self.node]).args(arguments);
+        said(Command::from(command)).await
+    }
+}
+
+/// The last lines that the broker said before it failed.
+pub(super) fn last_words(folder: &Path) -> String {
+    let text = fs::read_to_string(folder.join(CONSOLE)).unwrap_or_default();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+fn environment(
+    inside: &Path,
+    node: &str,
+    amqp: u16,
+    distribution: &Port,
+    meeting: &Port,
+) -> Vec<(String, String)> {
+    let within = |name: &str| inside.join(name).display().to_string();
+    [
+        ("HOME", inside.display().to_string()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
+        ("ERL_EPMD_PORT", meeting.number().to_string()),
+        ("RABBITMQ_ADVANCED_CONFIG_FILE", within("advanced.config")),
+        ("RABBITMQ_CONFIG_FILE", within("rabbitmq.conf")),
+        ("RABBITMQ_CONF_ENV_FILE", within("rabbitmq-env.conf")),
+        ("RABBITMQ_DIST_PORT", distribution.number().to_string()),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", within("plugins")),
+        ("RABBITMQ_LOG_BASE", within("log")),
+        ("RABBITMQ_MNESIA_BASE", within("data")),
+        ("RABBITMQ_NODENAME", node.to_owned()),
+        ("RABBITMQ_NODE_PORT", amqp.to_string()),
+        ("RABBITMQ_PID_FILE", within("pid")),
+        (
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+            "-kernel inet_dist_use_interface {127,0,0,1}".to_owned(),
+        ),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
