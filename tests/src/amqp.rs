@@ -23,13 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// When the broker is not there or refuses.
 pub async fn connect(url: &str) -> Result<Connection> {
-    timeout(
-        PATIENCE,
-        Connection::connect(url, ConnectionProperties::default()),
-    )
-    .await
-    .context("the broker does not answer")?
-    .context("failed to connect to the broker")
+    timeout(PATIENCE, Connection::connect(url, ConnectionProperties::default()))
+        .await
+        .context("the broker does not answer")?
+        .context("failed to connect to the broker")
 }
 
 /// A connection with one channel in confirm mode.
@@ -72,10 +69,7 @@ impl Message {
 
     /// The AMQP message id.
     pub fn id(&self) -> Option<&str> {
-        self.properties
-            .message_id()
-            .as_ref()
-            .map(ShortString::as_str)
+        self.properties.message_id().as_ref().map(ShortString::as_str)
     }
 }
 
@@ -88,13 +82,8 @@ impl Client {
     pub async fn connect(url: &str) -> Result<Self> {
         let connection = connect(url).await?;
         let channel = connection.create_channel().await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
-        Ok(Self {
-            connection,
-            channel,
-        })
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(Self { connection, channel })
     }
 
     /// The channel, for what has no helper here.
@@ -119,24 +108,12 @@ impl Client {
         properties: BasicProperties,
         body: &[u8],
     ) -> Result<()> {
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..BasicPublishOptions::default()
-        };
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let confirm = self
             .channel
-            .basic_publish(
-                exchange.into(),
-                routing_key.into(),
-                options,
-                body,
-                properties,
-            )
+            .basic_publish(exchange.into(), routing_key.into(), options, body, properties)
             .await?;
-        match timeout(PATIENCE, confirm)
-            .await
-            .context("the broker does not confirm")??
-        {
+        match timeout(PATIENCE, confirm).await.context("the broker does not confirm")?? {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(_)) => {
                 anyhow::bail!("no queue takes {routing_key} from exchange {exchange}")
@@ -157,8 +134,7 @@ impl Client {
         id: &str,
         body: &[u8],
     ) -> Result<()> {
-        self.publish(exchange, kind, event_properties(id), body)
-            .await
+        self.publish(exchange, kind, event_properties(id), body).await
     }
 
     /// How many messages are ready in a queue.
@@ -168,13 +144,8 @@ impl Client {
     /// When there is no such queue; the broker closes the channel then, so this uses one of its own.
     pub async fn depth(&self, queue: &str) -> Result<u32> {
         let channel = self.connection.create_channel().await?;
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
-        let declared = channel
-            .queue_declare(queue.into(), options, FieldTable::default())
-            .await?;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let declared = channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
         let depth = declared.message_count();
         channel.close(200, "done".into()).await?;
         Ok(depth)
@@ -187,10 +158,7 @@ impl Client {
     /// When the connection is lost.
     pub async fn has_exchange(&self, exchange: &str) -> Result<bool> {
         let channel = self.connection.create_channel().await?;
-        let options = ExchangeDeclareOptions {
-            passive: true,
-            ..ExchangeDeclareOptions::default()
-        };
+        let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
         let kind = ExchangeKind::Topic;
         Ok(channel
             .exchange_declare(exchange.into(), kind, options, FieldTable::default())
@@ -204,16 +172,11 @@ impl Client {
     ///
     /// When there is no such queue or the connection is lost.
     pub async fn take(&self, queue: &str) -> Result<Option<Message>> {
-        let Some(got) = self
-            .channel
-            .basic_get(queue.into(), BasicGetOptions::default())
-            .await?
+        let Some(got) = self.channel.basic_get(queue.into(), BasicGetOptions::default()).await?
         else {
             return Ok(None);
         };
-        self.channel
-            .basic_ack(got.delivery_tag, BasicAckOptions::default())
-            .await?;
+        self.channel.basic_ack(got.delivery_tag, BasicAckOptions::default()).await?;
         Ok(Some(Message {
             body: got.data.clone().into(),
             properties: got.properties.clone(),

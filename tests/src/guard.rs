@@ -62,11 +62,7 @@ impl Guard {
             .stderr(Stdio::null())
             .spawn()
             .context("failed to start sh")?;
-        Ok(Self {
-            folder,
-            shell,
-            undo: Vec::new(),
-        })
+        Ok(Self { folder, shell, undo: Vec::new() })
     }
 
     /// The folder, which goes when the guard goes.
@@ -81,10 +77,8 @@ impl Guard {
     /// When it cannot be started.
     pub fn spawn(&mut self, command: &mut Command) -> Result<Group> {
         let name = command.get_program().to_string_lossy().into_owned();
-        let child = command
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("failed to start {name}"))?;
+        let child =
+            command.process_group(0).spawn().with_context(|| format!("failed to start {name}"))?;
         let group = Group { child };
         self.remember(format!("group {}", group.pid()))?;
         Ok(group)
@@ -106,10 +100,7 @@ impl Guard {
     /// When the list cannot be written.
     pub fn end(&mut self, mut group: Group) -> Result<()> {
         group.signal_all(Signal::KILL);
-        group
-            .child
-            .wait()
-            .context("failed to wait for a killed process")?;
+        group.child.wait().context("failed to wait for a killed process")?;
         let entry = format!("group {}", group.pid());
         self.undo.retain(|line| *line != entry);
         self.write()
@@ -123,11 +114,7 @@ impl Guard {
     /// Replaces the list whole, because the shell may read it at any moment.
     fn write(&self) -> Result<()> {
         let next = self.folder.join("undo.next");
-        let lines: String = self
-            .undo
-            .iter()
-            .flat_map(|line| [line.as_str(), "\n"])
-            .collect();
+        let lines: String = self.undo.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
         fs::write(&next, lines)?;
         fs::rename(&next, self.folder.join("undo")).context("failed to write the list to undo")
     }
@@ -183,9 +170,7 @@ impl Group {
     ///
     /// When the system cannot tell.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        self.child
-            .try_wait()
-            .context("failed to look after a process")
+        self.child.try_wait().context("failed to look after a process")
     }
 
     /// Waits until the leader ends; `None` when it still runs at the deadline.

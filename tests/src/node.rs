@@ -19,11 +19,7 @@ use crate::workspace;
 /// Whether this machine has Node.js. Tests that need it say so and pass where it is missing.
 pub fn is_there() -> bool {
     let mut command = Command::new("node");
-    command
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
@@ -84,9 +80,7 @@ impl PageReceiver {
     pub async fn start(secret: &str) -> Result<Self> {
         let mut guard = Guard::new("receiver")?;
         let mut command = Command::new("node");
-        command
-            .arg(script("receiver.mjs"))
-            .env("WEBHOOK_SECRET", secret);
+        command.arg(script("receiver.mjs")).env("WEBHOOK_SECRET", secret);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut group = guard.spawn(&mut command)?;
         let output = group.child().stdout.take().context("no pipe from node")?;
@@ -101,12 +95,7 @@ impl PageReceiver {
             }
         });
         let url = url.await?.context("the page's receiver did not start")?;
-        Ok(Self {
-            _guard: guard,
-            _group: group,
-            url,
-            seen,
-        })
+        Ok(Self { _guard: guard, _group: group, url, seen })
     }
 
     /// The URL of a path, which begins with a slash.
@@ -125,11 +114,9 @@ impl PageReceiver {
     ///
     /// When it did not at the deadline.
     pub async fn wait_for(&self, count: usize, deadline: Duration) -> Result<Vec<Checked>> {
-        eventually(
-            &format!("node has seen {count} requests"),
-            deadline,
-            || async { Some(self.requests()).filter(|seen| seen.len() >= count) },
-        )
+        eventually(&format!("node has seen {count} requests"), deadline, || async {
+            Some(self.requests()).filter(|seen| seen.len() >= count)
+        })
         .await
     }
 }
@@ -152,19 +139,11 @@ impl Stringify {
     pub fn start() -> Result<Self> {
         let mut guard = Guard::new("stringify")?;
         let mut command = Command::new("node");
-        command
-            .arg(script("stringify.mjs"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        command.arg(script("stringify.mjs")).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut group = guard.spawn(&mut command)?;
         let input = group.child().stdin.take().context("no pipe to node")?;
         let output = BufReader::new(group.child().stdout.take().context("no pipe from node")?);
-        Ok(Self {
-            _guard: guard,
-            _group: group,
-            input,
-            output,
-        })
+        Ok(Self { _guard: guard, _group: group, input, output })
     }
 
     /// `JSON.stringify(JSON.parse(document))`; `None` for what is no JSON.

@@ -41,10 +41,7 @@ impl Port {
             let lock = File::create(folder.join(number.to_string()))
                 .context("failed to make a port lock")?;
             if lock.try_lock().is_ok() && is_free(number) {
-                return Ok(Self {
-                    number,
-                    _lock: lock,
-                });
+                return Ok(Self { number, _lock: lock });
             }
         }
         bail!("no free port on 127.0.0.1 in {CANDIDATES:?}")

@@ -44,10 +44,7 @@ static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
 ///
 /// When it does not build.
 pub async fn binary() -> Result<&'static Path> {
-    BINARY
-        .get_or_try_init(workspace::program)
-        .await
-        .map(PathBuf::as_path)
+    BINARY.get_or_try_init(workspace::program).await.map(PathBuf::as_path)
 }
 
 /// Runs the program to its end, as with the subcommands that print something.
@@ -57,16 +54,9 @@ pub async fn binary() -> Result<&'static Path> {
 /// When it cannot be started.
 pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Output> {
     let mut command = clean(binary().await?);
-    command
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null());
+    command.args(arguments).envs(environment.iter().copied()).stdin(Stdio::null());
     let mut command = tokio::process::Command::from(command);
-    command
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("failed to run the program")
+    command.kill_on_drop(true).output().await.context("failed to run the program")
 }
 
 /// A serving program. Dropped, it is killed and its folder removed.
@@ -100,20 +90,12 @@ impl Program {
     pub async fn launch(setup: &Setup, environment: &[(&str, &str)]) -> Result<Self> {
         let guard = Guard::new("program")?;
         let operations = Port::take()?;
-        let setup = setup
-            .clone()
-            .set("operations.listen", operations.address().to_string());
+        let setup = setup.clone().set("operations.listen", operations.address().to_string());
         setup.write(guard.folder())?;
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment = environment.iter().map(owned).collect();
         let log = Arc::default();
-        let mut program = Self {
-            guard,
-            group: None,
-            environment,
-            operations,
-            log,
-        };
+        let mut program = Self { guard, group: None, environment, operations, log };
         program.start_again().await?;
         Ok(program)
     }
@@ -128,14 +110,9 @@ impl Program {
             bail!("the program is running");
         }
         let mut command = clean(binary().await?);
-        command
-            .args(["serve", "--config"])
-            .arg(self.guard.folder().join("config.toml"));
+        command.args(["serve", "--config"]).arg(self.guard.folder().join("config.toml"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut group = self.guard.spawn(&mut command)?;
         if let Some(pipe) = group.child().stdout.take() {
             keep(pipe, self.log.clone());
@@ -233,9 +210,7 @@ impl Program {
         let found = eventually(&what, deadline, || async {
             self.log().into_iter().find(|line| line.contains(text))
         });
-        found
-            .await
-            .with_context(|| format!("its log:\n{}", self.log().join("\n")))
+        found.await.with_context(|| format!("its log:\n{}", self.log().join("\n")))
     }
 
     /// The process id while it runs.
@@ -249,10 +224,7 @@ impl Program {
     ///
     /// When it was not started.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        self.group
-            .as_mut()
-            .context("the program is not running")?
-            .ended()
+        self.group.as_mut().context("the program is not running")?.ended()
     }
 
     /// Sends a signal: SIGTERM to drain, SIGHUP to reload.
@@ -285,10 +257,7 @@ impl Program {
     pub async fn wait(&mut self, deadline: Duration) -> Result<ExitStatus> {
         let group = self.group.as_mut().context("the program is not running")?;
         let Some(status) = group.wait(deadline).await? else {
-            bail!(
-                "the program still runs after {deadline:?}; its log:\n{}",
-                self.log().join("\n")
-            )
+            bail!("the program still runs after {deadline:?}; its log:\n{}", self.log().join("\n"))
         };
         if let Some(group) = self.group.take() {
             self.guard.end(group)?;
@@ -314,10 +283,7 @@ fn keep(pipe: impl Read + Send + 'static, log: Arc<Mutex<VecDeque<String>>>) {
     thread::spawn(move || {
         let mut reader = BufReader::new(pipe);
         let mut line = Vec::new();
-        while reader
-            .read_until(b'\n', &mut line)
-            .is_ok_and(|read| read > 0)
-        {
+        while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
             let mut lines = locked(&log);
             if lines.len() == LINES {
                 lines.pop_front();

@@ -58,26 +58,14 @@ impl Proxy {
     pub async fn start(target: SocketAddr) -> Result<Self> {
         // A fixed port: after a refusal the same address has to be there again.
         let port = Port::take()?;
-        let listener = TcpListener::bind(port.address())
-            .await
-            .context("no port for a proxy")?;
+        let listener = TcpListener::bind(port.address()).await.context("no port for a proxy")?;
         let (fault, cuts) = (watch::Sender::new(Fault::Pass), watch::Sender::new(0));
         let open = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
-        let line = Line {
-            target,
-            fault: fault.subscribe(),
-            cuts: cuts.subscribe(),
-            open: open.clone(),
-        };
+        let line =
+            Line { target, fault: fault.subscribe(), cuts: cuts.subscribe(), open: open.clone() };
         tasks.spawn(run(listener, port.address(), line));
-        Ok(Self {
-            port,
-            fault,
-            cuts,
-            open,
-            _tasks: tasks,
-        })
+        Ok(Self { port, fault, cuts, open, _tasks: tasks })
     }
 
     /// Where clients connect to.
@@ -88,9 +76,7 @@ impl Proxy {
     /// A URL with its host and port replaced by the proxy's.
     pub fn before(&self, url: &str) -> String {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-        let (authority, path) = rest
-            .find('/')
-            .map_or((rest, ""), |slash| rest.split_at(slash));
+        let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
         let account = authority.rfind('@').map_or("", |at| &authority[..=at]);
         format!("{scheme}://{account}{}{path}", self.address())
     }
@@ -162,12 +148,7 @@ async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {
 }
 
 async fn carry(near: TcpStream, line: Line) {
-    let Line {
-        target,
-        fault,
-        mut cuts,
-        open,
-    } = line;
+    let Line { target, fault, mut cuts, open } = line;
     // Only cuts from now on concern this connection.
     cuts.mark_unchanged();
     let Ok(far) = TcpStream::connect(target).await else {

@@ -64,10 +64,7 @@ pub struct Received {
 impl Received {
     /// A header as text; empty when it is missing or no text.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// The delivery id.
@@ -122,9 +119,7 @@ impl Receiver {
     }
 
     async fn listen(script: Script, tls: Option<TlsAcceptor>) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .context("no port for a receiver")?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port for a receiver")?;
         let address = listener.local_addr()?;
         let secure = tls.is_some();
         let state = Arc::new(State {
@@ -134,12 +129,7 @@ impl Receiver {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, tls, state.clone()));
-        Ok(Self {
-            address,
-            secure,
-            state,
-            _tasks: tasks,
-        })
+        Ok(Self { address, secure, state, _tasks: tasks })
     }
 
     /// The URL of a path, which begins with a slash.
@@ -240,11 +230,7 @@ async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<State>, c
     let ended = match tls {
         None => builder.serve_connection(TokioIo::new(wire), service).await,
         Some(tls) => match tls.accept(wire).await {
-            Ok(secured) => {
-                builder
-                    .serve_connection(TokioIo::new(secured), service)
-                    .await
-            }
+            Ok(secured) => builder.serve_connection(TokioIo::new(secured), service).await,
             Err(_) => return,
         },
     };
@@ -263,21 +249,11 @@ impl State {
                 body.extend_from_slice(&data);
             }
         }
-        let path = head
-            .uri
-            .path_and_query()
-            .map_or("/", |path| path.as_str())
-            .to_owned();
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let answer = {
             let mut scripts = locked(&self.scripts);
-            let key = if scripts.contains_key(&path) {
-                path.as_str()
-            } else {
-                ""
-            };
-            scripts
-                .get_mut(key)
-                .map_or_else(|| Answer::status(404), Script::next)
+            let key = if scripts.contains_key(&path) { path.as_str() } else { "" };
+            scripts.get_mut(key).map_or_else(|| Answer::status(404), Script::next)
         };
         let count = {
             let mut requests = locked(&self.requests);

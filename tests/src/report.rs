@@ -4,14 +4,23 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Where sentences about progress go. Cheap to clone.
+/// One line that is told, without its newline.
+#[derive(Clone, Copy, Debug)]
+pub enum Said<'a> {
+    /// What is done or found now.
+    Step(&'a str),
+    /// A line of some tool that does it; there may be hundreds.
+    Detail(&'a str),
+}
+
+/// Where lines about progress go. Cheap to clone.
 #[derive(Clone)]
-pub struct Reporter(Arc<dyn Fn(&str) + Send + Sync>);
+pub struct Reporter(Arc<dyn Fn(Said<'_>) + Send + Sync>);
 
 impl Reporter {
-    /// Hands every sentence to `say`: one line, without its newline.
-    pub fn new(say: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(say))
+    /// Hands every line to `tell`.
+    pub fn new(tell: impl Fn(Said<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
     }
 
     /// Says nothing.
@@ -19,14 +28,23 @@ impl Reporter {
         Self::new(|_| ())
     }
 
-    /// Writes to standard error, marked as the testbed's own words.
+    /// Writes steps to standard error, marked as the testbed's own words.
     pub fn stderr() -> Self {
-        Self::new(|line| eprintln!("testbed: {line}"))
+        Self::new(|said| {
+            if let Said::Step(line) = said {
+                eprintln!("testbed: {line}");
+            }
+        })
     }
 
-    /// Tells one thing.
-    pub fn say(&self, line: impl AsRef<str>) {
-        (self.0)(line.as_ref());
+    /// Tells what is done or found now.
+    pub fn step(&self, line: impl AsRef<str>) {
+        (self.0)(Said::Step(line.as_ref()));
+    }
+
+    /// Passes a tool's line on.
+    pub fn detail(&self, line: impl AsRef<str>) {
+        (self.0)(Said::Detail(line.as_ref()));
     }
 }
 

@@ -43,10 +43,7 @@ impl Setup {
     #[must_use]
     pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
         let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
-        self.sections
-            .entry(section.to_owned())
-            .or_default()
-            .insert(key.to_owned(), value.into());
+        self.sections.entry(section.to_owned()).or_default().insert(key.to_owned(), value.into());
         self
     }
 
@@ -65,14 +62,8 @@ impl Setup {
     pub fn write(&self, folder: &Path) -> Result<()> {
         let whole = self
             .clone()
-            .set(
-                "webhooks.store",
-                format!("file://{}", folder.join("webhooks.toml").display()),
-            )
-            .set(
-                "webhooks.state_dir",
-                folder.join("state").display().to_string(),
-            );
+            .set("webhooks.store", format!("file://{}", folder.join("webhooks.toml").display()))
+            .set("webhooks.state_dir", folder.join("state").display().to_string());
         fs::create_dir_all(folder.join("state"))?;
         write_webhooks(folder, &self.webhooks)?;
         fs::write(folder.join("config.toml"), whole.text()).context("failed to write config.toml")
@@ -114,13 +105,9 @@ impl Webhook {
         let mut fields = Table::new();
         fields.insert("id".to_owned(), id.into());
         fields.insert("url".to_owned(), url.into());
-        Self {
-            fields,
-            retry: Table::new(),
-            headers: Table::new(),
-        }
-        .set("events", vec!["*"])
-        .set("secret", SECRET)
+        Self { fields, retry: Table::new(), headers: Table::new() }
+            .set("events", vec!["*"])
+            .set("secret", SECRET)
     }
 
     /// For these events alone: exact types, `deployment.*`, `domain.*` or `*`.

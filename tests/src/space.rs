@@ -16,9 +16,8 @@ use crate::amqp::Client;
 use crate::rabbitmq::{Address, Broker, Shared};
 
 /// The ends of the delay queues' names. Only needed to clean up in a broker that cannot be asked.
-const RUNGS: [&str; 11] = [
-    "250ms", "1s", "3s", "10s", "30s", "100s", "300s", "1000s", "3000s", "10000s", "30000s",
-];
+const RUNGS: [&str; 11] =
+    ["250ms", "1s", "3s", "10s", "30s", "100s", "300s", "1000s", "3000s", "10000s", "30000s"];
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
@@ -105,20 +104,12 @@ impl Space {
             Address::Local { .. } => (None, Names::behind("")),
             Address::Given(_) => (None, Names::behind(&format!("{name}."))),
         };
-        Ok(Self {
-            address: address.clone(),
-            vhost,
-            names,
-        })
+        Ok(Self { address: address.clone(), vhost, names })
     }
 
     /// The whole of a broker that this test has for itself, to stop it or to starve it.
     pub fn alone(broker: &Broker) -> Self {
-        Self {
-            address: broker.address().clone(),
-            vhost: None,
-            names: Names::behind(""),
-        }
+        Self { address: broker.address().clone(), vhost: None, names: Names::behind("") }
     }
 
     /// The URL for clients.
@@ -169,19 +160,14 @@ impl Space {
             &names.rejected_queue,
             &names.dead_queue,
         ];
-        let rungs = RUNGS
-            .iter()
-            .map(|rung| format!("{}.{rung}", names.delay_prefix));
+        let rungs = RUNGS.iter().map(|rung| format!("{}.{rung}", names.delay_prefix));
         for queue in fixed.into_iter().cloned().chain(rungs) {
             let options = QueueDeleteOptions::default();
             client.channel().queue_delete(queue.into(), options).await?;
         }
         for exchange in [&names.events_exchange, &names.dead_letter_exchange] {
             let options = ExchangeDeleteOptions::default();
-            client
-                .channel()
-                .exchange_delete(exchange.as_str().into(), options)
-                .await?;
+            client.channel().exchange_delete(exchange.as_str().into(), options).await?;
         }
         Ok(())
     }
@@ -199,9 +185,7 @@ impl Drop for Space {
 
 /// Unlike any other name, of any process.
 fn unique() -> String {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     format!("t{:x}-{:x}-{count}", now.as_micros(), std::process::id())
 }

@@ -52,9 +52,7 @@ async fn build_with(arguments: &[&str]) -> Result<PathBuf> {
     }
     let release = !cfg!(debug_assertions);
     let mut build = cargo();
-    build
-        .args(["build", "--package", "service"])
-        .args(arguments);
+    build.args(["build", "--package", "service"]).args(arguments);
     if release {
         build.arg("--release");
     }

@@ -32,9 +32,9 @@ pub struct Config {
 }
 
 /// A broker URL that is no AMQP URL. It does not quote the URL, which may hold a password.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("the broker URL is no AMQP URL (amqp://user:password@host:5672/vhost): {0}")]
-pub struct InvalidUrl(String);
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the broker URL is no AMQP URL such as amqp://user:password@host:5672/vhost")]
+pub struct InvalidUrl;
 
 /// Names of exchanges and queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Config {
     ///
     /// [`InvalidUrl`] where `url` does not parse as an AMQP URL.
     pub fn try_new(url: &str, heartbeat: Duration) -> Result<Self, InvalidUrl> {
-        let mut uri: AMQPUri = url.parse().map_err(InvalidUrl)?;
+        let mut uri: AMQPUri = url.parse().map_err(|_| InvalidUrl)?;
         let seconds = u16::try_from(heartbeat.as_secs()).unwrap_or(u16::MAX).max(1);
         uri.query.heartbeat = Some(lapin::types::Heartbeat::from(seconds));
         uri.query.frame_max = Some(FRAME_MAX);

@@ -22,7 +22,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
-use prometheus::IntGauge;
+use metering::IntGauge;
 use rustls::ClientConfig;
 use thiserror::Error;
 use tokio::net::{TcpStream, lookup_host};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, Opts, Registry};
+use metering::{Histogram, IntCounter, IntGauge, Meter, Registry};
 
 use crate::outcome::Outcome;
 
@@ -25,32 +25,22 @@ impl Metrics {
     /// # Errors
     ///
     /// The registry's error where a name is taken already.
-    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let options = |name: &str, help: &str| Opts::new(name, help).namespace("boottify_webhooks");
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::with_opts(options(name, help))?;
-            registry.register(Box::new(counter.clone()))?;
-            prometheus::Result::Ok(counter)
-        };
-        let durations = HistogramOpts::new(
+    pub fn register(registry: &Registry) -> metering::Result<Self> {
+        let meter = Meter::new(registry);
+        let durations = meter.histograms(
             "attempt_duration_seconds",
             "Duration of attempts, connecting included, by whether they delivered",
-        );
-        let durations = durations.namespace("boottify_webhooks").buckets(BUCKETS.to_vec());
-        let durations = HistogramVec::new(durations, &["outcome"])?;
-        registry.register(Box::new(durations.clone()))?;
-        let connections_open = IntGauge::with_opts(options(
-            "connections_open",
-            "Open connections to receivers, idle ones included",
-        ))?;
-        registry.register(Box::new(connections_open.clone()))?;
+            &BUCKETS,
+            &["outcome"],
+        )?;
         Ok(Self {
-            connections_open,
-            connections_exhausted: counter(
+            connections_open: meter
+                .gauge("connections_open", "Open connections to receivers, idle ones included")?,
+            connections_exhausted: meter.counter(
                 "connections_exhausted_total",
                 "Attempts not made because delivery.max_connections were open",
             )?,
-            responses_cut: counter(
+            responses_cut: meter.counter(
                 "responses_cut_total",
                 "Responses of which more came than delivery.max_response_bytes",
             )?,

@@ -109,7 +109,7 @@ impl Flow {
     #[must_use]
     pub fn new(
         rules: Rules,
-        max_in_flight: NonZeroU32,
+        max_in_flight: usize,
         feed: Feed,
         sender: Sender,
         metrics: Metrics,
@@ -120,7 +120,7 @@ impl Flow {
             feed,
             sender,
             gate: Gate::default(),
-            in_flight: Semaphore::new(max_in_flight.get() as usize),
+            in_flight: Semaphore::new(max_in_flight),
             backlog: Backlog::default(),
             metrics,
             reports,
@@ -269,7 +269,7 @@ impl Parts {
     ) -> Result<(), PublishError> {
         let read_at = self.feed.read_at_ms.load(Ordering::Relaxed);
         if read_at > parked.first_attempt_ms + UNKNOWN_MARGIN_MS {
-            self.metrics.outcome("dropped", "webhook_deleted");
+            self.metrics.outcome(&parked.webhook, "dropped", "webhook_deleted");
             return Ok(());
         }
         let due_ms = now + duration_ms(UNKNOWN);
@@ -287,7 +287,7 @@ impl Parts {
         drop(slot);
         match outcome {
             Outcome::Delivered(_) => {
-                self.metrics.delivered(now_ms() - task.published_ms);
+                self.metrics.delivered(task.webhook.id.as_str(), now_ms() - task.published_ms);
                 Ok(())
             }
             Outcome::NotSent(bound) => self.postpone(&task, bound.as_str()).await,
@@ -333,7 +333,7 @@ impl Parts {
         let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or_default());
         match retry::next(policy, task.attempts, elapsed, failure) {
             Next::Retry(delay) => {
-                self.metrics.outcome("failed", &kind);
+                self.metrics.outcome(task.webhook.id.as_str(), "failed", &kind);
                 self.park(task, now, delay, Some(last)).await
             }
             Next::GiveUp => {
@@ -375,7 +375,7 @@ impl Parts {
         failure: &str,
     ) -> Result<(), PublishError> {
         session.bury(parked, reason, now_ms()).await?;
-        self.metrics.outcome("dead", reason);
+        self.metrics.outcome(&parked.webhook, "dead", reason);
         tracing::warn!(
             webhook.id = &*parked.webhook,
             event.id = &*parked.event,

@@ -1,8 +1,6 @@
 //! The flow's side of `/metrics`: ready handles, built once against the registry.
 
-use prometheus::{
-    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-};
+use metering::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Meter, Registry};
 
 /// From a publish to a 2xx. A healthy delivery takes milliseconds, a retried one hours; the
 /// contract's objective is stated in seconds.
@@ -23,6 +21,7 @@ pub struct Metrics {
     pub(crate) backlog_oldest_age: Gauge,
     delivered: IntCounter,
     outcomes: IntCounterVec,
+    by_webhook: Option<IntCounterVec>,
     latency: Histogram,
 }
 
@@ -32,80 +31,79 @@ impl Metrics {
     /// # Errors
     ///
     /// The registry's error where a name is taken already.
-    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let options = |name: &str, help: &str| Opts::new(name, help).namespace("boottify_webhooks");
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let counters = IntCounterVec::new(options(name, help), labels)?;
-            registry.register(Box::new(counters.clone()))?;
-            prometheus::Result::Ok(counters)
-        };
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::with_opts(options(name, help))?;
-            registry.register(Box::new(gauge.clone()))?;
-            prometheus::Result::Ok(gauge)
-        };
-        let outcomes = counters(
+    ///
+    /// `by_webhook` adds a counter with a webhook's id as its label, which has as many values as
+    /// there are webhooks.
+    pub fn register(registry: &Registry, by_webhook: bool) -> metering::Result<Self> {
+        let meter = Meter::new(registry);
+        let outcomes = meter.counters(
             "deliveries_total",
             "Deliveries by what an attempt came to: delivered, failed (tried again), dead \
              (given up, gone, disabled) or dropped (its webhook was deleted)",
             &["outcome", "failure"],
         )?;
-        let latency = HistogramOpts::new(
-            "delivery_latency_seconds",
-            "Time from the publish of an event to the 2xx of a delivery of it",
-        );
-        let latency = latency.namespace("boottify_webhooks").buckets(LATENCY_BUCKETS.to_vec());
-        let latency = Histogram::with_opts(latency)?;
-        registry.register(Box::new(latency.clone()))?;
-        let reports_dropped = IntCounter::with_opts(options(
-            "reports_dropped_total",
-            "Reports to the rest of the service that found their channel full",
-        ))?;
-        registry.register(Box::new(reports_dropped.clone()))?;
-        let backlog_oldest_age = Gauge::with_opts(options(
-            "backlog_oldest_age_seconds",
-            "Time since the first attempt of the oldest delivery that this replica parked and \
-             that still waits",
-        ))?;
-        registry.register(Box::new(backlog_oldest_age.clone()))?;
+        let labels = ["webhook", "outcome"];
+        let help = "Deliveries by webhook and outcome; see deliveries_total";
+        let by_webhook =
+            by_webhook.then(|| meter.counters("webhook_deliveries_total", help, &labels));
         Ok(Self {
-            events_consumed: counters(
+            events_consumed: meter.counters(
                 "events_consumed_total",
                 "Events taken from the broker, by type",
                 &["type"],
             )?,
-            events_rejected: counters(
+            events_rejected: meter.counters(
                 "events_rejected_total",
                 "Messages that were no event and went to the rejected queue, by reason",
                 &["reason"],
             )?,
-            unsettled: gauge(
+            unsettled: meter.gauge(
                 "messages_unsettled",
                 "Messages taken from the broker and not settled yet; bounded by the prefetch",
             )?,
-            in_flight: gauge("attempts_in_flight", "Attempts under way")?,
-            postponed: counters(
+            in_flight: meter.gauge("attempts_in_flight", "Attempts under way")?,
+            postponed: meter.counters(
                 "deliveries_postponed_total",
                 "Deliveries that wait in the broker without an attempt, by the bound that bit",
                 &["bound"],
             )?,
+            reports_dropped: meter.counter(
+                "reports_dropped_total",
+                "Reports to the rest of the service that found their channel full",
+            )?,
+            backlog_oldest_age: meter.seconds(
+                "backlog_oldest_age_seconds",
+                "Time since the first attempt of the oldest delivery that this replica parked \
+                 and that still waits",
+            )?,
+            latency: meter.histogram(
+                "delivery_latency_seconds",
+                "Time from the publish of an event to the 2xx of a delivery of it",
+                &LATENCY_BUCKETS,
+            )?,
             delivered: outcomes.with_label_values(&["delivered", ""]),
             outcomes,
-            latency,
-            reports_dropped,
-            backlog_oldest_age,
+            by_webhook: by_webhook.transpose()?,
         })
     }
 
     /// A delivery succeeded, so long after its event was published.
-    pub(crate) fn delivered(&self, latency_ms: i64) {
+    pub(crate) fn delivered(&self, webhook: &str, latency_ms: i64) {
         self.delivered.inc();
+        self.count_webhook(webhook, "delivered");
         #[expect(clippy::cast_precision_loss, reason = "a latency in ms is far below 2^52")]
         self.latency.observe(latency_ms.max(0) as f64 / 1_000.0);
     }
 
     /// A delivery came to another end, or is tried again.
-    pub(crate) fn outcome(&self, outcome: &str, failure: &str) {
+    pub(crate) fn outcome(&self, webhook: &str, outcome: &str, failure: &str) {
         self.outcomes.with_label_values(&[outcome, failure]).inc();
+        self.count_webhook(webhook, outcome);
+    }
+
+    fn count_webhook(&self, webhook: &str, outcome: &str) {
+        if let Some(by_webhook) = &self.by_webhook {
+            by_webhook.with_label_values(&[webhook, outcome]).inc();
+        }
     }
 }

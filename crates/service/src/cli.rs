@@ -4,9 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Where the configuration is looked for unless `--config` says otherwise.
-pub(crate) const DEFAULT_CONFIG: &str = "/etc/boottify-webhooks/config.toml";
-
 /// Signed webhooks for events from RabbitMQ.
 #[derive(Debug, Parser)]
 #[command(name = "boottify-webhooks", version, propagate_version = true, max_term_width = 100)]

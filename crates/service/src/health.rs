@@ -23,13 +23,19 @@ pub(crate) struct Health {
     started: Instant,
     last_beat_ms: Arc<AtomicU64>,
     broker: watch::Receiver<State>,
+    /// Whether there are webhooks to match events against.
+    loaded: Arc<dyn Fn() -> bool + Send + Sync>,
     draining: watch::Receiver<bool>,
 }
 
 impl Health {
-    pub(crate) fn new(broker: watch::Receiver<State>, draining: watch::Receiver<bool>) -> Self {
-        let last_beat_ms = Arc::new(AtomicU64::new(0));
-        Self { started: Instant::now(), last_beat_ms, broker, draining }
+    pub(crate) fn new(
+        broker: watch::Receiver<State>,
+        loaded: impl Fn() -> bool + Send + Sync + 'static,
+        draining: watch::Receiver<bool>,
+    ) -> Self {
+        let (started, last_beat_ms) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+        Self { started, last_beat_ms, broker, loaded: Arc::new(loaded), draining }
     }
 
     /// Beats for ever on the runtime that polls it.
@@ -56,6 +62,9 @@ impl Health {
         if *self.draining.borrow() {
             return Err("draining after a signal".to_owned());
         }
+        if !(self.loaded)() {
+            return Err("webhooks: none could be read yet".to_owned());
+        }
         match &*self.broker.borrow() {
             State::Connected => Ok(()),
             State::Disconnected(why) => Err(format!("broker: {why}")),
@@ -69,6 +78,8 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use tokio::time::advance;
 
     use super::*;
@@ -77,7 +88,11 @@ mod tests {
     async fn live_while_the_pulse_beats_and_ready_while_connected() {
         let (broker, states) = watch::channel(State::Disconnected("refused".to_owned()));
         let (draining, drains) = watch::channel(false);
-        let health = Health::new(states, drains);
+        let loaded = Arc::new(AtomicBool::new(false));
+        let is_loaded = Arc::clone(&loaded);
+        let health = Health::new(states, move || is_loaded.load(Ordering::Relaxed), drains);
+        assert!(health.ready().is_err_and(|why| why.starts_with("webhooks")));
+        loaded.store(true, Ordering::Relaxed);
         assert_eq!(health.ready(), Err("broker: refused".to_owned()));
         broker.send_replace(State::Connected);
         assert_eq!(health.ready(), Ok(()));

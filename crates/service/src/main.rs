@@ -1,2 +1,80 @@
-//! stub
-fn main() {}
+//! The program: reads the command line and the configuration, and does what was asked.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. What a configuration got wrong is
+//! told before anything is opened.
+
+mod cli;
+mod command;
+mod config;
+mod exit;
+mod health;
+mod log;
+mod ops;
+mod serve;
+mod signals;
+mod store_metrics;
+mod tasks;
+mod wiring;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser};
+use tokio::runtime::Runtime;
+
+use crate::cli::{Cli, Command, Configured, Webhooks};
+use crate::config::Config;
+use crate::exit::Failed;
+use crate::serve::Started;
+
+fn main() -> ExitCode {
+    // One TLS provider for every library that would otherwise choose for itself. It can only be
+    // set once, and nobody was before us.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    exit::code(run(Cli::parse().command))
+}
+
+fn run(command: Command) -> Result<(), Failed> {
+    match command {
+        Command::Serve(configured) => serve(configured),
+        Command::Check(configured) => command::check::run(&load(&configured)?),
+        Command::Webhooks(Webhooks::List { configured, json }) => {
+            command::webhooks::list(&load(&configured)?, json)
+        }
+        Command::Send(asked) => {
+            let config = load(&asked.configured)?;
+            runtime(&config)?.block_on(command::send::run(&asked, &config))
+        }
+        Command::Verify(asked) => command::verify::run(&asked),
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "boottify-webhooks", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+fn serve(configured: Configured) -> Result<(), Failed> {
+    let config = load(&configured)?;
+    let log = log::start(config.log.format, config.log.level)?;
+    let runtime = runtime(&config)?;
+    let started = Started { config, config_path: configured.config, log };
+    let served = runtime.block_on(serve::serve(started));
+    // What a second signal or the grace period cut off must not hold up the end.
+    runtime.shutdown_background();
+    Ok(served?)
+}
+
+fn load(configured: &Configured) -> Result<Config, Failed> {
+    let path: Option<&Path> = configured.config.as_deref();
+    Config::load(path, std::env::vars()).map_err(|report| Failed::Usage(report.to_string()))
+}
+
+fn runtime(config: &Config) -> Result<Runtime, Failed> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = config.runtime.threads {
+        builder.worker_threads(threads.get());
+    }
+    Ok(builder.enable_all().build().context("starting the runtime")?)
+}

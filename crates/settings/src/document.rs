@@ -37,26 +37,15 @@ impl<'t> Document<'t> {
     /// A [`Report`] with every line that is no TOML, duplicate keys among them.
     pub fn parse(name: &str, text: &'t str) -> Result<Self, Report> {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let document = Self {
-            name: name.into(),
-            text,
-            table: table.into_inner(),
-            lines: OnceCell::new(),
-        };
+        let document =
+            Self { name: name.into(), text, table: table.into_inner(), lines: OnceCell::new() };
         let mut mistakes: Vec<Mistake> = Vec::new();
         for error in errors {
             let place = document.place(error.span());
             // After the first mistake in a line the parser guesses; the rest of the line is noise.
-            if !mistakes
-                .iter()
-                .any(|earlier| same_line(&earlier.place, &place))
-            {
+            if !mistakes.iter().any(|earlier| same_line(&earlier.place, &place)) {
                 let problem = Problem::Syntax(error.message().to_owned());
-                mistakes.push(Mistake {
-                    place,
-                    key: String::new(),
-                    problem,
-                });
+                mistakes.push(Mistake { place, key: String::new(), problem });
             }
         }
         Report::of(mistakes).map_or(Ok(document), Err)
@@ -75,32 +64,17 @@ impl<'t> Document<'t> {
     /// Where this span begins; without a span the place is the whole file.
     pub(crate) fn place(&self, span: Option<Range<usize>>) -> Place {
         let position = span.map(|span| self.position(span.start.min(self.text.len())));
-        Place::File {
-            name: Arc::clone(&self.name),
-            position,
-        }
+        Place::File { name: Arc::clone(&self.name), position }
     }
 
     fn position(&self, offset: usize) -> (usize, usize) {
         let lines = self.lines.get_or_init(|| {
-            let ends = self
-                .text
-                .bytes()
-                .enumerate()
-                .filter(|(_, byte)| *byte == b'\n');
-            std::iter::once(0)
-                .chain(ends.map(|(at, _)| at + 1))
-                .collect()
+            let ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
         });
         let line = lines.partition_point(|start| *start <= offset);
-        let start = lines
-            .get(line.saturating_sub(1))
-            .copied()
-            .unwrap_or_default();
-        let column = self
-            .text
-            .get(start..offset)
-            .map_or(0, |before| before.chars().count());
+        let start = lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count());
         (line, column + 1)
     }
 }
@@ -108,14 +82,8 @@ impl<'t> Document<'t> {
 fn same_line(a: &Place, b: &Place) -> bool {
     match (a, b) {
         (
-            Place::File {
-                position: Some((a, _)),
-                ..
-            },
-            Place::File {
-                position: Some((b, _)),
-                ..
-            },
+            Place::File { position: Some((a, _)), .. },
+            Place::File { position: Some((b, _)), .. },
         ) => a == b,
         _ => false,
     }
@@ -128,16 +96,11 @@ fn same_line(a: &Place, b: &Place) -> bool {
 /// What the system says, or that the file is too large or no UTF-8.
 pub fn read_bounded(path: &Path, most: u64) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(path)?
-        .take(most.saturating_add(1))
-        .read_to_string(&mut text)?;
+    let read = File::open(path)?.take(most.saturating_add(1)).read_to_string(&mut text)?;
     if u64::try_from(read).is_ok_and(|read| read <= most) {
         Ok(text)
     } else {
-        Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("more than {most} bytes"),
-        ))
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {most} bytes")))
     }
 }
 
@@ -156,14 +119,8 @@ mod tests {
     #[test]
     fn mistakes_of_syntax_have_line_and_column() {
         check("a = 1\n", &[]);
-        check(
-            "a = 1\na = 2\n",
-            &["a.toml:2:1: not valid TOML: duplicate key"],
-        );
-        check(
-            "[a]\nb = 1\n[a]\n",
-            &["a.toml:3:2: not valid TOML: duplicate key"],
-        );
+        check("a = 1\na = 2\n", &["a.toml:2:1: not valid TOML: duplicate key"]);
+        check("[a]\nb = 1\n[a]\n", &["a.toml:3:2: not valid TOML: duplicate key"]);
         check(
             "ä = 1\n\"ä\" = \nc = tru\n",
             &[
@@ -188,14 +145,8 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, "12345").unwrap();
         assert_eq!(read_bounded(&path, 5).unwrap(), "12345");
-        assert_eq!(
-            read_bounded(&path, 4).unwrap_err().kind(),
-            io::ErrorKind::FileTooLarge
-        );
+        assert_eq!(read_bounded(&path, 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         std::fs::write(&path, b"\xff").unwrap();
-        assert_eq!(
-            read_bounded(&path, 5).unwrap_err().kind(),
-            io::ErrorKind::InvalidData
-        );
+        assert_eq!(read_bounded(&path, 5).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -17,29 +17,18 @@ impl Environment {
     /// Keeps those of `variables` that start with `prefix` and two underscores.
     pub fn new(prefix: &str, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let start = format!("{prefix}__");
-        let ours = variables
-            .into_iter()
-            .filter(|(name, _)| name.starts_with(&start));
-        Self {
-            prefix: prefix.to_owned(),
-            variables: ours.collect(),
-        }
+        let ours = variables.into_iter().filter(|(name, _)| name.starts_with(&start));
+        Self { prefix: prefix.to_owned(), variables: ours.collect() }
     }
 
     /// The variable of the key at this path.
     #[must_use]
     pub fn name_of(&self, path: &str) -> String {
-        format!(
-            "{}__{}",
-            self.prefix,
-            path.replace('.', "__").to_ascii_uppercase()
-        )
+        format!("{}__{}", self.prefix, path.replace('.', "__").to_ascii_uppercase())
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<(&str, &str)> {
-        self.variables
-            .get_key_value(name)
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.variables.get_key_value(name).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {

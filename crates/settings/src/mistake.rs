@@ -89,15 +89,8 @@ impl Report {
     /// A report of one mistake about a whole file.
     #[must_use]
     pub fn about_file(name: &str, problem: Problem) -> Self {
-        let place = Place::File {
-            name: name.into(),
-            position: None,
-        };
-        Self(vec![Mistake {
-            place,
-            key: String::new(),
-            problem,
-        }])
+        let place = Place::File { name: name.into(), position: None };
+        Self(vec![Mistake { place, key: String::new(), problem }])
     }
 
     /// The mistakes, ordered by place; at least one.
@@ -127,16 +120,10 @@ impl fmt::Display for Mistake {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File {
-                name,
-                position: Some((line, column)),
-            } => {
+            Self::File { name, position: Some((line, column)) } => {
                 write!(f, "{name}:{line}:{column}")
             }
-            Self::File {
-                name,
-                position: None,
-            } => f.write_str(name),
+            Self::File { name, position: None } => f.write_str(name),
             Self::Variable(name) => write!(f, "environment variable {name}"),
             Self::Nowhere => Ok(()),
         }
@@ -148,10 +135,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Unreadable(why) => write!(f, "cannot be read: {why}"),
             Self::Syntax(why) => write!(f, "not valid TOML: {why}"),
-            Self::Unknown {
-                nearest: Some(nearest),
-                ..
-            } => {
+            Self::Unknown { nearest: Some(nearest), .. } => {
                 write!(f, "unknown key; did you mean {nearest}?")
             }
             Self::Unknown { known, .. } if known.is_empty() => f.write_str("unknown key"),
@@ -159,20 +143,11 @@ impl fmt::Display for Problem {
                 write!(f, "unknown key; known here: {}", known.join(", "))
             }
             Self::Missing { expected } => write!(f, "missing; expected {expected}"),
-            Self::Wrong {
-                found: Some(found),
-                expected,
-            } => {
+            Self::Wrong { found: Some(found), expected } => {
                 write!(f, "found {found}; expected {expected}")
             }
-            Self::Wrong {
-                found: None,
-                expected,
-            } => write!(f, "expected {expected}"),
-            Self::Refused {
-                found: Some(found),
-                why,
-            } => write!(f, "{found}: {why}"),
+            Self::Wrong { found: None, expected } => write!(f, "expected {expected}"),
+            Self::Refused { found: Some(found), why } => write!(f, "{found}: {why}"),
             Self::Refused { found: None, why } => f.write_str(why),
             Self::Conflict(why) => f.write_str(why),
         }

@@ -60,10 +60,7 @@ impl<'a> Reader<'a> {
     /// A reader of one file alone.
     #[must_use]
     pub fn of_file(file: &'a Document<'a>) -> Self {
-        Self {
-            file: Some(file),
-            ..Self::default()
-        }
+        Self { file: Some(file), ..Self::default() }
     }
 
     /// A reader of three layers, the strongest first.
@@ -73,28 +70,23 @@ impl<'a> Reader<'a> {
         file: Option<&'a Document<'a>>,
         defaults: &'a Document<'a>,
     ) -> Self {
-        Self {
-            environment: Some(environment),
-            file,
-            defaults: Some(defaults),
-        }
+        Self { environment: Some(environment), file, defaults: Some(defaults) }
     }
 
     /// Lets `read` read everything. It returns `None` only where it noted a mistake.
     pub fn read<T>(self, read: impl FnOnce(&mut Section<'a, '_>) -> Option<T>) -> Reading<T> {
         let mut state = State::default();
-        let layers = self.file.into_iter().chain(self.defaults);
-        let layers = layers.map(|document| {
-            let table = Some(document.table());
-            Layer {
-                document,
-                table,
-                start: None,
-            }
-        });
+        let layer = |document: &'a Document<'a>, default| Layer {
+            document,
+            default,
+            table: Some(document.table()),
+            start: None,
+        };
+        let file = self.file.map(|document| layer(document, false));
+        let defaults = self.defaults.map(|document| layer(document, true));
         let mut root = Section {
             path: String::new(),
-            layers: layers.collect(),
+            layers: file.into_iter().chain(defaults).collect(),
             environment: self.environment,
             asked: BTreeMap::new(),
             state: &mut state,
@@ -108,51 +100,29 @@ impl<'a> Reader<'a> {
             (_, Some(report)) => Err(report),
             (None, None) => {
                 let name = self.file.or(self.defaults).map_or("", Document::name);
-                Err(Report::about_file(
-                    name,
-                    Problem::Conflict("incomplete".to_owned()),
-                ))
+                Err(Report::about_file(name, Problem::Conflict("incomplete".to_owned())))
             }
         };
-        Reading {
-            value,
-            keys: state.keys(),
-            files: state.files,
-        }
+        Reading { value, keys: state.keys(), files: state.files }
     }
 }
 
 impl State {
     /// Remembers the keys of a section; the same section of several array elements adds up.
     pub(crate) fn learn(&mut self, path: &str, asked: BTreeMap<Cow<'static, str>, Asked>) {
-        self.asked
-            .entry(without_numbers(path))
-            .or_default()
-            .extend(asked);
+        self.asked.entry(without_numbers(path)).or_default().extend(asked);
     }
 
     fn judge_unknown(&mut self, environment: Option<&Environment>) {
-        for Unknown {
-            place,
-            section,
-            key,
-        } in std::mem::take(&mut self.unknown)
-        {
+        for Unknown { place, section, key } in std::mem::take(&mut self.unknown) {
             let problem = self.unknown_key(&section, &key);
-            self.mistakes.push(Mistake {
-                place,
-                key: joined(&section, &key),
-                problem,
-            });
+            self.mistakes.push(Mistake { place, key: joined(&section, &key), problem });
         }
         let Some(environment) = environment else {
             return;
         };
         let known = self.variables(environment);
-        for name in environment
-            .names()
-            .filter(|name| !known.iter().any(|known| known == name))
-        {
+        for name in environment.names().filter(|name| !known.iter().any(|known| known == name)) {
             // The prefix is the same in all of them and says nothing.
             let start = environment.name_of("").len();
             let rest = |name: &'_ str| name.get(start..).unwrap_or_default().to_owned();
@@ -160,15 +130,8 @@ impl State {
             let nearest = nearest(&rest(name), rests.iter().map(String::as_str));
             let nearest = nearest.map(|rest| environment.name_of("") + rest);
             let place = Place::Variable(name.to_owned());
-            let problem = Problem::Unknown {
-                nearest,
-                known: Vec::new(),
-            };
-            self.mistakes.push(Mistake {
-                place,
-                key: String::new(),
-                problem,
-            });
+            let problem = Problem::Unknown { nearest, known: Vec::new() };
+            self.mistakes.push(Mistake { place, key: String::new(), problem });
         }
     }
 
@@ -176,20 +139,14 @@ impl State {
     /// section's.
     fn unknown_key(&self, section: &str, key: &str) -> Problem {
         let here = self.asked.get(&without_numbers(section));
-        let here: Vec<&str> = here
-            .into_iter()
-            .flat_map(BTreeMap::keys)
-            .map(AsRef::as_ref)
-            .collect();
+        let here: Vec<&str> =
+            here.into_iter().flat_map(BTreeMap::keys).map(AsRef::as_ref).collect();
         let near = nearest(key, here.iter().copied()).map(|near| joined(section, near));
         let nearest = near.or_else(|| {
             let elsewhere = self.asked.iter().find(|(_, keys)| keys.contains_key(key))?;
             Some(joined(elsewhere.0, key))
         });
-        Problem::Unknown {
-            nearest,
-            known: here.into_iter().map(str::to_owned).collect(),
-        }
+        Problem::Unknown { nearest, known: here.into_iter().map(str::to_owned).collect() }
     }
 
     fn keys(&self) -> Vec<String> {
@@ -205,20 +162,14 @@ impl State {
 
     fn asked_for(&self, which: impl Fn(Asked) -> bool) -> Vec<String> {
         let keys = self.asked.iter().flat_map(|(section, keys)| {
-            keys.iter()
-                .filter(|(_, how)| which(**how))
-                .map(|(key, _)| joined(section, key))
+            keys.iter().filter(|(_, how)| which(**how)).map(|(key, _)| joined(section, key))
         });
         keys.collect()
     }
 }
 
 fn joined(section: &str, key: &str) -> String {
-    if section.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{section}.{key}")
-    }
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 
 /// `webhooks[17].retry` as `webhooks[].retry`.

@@ -32,6 +32,8 @@ pub struct Section<'a, 's> {
 pub(crate) struct Layer<'a> {
     pub(crate) document: &'a Document<'a>,
     pub(crate) table: Option<&'a DeTable<'a>>,
+    /// Whether this is the layer of the defaults.
+    pub(crate) default: bool,
     /// Where the table begins, in bytes.
     pub(crate) start: Option<usize>,
 }
@@ -90,18 +92,12 @@ impl<'a> Section<'a, '_> {
         match (direct, file) {
             (Some(_), Some(file)) => {
                 let why = format!("give either {key} or {key_file}, not both");
-                self.note_problem(
-                    file.place(),
-                    self.path_of(&key_file),
-                    Problem::Conflict(why),
-                )
+                self.note_problem(file.place(), self.path_of(&key_file), Problem::Conflict(why))
             }
             (Some(direct), None) => self.note(direct.parse_hidden(read)),
             (None, file) => {
                 let file = file?;
-                let content = self
-                    .note(file.text())
-                    .and_then(|path| self.content(&file, path))?;
+                let content = self.note(file.text()).and_then(|path| self.content(&file, path))?;
                 self.note(file.parse_hidden(|_| read(content.trim_end())))
             }
         }
@@ -119,11 +115,7 @@ impl<'a> Section<'a, '_> {
             let value = layer.table.and_then(|table| table.get(key));
             let table = value.and_then(|value| self.table_of(&layer, self.path_of(key), value));
             let start = value.map(|value| value.span().start);
-            layers.push(Layer {
-                document: layer.document,
-                table,
-                start,
-            });
+            layers.push(Layer { table, start, ..layer });
         }
         let path = self.path_of(key);
         self.enter(path, layers, self.environment, read)
@@ -135,10 +127,7 @@ impl<'a> Section<'a, '_> {
         key: &'static str,
         read: impl FnOnce(&mut Section<'a, '_>) -> T,
     ) -> Option<T> {
-        let present = self
-            .layers
-            .iter()
-            .any(|l| l.table.is_some_and(|t| t.contains_key(key)));
+        let present = self.layers.iter().any(|l| l.table.is_some_and(|t| t.contains_key(key)));
         self.asked.insert(Cow::Borrowed(key), Asked::Section);
         present.then(|| self.table(key, read))
     }
@@ -152,10 +141,7 @@ impl<'a> Section<'a, '_> {
         mut read: impl FnMut(&mut Section<'a, '_>) -> Option<T>,
     ) -> Option<Vec<T>> {
         self.asked.insert(Cow::Borrowed(key), Asked::Section);
-        let found = self
-            .layers
-            .iter()
-            .find_map(|layer| Some((*layer, layer.table?.get(key)?)));
+        let found = self.layers.iter().find_map(|layer| Some((*layer, layer.table?.get(key)?)));
         let Some((layer, value)) = found else {
             let expected = format!("tables [[{key}]], or {key} = [] for none");
             let place = self.place();
@@ -172,11 +158,7 @@ impl<'a> Section<'a, '_> {
                 continue;
             };
             let start = Some(element.span().start);
-            let layers = vec![Layer {
-                document: layer.document,
-                table: Some(table),
-                start,
-            }];
+            let layers = vec![Layer { table: Some(table), start, ..layer }];
             all.extend(self.enter(path, layers, None, &mut read));
         }
         Some(all)
@@ -184,27 +166,23 @@ impl<'a> Section<'a, '_> {
 
     /// Notes that the value of `key` does not fit beside others, at the place where it was given.
     pub fn conflict(&mut self, key: &'static str, why: impl Display) {
-        let place = self
-            .find(key, Asked::Value)
-            .map_or_else(|| self.place(), |value| value.place());
+        let place =
+            self.find(key, Asked::Value).map_or_else(|| self.place(), |value| value.place());
         let path = self.path_of(key);
         self.note_problem::<()>(place, path, Problem::Conflict(why.to_string()));
     }
 
     /// Notes that this section as a whole is refused, at the place where it begins.
     pub fn refuse(&mut self, why: impl Display) {
-        let problem = Problem::Refused {
-            found: None,
-            why: why.to_string(),
-        };
+        let problem = Problem::Refused { found: None, why: why.to_string() };
         self.note_problem::<()>(self.place(), self.path.clone(), problem);
     }
 
-    /// Where this section begins in the strongest layer that has it.
+    /// Where this section begins in the file; all of the file where it is not there. The defaults
+    /// are no place to send anybody to.
     #[must_use]
     pub fn place(&self) -> Place {
-        let there = self.layers.iter().find(|layer| layer.table.is_some());
-        match there.or(self.layers.first()) {
+        match self.layers.iter().find(|layer| !layer.default) {
             Some(layer) => layer.document.place(layer.start.map(|start| start..start)),
             None => Place::Nowhere,
         }
@@ -240,13 +218,7 @@ impl<'a> Section<'a, '_> {
         read: impl FnOnce(&mut Section<'a, '_>) -> T,
     ) -> T {
         let asked = BTreeMap::new();
-        let mut section = Section {
-            path,
-            layers,
-            environment,
-            asked,
-            state: self.state,
-        };
+        let mut section = Section { path, layers, environment, asked, state: self.state };
         let value = read(&mut section);
         section.close();
         value
@@ -254,8 +226,7 @@ impl<'a> Section<'a, '_> {
 
     fn find(&mut self, key: &'static str, asked: Asked) -> Option<Value<'a>> {
         self.asked.insert(Cow::Borrowed(key), asked);
-        self.variable(key)
-            .or_else(|| self.layers.iter().find_map(|l| self.in_layer(l, key)))
+        self.variable(key).or_else(|| self.layers.iter().find_map(|l| self.in_layer(l, key)))
     }
 
     fn variable(&self, key: &str) -> Option<Value<'a>> {
@@ -267,16 +238,12 @@ impl<'a> Section<'a, '_> {
 
     fn in_layer(&self, layer: &Layer<'a>, key: &str) -> Option<Value<'a>> {
         let value = layer.table?.get(key)?;
-        Some(Value::new(
-            self.path_of(key),
-            Raw::Toml(layer.document, value),
-        ))
+        Some(Value::new(self.path_of(key), Raw::Toml(layer.document, value)))
     }
 
     fn ask_for_secret(&mut self, key: &'static str) {
         self.asked.insert(Cow::Borrowed(key), Asked::Secret);
-        self.asked
-            .insert(Cow::Owned(format!("{key}_file")), Asked::SecretFile);
+        self.asked.insert(Cow::Owned(format!("{key}_file")), Asked::SecretFile);
     }
 
     fn has_secret(&self, key: &str) -> bool {
@@ -286,13 +253,8 @@ impl<'a> Section<'a, '_> {
     /// Both keys in the strongest layer that has at least one of them.
     fn strongest(&self, a: &str, b: &str) -> Option<(Option<Value<'a>>, Option<Value<'a>>)> {
         let variables = std::iter::once((self.variable(a), self.variable(b)));
-        let layers = self
-            .layers
-            .iter()
-            .map(|l| (self.in_layer(l, a), self.in_layer(l, b)));
-        variables
-            .chain(layers)
-            .find(|(a, b)| a.is_some() || b.is_some())
+        let layers = self.layers.iter().map(|l| (self.in_layer(l, a), self.in_layer(l, b)));
+        variables.chain(layers).find(|(a, b)| a.is_some() || b.is_some())
     }
 
     /// The content of a secret's file, noted as one that was read.
@@ -330,26 +292,16 @@ impl<'a> Section<'a, '_> {
     }
 
     fn note<T>(&mut self, result: Result<T, Wrong>) -> Option<T> {
-        result
-            .map_err(|Wrong(mistakes)| self.state.mistakes.extend(mistakes))
-            .ok()
+        result.map_err(|Wrong(mistakes)| self.state.mistakes.extend(mistakes)).ok()
     }
 
     fn note_problem<T>(&mut self, place: Place, key: String, problem: Problem) -> Option<T> {
-        self.state.mistakes.push(Mistake {
-            place,
-            key,
-            problem,
-        });
+        self.state.mistakes.push(Mistake { place, key, problem });
         None
     }
 
     fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 }
 

@@ -24,15 +24,10 @@ pub struct InvalidSize;
 ///
 /// [`InvalidSize`] where it is none, or too large for 64 bits.
 pub fn parse_size(text: &str) -> Result<u64, InvalidSize> {
-    let split = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let unit = unit.trim_start().to_ascii_lowercase();
-    let (_, factor) = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .ok_or(InvalidSize)?;
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(InvalidSize)?;
     let number: u64 = number.parse().map_err(|_| InvalidSize)?;
     number.checked_mul(*factor).ok_or(InvalidSize)
 }

@@ -73,10 +73,7 @@ impl<'a> Value<'a> {
         &self,
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, Wrong> {
-        let text = self
-            .raw
-            .text()
-            .ok_or_else(|| self.wrong(None, "a string"))?;
+        let text = self.raw.text().ok_or_else(|| self.wrong(None, "a string"))?;
         read(text).map_err(|why| self.refused(why))
     }
 
@@ -86,10 +83,7 @@ impl<'a> Value<'a> {
     ///
     /// [`Wrong`] for everything else.
     pub fn choice<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, Wrong> {
-        let found = self
-            .raw
-            .text()
-            .and_then(|text| words.iter().find(|(word, _)| *word == text));
+        let found = self.raw.text().and_then(|text| words.iter().find(|(word, _)| *word == text));
         found.map(|(_, value)| *value).ok_or_else(|| {
             let words: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
             self.expected(&words.join(" or "))
@@ -118,19 +112,10 @@ impl<'a> Value<'a> {
     where
         T: TryFrom<i128> + PartialOrd + Display,
     {
-        let found = self
-            .raw
-            .integer()
-            .and_then(|number| T::try_from(number).ok());
-        found
-            .filter(|number| bounds.contains(number))
-            .ok_or_else(|| {
-                self.expected(&format!(
-                    "a whole number from {} to {}",
-                    bounds.start(),
-                    bounds.end()
-                ))
-            })
+        let found = self.raw.integer().and_then(|number| T::try_from(number).ok());
+        found.filter(|number| bounds.contains(number)).ok_or_else(|| {
+            self.expected(&format!("a whole number from {} to {}", bounds.start(), bounds.end()))
+        })
     }
 
     /// A number within `bounds`, with or without fraction.
@@ -147,15 +132,9 @@ impl<'a> Value<'a> {
             },
             Raw::Variable { text, .. } => text.parse().ok(),
         };
-        found
-            .filter(|number| bounds.contains(number))
-            .ok_or_else(|| {
-                self.expected(&format!(
-                    "a number from {} to {}",
-                    bounds.start(),
-                    bounds.end()
-                ))
-            })
+        found.filter(|number| bounds.contains(number)).ok_or_else(|| {
+            self.expected(&format!("a number from {} to {}", bounds.start(), bounds.end()))
+        })
     }
 
     /// A duration such as `1m 30s` within `bounds`.
@@ -164,17 +143,12 @@ impl<'a> Value<'a> {
     ///
     /// [`Wrong`] for another type, without a unit, and out of bounds.
     pub fn duration(&self, bounds: RangeInclusive<Duration>) -> Result<Duration, Wrong> {
-        let found = self
-            .raw
-            .text()
-            .and_then(|text| humantime::parse_duration(text).ok());
-        found
-            .filter(|duration| bounds.contains(duration))
-            .ok_or_else(|| {
-                let [least, most] =
-                    [bounds.start(), bounds.end()].map(|d| humantime::format_duration(*d));
-                self.expected(&format!("a duration from \"{least}\" to \"{most}\""))
-            })
+        let found = self.raw.text().and_then(|text| humantime::parse_duration(text).ok());
+        found.filter(|duration| bounds.contains(duration)).ok_or_else(|| {
+            let [least, most] =
+                [bounds.start(), bounds.end()].map(|d| humantime::format_duration(*d));
+            self.expected(&format!("a duration from \"{least}\" to \"{most}\""))
+        })
     }
 
     /// A size in bytes such as `64KiB` (or a plain number of bytes) within `bounds`.
@@ -185,10 +159,7 @@ impl<'a> Value<'a> {
     pub fn size(&self, bounds: RangeInclusive<u64>) -> Result<u64, Wrong> {
         let found = match self.raw.text() {
             Some(text) => parse_size(text).ok(),
-            None => self
-                .raw
-                .integer()
-                .and_then(|bytes| u64::try_from(bytes).ok()),
+            None => self.raw.integer().and_then(|bytes| u64::try_from(bytes).ok()),
         };
         found.filter(|bytes| bounds.contains(bytes)).ok_or_else(|| {
             let [least, most] = [bounds.start(), bounds.end()].map(|bytes| format_size(*bytes));
@@ -207,23 +178,13 @@ impl<'a> Value<'a> {
     ) -> Result<Vec<T>, Wrong> {
         let elements: Vec<Raw<'a>> = match self.raw {
             Raw::Toml(document, value) => {
-                let array = value
-                    .get_ref()
-                    .as_array()
-                    .ok_or_else(|| self.expected("a list"))?;
-                array
-                    .iter()
-                    .map(|element| Raw::Toml(document, element))
-                    .collect()
+                let array = value.get_ref().as_array().ok_or_else(|| self.expected("a list"))?;
+                array.iter().map(|element| Raw::Toml(document, element)).collect()
             }
             Raw::Variable { text, .. } if text.trim().is_empty() => Vec::new(),
-            Raw::Variable { name, text } => text
-                .split(',')
-                .map(|part| Raw::Variable {
-                    name,
-                    text: part.trim(),
-                })
-                .collect(),
+            Raw::Variable { name, text } => {
+                text.split(',').map(|part| Raw::Variable { name, text: part.trim() }).collect()
+            }
         };
         let elements = elements.into_iter().enumerate();
         all(elements.map(|(n, raw)| read(&Self::new(format!("{}[{n}]", self.path), raw))))
@@ -241,10 +202,7 @@ impl<'a> Value<'a> {
         let Raw::Toml(document, value) = self.raw else {
             return Err(self.wrong(None, "a table, which only the file can hold"));
         };
-        let table = value
-            .get_ref()
-            .as_table()
-            .ok_or_else(|| self.expected("a table"))?;
+        let table = value.get_ref().as_table().ok_or_else(|| self.expected("a table"))?;
         all(table.iter().map(|(name, value)| {
             let path = format!("{}.{}", self.path, name.get_ref());
             read(name.get_ref(), &Self::new(path, Raw::Toml(document, value)))
@@ -260,25 +218,15 @@ impl<'a> Value<'a> {
     /// The mistake that this value is of the right kind but refused, without quoting it.
     #[must_use]
     pub fn refused(&self, why: impl Display) -> Wrong {
-        self.mistake(Problem::Refused {
-            found: None,
-            why: why.to_string(),
-        })
+        self.mistake(Problem::Refused { found: None, why: why.to_string() })
     }
 
     fn wrong(&self, found: Option<String>, expected: &str) -> Wrong {
-        self.mistake(Problem::Wrong {
-            found,
-            expected: expected.to_owned(),
-        })
+        self.mistake(Problem::Wrong { found, expected: expected.to_owned() })
     }
 
     fn mistake(&self, problem: Problem) -> Wrong {
-        Wrong(vec![Mistake {
-            place: self.place(),
-            key: self.path.clone(),
-            problem,
-        }])
+        Wrong(vec![Mistake { place: self.place(), key: self.path.clone(), problem }])
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -353,11 +301,7 @@ fn all<T>(results: impl Iterator<Item = Result<T, Wrong>>) -> Result<Vec<T>, Wro
             Err(Wrong(more)) => mistakes.extend(more),
         }
     }
-    if mistakes.is_empty() {
-        Ok(values)
-    } else {
-        Err(Wrong(mistakes))
-    }
+    if mistakes.is_empty() { Ok(values) } else { Err(Wrong(mistakes)) }
 }
 
 #[cfg(test)]

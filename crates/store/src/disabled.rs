@@ -13,10 +13,7 @@ use subscriptions::WebhookId;
 use crate::entry::{Entry, Fingerprint};
 use crate::state_file::{self, Format, StateError};
 
-const FORMAT: Format = Format {
-    name: "boottify-webhooks disabled webhooks",
-    version: 1,
-};
+const FORMAT: Format = Format { name: "boottify-webhooks disabled webhooks", version: 1 };
 
 /// The decisions that hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,13 +41,7 @@ impl Disabled {
             let id = WebhookId::try_new(&record.id).map_err(|why| why.to_string())?;
             let fingerprint =
                 Fingerprint::parse(&record.fingerprint).ok_or("not a fingerprint".to_owned())?;
-            disabled.0.insert(
-                id,
-                Decision {
-                    fingerprint,
-                    reason: record.reason,
-                },
-            );
+            disabled.0.insert(id, Decision { fingerprint, reason: record.reason });
             Ok(())
         })?;
         Ok(head.map_or_else(Self::default, |()| disabled))
@@ -67,10 +58,7 @@ impl Disabled {
 
     /// Disables the webhook of this entry.
     pub(crate) fn disable(&mut self, entry: &Entry, reason: String) {
-        let decision = Decision {
-            fingerprint: entry.fingerprint,
-            reason,
-        };
+        let decision = Decision { fingerprint: entry.fingerprint, reason };
         self.0.insert(entry.webhook.id.clone(), decision);
     }
 

@@ -24,10 +24,7 @@ pub(crate) struct Fingerprint([u8; 16]);
 impl Entry {
     pub(crate) fn new(webhook: Webhook) -> Self {
         let fingerprint = Fingerprint::of(&webhook);
-        Self {
-            webhook: Arc::new(webhook),
-            fingerprint,
-        }
+        Self { webhook: Arc::new(webhook), fingerprint }
     }
 
     /// Sorts by id, as [`Entry::find`] and [`Entry::same`] need it.
@@ -37,9 +34,7 @@ impl Entry {
 
     /// The entry of this webhook among sorted ones.
     pub(crate) fn find<'a>(entries: &'a [Self], id: &WebhookId) -> Option<&'a Self> {
-        let place = entries
-            .binary_search_by(|entry| entry.webhook.id.cmp(id))
-            .ok()?;
+        let place = entries.binary_search_by(|entry| entry.webhook.id.cmp(id)).ok()?;
         entries.get(place)
     }
 

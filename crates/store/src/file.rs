@@ -43,17 +43,11 @@ pub(crate) struct Listing {
 /// Reads the whole file.
 pub(crate) fn list(path: &Path, rules: &Rules) -> Listing {
     let name = path.display().to_string();
-    let failed = |report| Listing {
-        entries: Err(report),
-        secret_files: Vec::new(),
-    };
+    let failed = |report| Listing { entries: Err(report), secret_files: Vec::new() };
     let text = match read_bounded(path, MAX_DOCUMENT_BYTES) {
         Ok(text) => text,
         Err(why) => {
-            return failed(Report::about_file(
-                &name,
-                Problem::Unreadable(why.to_string()),
-            ));
+            return failed(Report::about_file(&name, Problem::Unreadable(why.to_string())));
         }
     };
     let document = match Document::parse(&name, &text) {
@@ -62,22 +56,15 @@ pub(crate) fn list(path: &Path, rules: &Rules) -> Listing {
     };
     let context = entry::Context::new(rules, modified_ms(path));
     let reading = Reader::of_file(&document).read(|root| context.webhooks(root));
-    Listing {
-        entries: reading.value,
-        secret_files: reading.files,
-    }
+    Listing { entries: reading.value, secret_files: reading.files }
 }
 
 /// When the file was last changed, in milliseconds since 1970: the nearest that it has to a time of
 /// each webhook.
 fn modified_ms(path: &Path) -> i64 {
     let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    let since = modified
-        .ok()
-        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    since
-        .and_then(|since| i64::try_from(since.as_millis()).ok())
-        .unwrap_or_default()
+    let since = modified.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -50,10 +50,9 @@ impl Locator {
             let scheme = scheme.to_ascii_lowercase();
             let later = LATER.into_iter().find(|known| scheme.starts_with(known));
             let shown = scheme.chars().take(20).collect();
-            return Err(later.map_or(
-                InvalidStoreUrl::UnknownScheme(shown),
-                InvalidStoreUrl::NotYet,
-            ));
+            return Err(
+                later.map_or(InvalidStoreUrl::UnknownScheme(shown), InvalidStoreUrl::NotYet)
+            );
         };
         if path.starts_with('/') && !path.ends_with('/') {
             Ok(Self::File(PathBuf::from(path)))
@@ -71,14 +70,8 @@ mod tests {
     fn urls() {
         use InvalidStoreUrl as E;
         for (url, expected) in [
-            (
-                "file:///etc/w.toml",
-                Ok(Locator::File("/etc/w.toml".into())),
-            ),
-            (
-                "file:///a b/%20.toml",
-                Ok(Locator::File("/a b/%20.toml".into())),
-            ),
+            ("file:///etc/w.toml", Ok(Locator::File("/etc/w.toml".into()))),
+            ("file:///a b/%20.toml", Ok(Locator::File("/a b/%20.toml".into()))),
             ("file://w.toml", Err(E::RelativePath)),
             ("file://", Err(E::RelativePath)),
             ("file:///etc/", Err(E::RelativePath)),

@@ -51,12 +51,7 @@ impl Notice {
     pub fn is_trouble(&self) -> bool {
         matches!(
             self,
-            Self::Unreadable(_)
-                | Self::State(_)
-                | Self::Live {
-                    origin: Origin::Saved,
-                    ..
-                }
+            Self::Unreadable(_) | Self::State(_) | Self::Live { origin: Origin::Saved, .. }
         )
     }
 }
@@ -64,12 +59,7 @@ impl Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Live {
-                generation,
-                webhooks,
-                enabled,
-                origin,
-            } => {
+            Self::Live { generation, webhooks, enabled, origin } => {
                 let from = match origin {
                     Origin::Store => "",
                     Origin::Saved => ", as saved when the store could last be read",
@@ -80,25 +70,16 @@ impl fmt::Display for Notice {
                 )
             }
             Self::Unreadable(error) => {
-                write!(
-                    f,
-                    "the webhooks cannot be read, what was live stays so: {error}"
-                )
+                write!(f, "the webhooks cannot be read, what was live stays so: {error}")
             }
             Self::Readable => f.write_str("the webhooks can be read again and have not changed"),
             Self::Disabled(id) => write!(f, "webhook {id} was disabled"),
             Self::Lifted(id) => {
-                write!(
-                    f,
-                    "webhook {id} is no longer disabled: its owner changed or removed it"
-                )
+                write!(f, "webhook {id} is no longer disabled: its owner changed or removed it")
             }
             Self::State(error) => write!(f, "the state directory cannot be used: {error}"),
             Self::NotWatched(error) => {
-                write!(
-                    f,
-                    "changes of the webhooks are seen by looking only: {error}"
-                )
+                write!(f, "changes of the webhooks are seen by looking only: {error}")
             }
         }
     }

@@ -12,10 +12,7 @@ use crate::entry::Entry;
 use crate::state_file::{self, Format, StateError, StateProblem};
 use crate::wire::WireWebhook;
 
-const FORMAT: Format = Format {
-    name: "boottify-webhooks saved webhooks",
-    version: 1,
-};
+const FORMAT: Format = Format { name: "boottify-webhooks saved webhooks", version: 1 };
 
 /// What was saved; sorted by id, as it was when it was saved.
 #[derive(Debug)]
@@ -39,15 +36,7 @@ pub(crate) fn save(
     read_at_ms: i64,
 ) -> Result<(), StateError> {
     let records = entries.iter().map(|entry| WireWebhook::of(&entry.webhook));
-    state_file::write(
-        &path(state_dir),
-        FORMAT,
-        Head {
-            store: url.to_owned(),
-            read_at_ms,
-        },
-        records,
-    )
+    state_file::write(&path(state_dir), FORMAT, Head { store: url.to_owned(), read_at_ms }, records)
 }
 
 /// What was saved last; `None` where nothing was.
@@ -60,22 +49,16 @@ pub(crate) fn load(
     let mut entries = Vec::new();
     let head = state_file::read(&path, FORMAT, |record: WireWebhook| {
         let id = record.id.clone();
-        let webhook = record
-            .restore(rules)
-            .map_err(|why| format!("{id:?}: {why}"))?;
+        let webhook = record.restore(rules).map_err(|why| format!("{id:?}: {why}"))?;
         entries.push(Entry::new(webhook));
         Ok(())
     })?;
     match head {
         None => Ok(None),
-        Some(Head { store, read_at_ms }) if store == url => Ok(Some(Saved {
-            entries,
-            read_at_ms,
-        })),
-        Some(Head { store, .. }) => Err(StateError {
-            path,
-            problem: StateProblem::OtherStore(store),
-        }),
+        Some(Head { store, read_at_ms }) if store == url => Ok(Some(Saved { entries, read_at_ms })),
+        Some(Head { store, .. }) => {
+            Err(StateError { path, problem: StateProblem::OtherStore(store) })
+        }
     }
 }
 

@@ -92,10 +92,7 @@ pub(crate) fn write<R: Serialize>(
     records: impl Iterator<Item = R>,
 ) -> Result<(), StateError> {
     let written = write_parts(path, format, head, records);
-    written.map_err(|problem| StateError {
-        path: path.to_owned(),
-        problem: problem.into(),
-    })
+    written.map_err(|problem| StateError { path: path.to_owned(), problem: problem.into() })
 }
 
 fn write_parts<R: Serialize>(
@@ -106,18 +103,9 @@ fn write_parts<R: Serialize>(
 ) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     // Made with 0600 and removed again unless it is renamed.
-    let file = tempfile::Builder::new()
-        .prefix(".writing-")
-        .tempfile_in(folder)?;
-    let mut out = Hashing {
-        out: BufWriter::new(file),
-        hash: Sha256::new(),
-    };
-    let head = Head {
-        format: format.name.to_owned(),
-        version: format.version,
-        head,
-    };
+    let file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
+    let mut out = Hashing { out: BufWriter::new(file), hash: Sha256::new() };
+    let head = Head { format: format.name.to_owned(), version: format.version, head };
     out.line(&head)?;
     let mut number = 0;
     for record in records {
@@ -125,14 +113,8 @@ fn write_parts<R: Serialize>(
         number += 1;
     }
     let sha256 = hex::encode(out.hash.clone().finalize());
-    out.line(&Foot {
-        records: number,
-        sha256,
-    })?;
-    let file = out
-        .out
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
+    out.line(&Foot { records: number, sha256 })?;
+    let file = out.out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     File::open(folder)?.sync_all()
@@ -149,10 +131,7 @@ pub(crate) fn read<H: DeserializeOwned, R: DeserializeOwned>(
 ) -> Result<Option<H>, StateError> {
     match read_parts(path, format, take) {
         Err(StateProblem::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(problem) => Err(StateError {
-            path: path.to_owned(),
-            problem,
-        }),
+        Err(problem) => Err(StateError { path: path.to_owned(), problem }),
         Ok(head) => Ok(Some(head)),
     }
 }
@@ -162,9 +141,7 @@ fn read_parts<H: DeserializeOwned, R: DeserializeOwned>(
     format: Format,
     mut take: impl FnMut(R) -> Result<(), String>,
 ) -> Result<H, StateProblem> {
-    let mut lines = Lines {
-        input: BufReader::new(File::open(path)?),
-    };
+    let mut lines = Lines { input: BufReader::new(File::open(path)?) };
     let mut hash = Sha256::new();
     let first = lines.next()?.ok_or(StateProblem::Alien)?;
     hash.update(&first);
@@ -180,13 +157,8 @@ fn read_parts<H: DeserializeOwned, R: DeserializeOwned>(
         if refused.is_none() {
             // serde's own words could quote a secret.
             let parsed = serde_json::from_slice(&record);
-            let taken = parsed
-                .map_err(|_| "not understood".to_owned())
-                .and_then(&mut take);
-            refused = taken.err().map(|why| StateProblem::Record {
-                record: records,
-                why,
-            });
+            let taken = parsed.map_err(|_| "not understood".to_owned()).and_then(&mut take);
+            refused = taken.err().map(|why| StateProblem::Record { record: records, why });
         }
     }
     let foot: Foot = serde_json::from_slice(&last).map_err(|_| StateProblem::Damaged)?;
@@ -203,10 +175,7 @@ fn head_of<H: DeserializeOwned>(line: &[u8], format: Format) -> Result<H, StateP
         return Err(StateProblem::Alien);
     }
     if head.version != format.version {
-        return Err(StateProblem::Version {
-            found: head.version,
-            expected: format.version,
-        });
+        return Err(StateProblem::Version { found: head.version, expected: format.version });
     }
     serde_json::from_value(head.head).map_err(|_| StateProblem::Damaged)
 }
@@ -234,10 +203,7 @@ struct Lines<B> {
 impl<B: BufRead> Lines<B> {
     fn next(&mut self) -> Result<Option<Vec<u8>>, StateProblem> {
         let mut line = Vec::new();
-        self.input
-            .by_ref()
-            .take(MAX_LINE)
-            .read_until(b'\n', &mut line)?;
+        self.input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
         match line.last() {
             None => Ok(None),
             Some(b'\n') => Ok(Some(line)),

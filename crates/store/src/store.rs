@@ -174,10 +174,7 @@ impl Store {
             .recursive(true)
             .mode(0o700)
             .create(&state_dir)
-            .map_err(|source| OpenError::StateDir {
-                path: state_dir.clone(),
-                source,
-            })?;
+            .map_err(|source| OpenError::StateDir { path: state_dir.clone(), source })?;
         let status = Status::default();
         let mut notices = Vec::new();
         let disabled = Disabled::load(&state_dir).unwrap_or_else(|error| {
@@ -244,13 +241,7 @@ impl Store {
     /// disabled already, is left as it is.
     pub fn disable(&self, id: WebhookId, reason: String) {
         // Only known ones, so that what waits here has a bound.
-        if self
-            .0
-            .live
-            .load()
-            .get(&id)
-            .is_some_and(|webhook| webhook.enabled)
-        {
+        if self.0.live.load().get(&id).is_some_and(|webhook| webhook.enabled) {
             self.asked().disable.insert(id, reason);
             self.0.wake.notify_one();
         }
@@ -325,11 +316,7 @@ impl Store {
         // Which secrets are read may have changed with the file; their stamps count from now on.
         let same_files = inner.secret_files == listing.secret_files;
         inner.secret_files = listing.secret_files;
-        let stamps = if same_files {
-            stamps
-        } else {
-            self.stamps(inner)
-        };
+        let stamps = if same_files { stamps } else { self.stamps(inner) };
         inner.unsettled = !stamps.settled();
         inner.read = Some(stamps);
         inner.restless = None;
@@ -385,23 +372,13 @@ impl Store {
 
     fn take_saved(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
         let loaded = saved::load(&self.0.state_dir, &self.0.url, inner.rules.url);
-        let Some(Some(Saved {
-            entries,
-            read_at_ms,
-        })) = self.keep(loaded, notices)
-        else {
+        let Some(Some(Saved { entries, read_at_ms })) = self.keep(loaded, notices) else {
             return;
         };
         // Ids were distinct when this was saved, and the checksum holds.
-        if self
-            .publish(&entries, &inner.disabled, Origin::Saved, notices)
-            .is_ok()
-        {
+        if self.publish(&entries, &inner.disabled, Origin::Saved, notices).is_ok() {
             (inner.entries, inner.origin) = (entries, Origin::Saved);
-            self.0
-                .status
-                .read_at_ms
-                .store(read_at_ms, Ordering::Relaxed);
+            self.0.status.read_at_ms.store(read_at_ms, Ordering::Relaxed);
         }
     }
 
@@ -420,9 +397,7 @@ impl Store {
         }
         // The ids are distinct, for a snapshot was built of them before.
         if done.is_empty()
-            || self
-                .publish(&inner.entries, &inner.disabled, inner.origin, notices)
-                .is_err()
+            || self.publish(&inner.entries, &inner.disabled, inner.origin, notices).is_err()
         {
             return;
         }
@@ -447,12 +422,7 @@ impl Store {
         status.webhooks.store(webhooks as u64, Ordering::Relaxed);
         status.enabled.store(enabled as u64, Ordering::Relaxed);
         status.loaded.store(true, Ordering::Relaxed);
-        notices.push(Notice::Live {
-            generation,
-            webhooks,
-            enabled,
-            origin,
-        });
+        notices.push(Notice::Live { generation, webhooks, enabled, origin });
         Ok(())
     }
 
@@ -495,9 +465,7 @@ fn build(entries: &[Entry], disabled: &Disabled, generation: u64) -> Result<Snap
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 

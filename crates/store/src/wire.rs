@@ -50,33 +50,17 @@ impl WireWebhook {
         Self {
             id: webhook.id.to_string(),
             url: webhook.url.expose(),
-            events: webhook
-                .events
-                .patterns()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            projects: webhook
-                .projects
-                .iter()
-                .map(|id| id.as_str().to_owned())
-                .collect(),
+            events: webhook.events.patterns().iter().map(ToString::to_string).collect(),
+            projects: webhook.projects.iter().map(|id| id.as_str().to_owned()).collect(),
             description: webhook.description.clone(),
             enabled: webhook.enabled,
-            secrets: webhook
-                .secrets
-                .iter()
-                .map(|secret| secret.expose().to_owned())
-                .collect(),
+            secrets: webhook.secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
             retry: webhook.retry.map(|policy| WireRetry::of(policy.values())),
             max_in_flight: webhook.max_in_flight,
             // Checked header values are printable ASCII.
             headers: headers
                 .map(|(name, value)| {
-                    (
-                        name.to_string(),
-                        value.to_str().unwrap_or_default().to_owned(),
-                    )
+                    (name.to_string(), value.to_str().unwrap_or_default().to_owned())
                 })
                 .collect(),
             created_at_ms: webhook.created_at_ms,
@@ -86,11 +70,7 @@ impl WireWebhook {
 
     /// What its owner wrote, whenever that was.
     pub(crate) fn without_times(self) -> Self {
-        Self {
-            created_at_ms: 0,
-            updated_at_ms: 0,
-            ..self
-        }
+        Self { created_at_ms: 0, updated_at_ms: 0, ..self }
     }
 
     /// The webhook again; the error says what is wrong with it, without quoting secrets.
@@ -103,10 +83,7 @@ impl WireWebhook {
             return Err("no secret".to_owned());
         }
         let primary = secrets.remove(0);
-        let projects = self
-            .projects
-            .iter()
-            .map(|id| ProjectId::try_new(id).map_err(text_of));
+        let projects = self.projects.iter().map(|id| ProjectId::try_new(id).map_err(text_of));
         Ok(Webhook {
             id: WebhookId::try_new(&self.id).map_err(text_of)?,
             url: WebhookUrl::try_new(&self.url, rules).map_err(text_of)?,

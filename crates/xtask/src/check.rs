@@ -21,37 +21,19 @@ const DATABASE: &str = "advisory-db-3157b0e258782691";
 /// Runs all checks, or the quick ones.
 pub(crate) async fn run(fast: bool) -> Result<ExitCode> {
     let mut steps = Steps::default();
-    steps
-        .command("format", cargo(&["fmt", "--all", "--check"]))
-        .await;
+    steps.command("format", cargo(&["fmt", "--all", "--check"])).await;
     steps.complaints("tidy", tidy::complaints());
-    let lints = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--quiet",
-        "--",
-        "--deny",
-        "warnings",
-    ];
+    let lints = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
     steps.command("lints", cargo(&lints)).await;
     if fast {
         return Ok(steps.verdict());
     }
-    let mut documentation = cargo(&[
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-        "--quiet",
-    ]);
+    let mut documentation =
+        cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
     documentation.env("RUSTDOCFLAGS", "--deny warnings");
     steps.command("documentation", documentation).await;
     steps
-        .command(
-            "examples in documentation",
-            cargo(&["test", "--workspace", "--doc", "--quiet"]),
-        )
+        .command("examples in documentation", cargo(&["test", "--workspace", "--doc", "--quiet"]))
         .await;
     dependencies(&mut steps).await;
     Ok(steps.verdict())
@@ -64,15 +46,7 @@ async fn dependencies(steps: &mut Steps) {
         steps.skip("advisories", why);
         return;
     }
-    let what = [
-        "deny",
-        "--log-level",
-        "error",
-        "check",
-        "bans",
-        "licenses",
-        "sources",
-    ];
+    let what = ["deny", "--log-level", "error", "check", "bans", "licenses", "sources"];
     steps.command("dependencies", cargo(&what)).await;
     let Some(folder) = env::var_os(ADVISORIES).map(PathBuf::from) else {
         let why = format!("{ADVISORIES} names no folder with the RustSec advisory database");
@@ -107,17 +81,8 @@ async fn advisories(source: &Path) -> Result<Command> {
     writable.args(["-R", "u+w"]).arg(&copy);
     succeeds(writable).await?;
     let identity = ["-c", "user.name=check", "-c", "user.email=check@localhost"];
-    let commit = [
-        "commit",
-        "--quiet",
-        "--message",
-        "the advisories of this check",
-    ];
-    for arguments in [
-        &["init", "--quiet"][..],
-        &["add", "--all", "--force"],
-        &commit,
-    ] {
+    let commit = ["commit", "--quiet", "--message", "the advisories of this check"];
+    for arguments in [&["init", "--quiet"][..], &["add", "--all", "--force"], &commit] {
         let mut git = Command::new("git");
         git.current_dir(&copy).args(identity).args(arguments);
         succeeds(git).await?;
@@ -126,16 +91,10 @@ async fn advisories(source: &Path) -> Result<Command> {
     let own = workspace::root().join(".deny.toml");
     let text = fs::read_to_string(&own).context("failed to read .deny.toml")?;
     let header = "[advisories]\n";
-    ensure!(
-        text.contains(header),
-        ".deny.toml has no section [advisories]"
-    );
+    ensure!(text.contains(header), ".deny.toml has no section [advisories]");
     let path = serde_json::Value::from(home.display().to_string());
     let config = home.join("deny.toml");
-    fs::write(
-        &config,
-        text.replacen(header, &format!("{header}db-path = {path}\n"), 1),
-    )?;
+    fs::write(&config, text.replacen(header, &format!("{header}db-path = {path}\n"), 1))?;
 
     // Offline, so that nothing newer is fetched in place of the given folder.
     let mut deny = cargo(&["deny", "--log-level", "error", "--offline", "--config"]);

@@ -32,10 +32,7 @@ const NO_EVENT: &[u8] = br#"{"type":"deployment.exploded","createdAt":"2024-01-1
 
 /// Shows everything; then stays until Ctrl-C, or ends with a summary.
 pub(crate) async fn run(once: bool) -> Result<ExitCode> {
-    println!(
-        "{}",
-        strong("boottify-webhooks: from events to signed requests")
-    );
+    println!("{}", strong("boottify-webhooks: from events to signed requests"));
     println!();
     let mut stage = Stage::set().await?;
     let shown = show(&mut stage).await;
@@ -62,10 +59,7 @@ pub(crate) async fn run(once: bool) -> Result<ExitCode> {
 /// Shows everything once and gives the summary.
 async fn show(stage: &mut Stage) -> Result<String> {
     println!();
-    println!(
-        "{}",
-        strong("Five kinds of events, published as an orchestrator would")
-    );
+    println!("{}", strong("Five kinds of events, published as an orchestrator would"));
     println!(
         "{}",
         faint(&format!(
@@ -75,13 +69,7 @@ async fn show(stage: &mut Stage) -> Result<String> {
     println!();
     table::header();
     for (number, kind) in (1..).zip(page::KINDS) {
-        stage
-            .publish(
-                kind,
-                &format!("evt_demo_{number}"),
-                &page::event(kind, "prj_demo"),
-            )
-            .await?;
+        stage.publish(kind, &format!("evt_demo_{number}"), &page::event(kind, "prj_demo")).await?;
     }
     let expected = page::KINDS.len() + FAILURES + 1;
     let arrivals = arrive(stage, expected).await?;
@@ -90,9 +78,7 @@ async fn show(stage: &mut Stage) -> Result<String> {
     println!();
     println!("{}", strong("A message that is no event"));
     println!();
-    stage
-        .publish("deployment.created", "evt_demo_none", NO_EVENT)
-        .await?;
+    stage.publish("deployment.created", "evt_demo_none", NO_EVENT).await?;
     let (queue, reason, detail) = stage.rejected(ARRIVE).await?;
     println!("  {queue}  {}  {}", good(&reason), faint(&detail));
 
@@ -132,39 +118,21 @@ async fn arrive(stage: &mut Stage, expected: usize) -> Result<Vec<Arrival>> {
 fn judge(arrivals: &[Arrival]) -> Result<()> {
     for arrival in arrivals {
         let (delivery, kind) = (&arrival.request.delivery, &arrival.request.kind);
-        ensure!(
-            arrival.request.verified,
-            "the signature of {delivery} ({kind}) does not verify"
-        );
+        ensure!(arrival.request.verified, "the signature of {delivery} ({kind}) does not verify");
     }
     for kind in page::KINDS {
         let mut all = arrivals.iter().filter(|arrival| arrival.webhook() != FLAKY);
-        ensure!(
-            all.any(|arrival| arrival.request.kind == kind),
-            "{kind} did not arrive"
-        );
+        ensure!(all.any(|arrival| arrival.request.kind == kind), "{kind} did not arrive");
     }
-    let flaky: Vec<&Arrival> = arrivals
-        .iter()
-        .filter(|arrival| arrival.webhook() == FLAKY)
-        .collect();
-    let attempts: Vec<u64> = flaky
-        .iter()
-        .map(|arrival| arrival.request.attempt)
-        .collect();
-    let one_delivery = flaky
-        .windows(2)
-        .all(|pair| pair[0].request.delivery == pair[1].request.delivery);
+    let flaky: Vec<&Arrival> =
+        arrivals.iter().filter(|arrival| arrival.webhook() == FLAKY).collect();
+    let attempts: Vec<u64> = flaky.iter().map(|arrival| arrival.request.attempt).collect();
+    let one_delivery =
+        flaky.windows(2).all(|pair| pair[0].request.delivery == pair[1].request.delivery);
     ensure!(attempts == [1, 2, 3], "{FLAKY} saw attempts {attempts:?}");
-    ensure!(
-        one_delivery,
-        "the delivery id of {FLAKY} changed between attempts"
-    );
+    ensure!(one_delivery, "the delivery id of {FLAKY} changed between attempts");
     let backoff = flaky[1].after.saturating_sub(flaky[0].after);
-    ensure!(
-        backoff >= Duration::from_millis(900),
-        "{FLAKY} was tried again after {backoff:?}"
-    );
+    ensure!(backoff >= Duration::from_millis(900), "{FLAKY} was tried again after {backoff:?}");
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 mod check;
 mod demo;
 mod paint;
+mod progress;
 mod steps;
 mod test;
 mod tidy;
@@ -42,16 +43,9 @@ Exit codes: 0 all is well, 1 something is not, 2 wrong usage; of `test` the test
 #[derive(Debug, Eq, PartialEq)]
 enum Order {
     Help,
-    Check {
-        fast: bool,
-    },
-    Test {
-        broker: Option<String>,
-        rest: Vec<String>,
-    },
-    Demo {
-        once: bool,
-    },
+    Check { fast: bool },
+    Test { broker: Option<String>, rest: Vec<String> },
+    Demo { once: bool },
 }
 
 fn main() -> ExitCode {
@@ -101,18 +95,14 @@ fn parse(arguments: &[String]) -> Result<Order, String> {
 
 /// What follows `--` is the test runner's.
 fn asks_for_help(rest: &[String]) -> bool {
-    rest.iter()
-        .take_while(|word| *word != "--")
-        .any(|word| word == "--help" || word == "-h")
+    rest.iter().take_while(|word| *word != "--").any(|word| word == "--help" || word == "-h")
 }
 
 fn flag(command: &str, rest: &[String], known: &str) -> Result<bool, String> {
     match rest {
         [] => Ok(false),
         [word] if word == known => Ok(true),
-        [word, ..] => Err(format!(
-            "`{command}` does not know `{word}`, only `{known}`"
-        )),
+        [word, ..] => Err(format!("`{command}` does not know `{word}`, only `{known}`")),
     }
 }
 
@@ -130,14 +120,9 @@ fn parse_test(rest: &[String]) -> Result<Order, String> {
         }
     }
     if let Some(unknown) = broker.as_deref().filter(|value| !is_broker(value)) {
-        return Err(format!(
-            "`--broker` takes any, system, 4 or an AMQP URL, not `{unknown}`"
-        ));
+        return Err(format!("`--broker` takes any, system, 4 or an AMQP URL, not `{unknown}`"));
     }
-    Ok(Order::Test {
-        broker,
-        rest: others,
-    })
+    Ok(Order::Test { broker, rest: others })
 }
 
 fn is_broker(value: &str) -> bool {
@@ -150,12 +135,7 @@ mod tests {
     use super::{Order, parse};
 
     fn parsed(line: &str) -> Result<Order, String> {
-        parse(
-            &line
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
@@ -171,14 +151,8 @@ mod tests {
             ("check --fast", Order::Check { fast: true }),
             ("demo --once", Order::Demo { once: true }),
             ("test", test(None, &[])),
-            (
-                "test --broker 4 -p testbed",
-                test(Some("4"), &["-p", "testbed"]),
-            ),
-            (
-                "test retry --broker=amqp://h",
-                test(Some("amqp://h"), &["retry"]),
-            ),
+            ("test --broker 4 -p testbed", test(Some("4"), &["-p", "testbed"])),
+            ("test retry --broker=amqp://h", test(Some("amqp://h"), &["retry"])),
             ("test -- --help", test(None, &["--", "--help"])),
         ] {
             assert_eq!(parsed(line), Ok(expected), "{line}");
@@ -187,14 +161,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for line in [
-            "",
-            "fly",
-            "check --slow",
-            "demo --once twice",
-            "test --broker",
-            "test --broker 5",
-        ] {
+        for line in
+            ["", "fly", "check --slow", "demo --once twice", "test --broker", "test --broker 5"]
+        {
             assert!(parsed(line).is_err(), "{line}");
         }
     }

@@ -36,9 +36,5 @@ pub(crate) fn faint(text: &str) -> String {
 }
 
 fn paint(code: &str, text: &str) -> String {
-    if *COLOUR {
-        format!("\x1b[{code}m{text}\x1b[0m")
-    } else {
-        text.to_owned()
-    }
+    if *COLOUR { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }

@@ -1,6 +1,6 @@
 //! A list of steps that all run, each with its time, and the verdict over them.
 
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use anyhow::Result;
 use tokio::process::Command;
@@ -16,15 +16,18 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// Runs a command that says itself what is wrong.
+    /// Runs a command that says itself what is wrong. Its standard output is shown when it fails.
     pub(crate) async fn command(&mut self, name: &str, mut command: Command) {
         let began = Instant::now();
         println!("{} {name}", strong("==>"));
-        match command.status().await {
-            Ok(status) if status.success() => {
+        match command.stderr(Stdio::inherit()).output().await {
+            Ok(output) if output.status.success() => {
                 println!("    {} {:.1} s", good("ok"), began.elapsed().as_secs_f64());
             }
-            Ok(status) => self.fail(name, &status.to_string()),
+            Ok(output) => {
+                print!("{}", String::from_utf8_lossy(&output.stdout));
+                self.fail(name, &output.status.to_string());
+            }
             Err(error) => self.fail(name, &error.to_string()),
         }
     }

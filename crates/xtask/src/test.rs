@@ -5,9 +5,10 @@ use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 use testbed::rabbitmq::{BROKER_VARIABLE, SHARED_VARIABLE, Shared, Wish};
-use testbed::report::Reporter;
 use testbed::workspace;
 use tokio::process::Command;
+
+use crate::progress;
 
 /// How nextest runs our tests: limits of time, and how many brokers at once.
 const NEXTEST: &str = "tests/nextest.toml";
@@ -16,8 +17,7 @@ const NEXTEST: &str = "tests/nextest.toml";
 pub(crate) async fn run(broker: Option<&str>, rest: &[String]) -> Result<ExitCode> {
     let program = workspace::build().await?;
     let wish: Wish = broker.unwrap_or("any").parse()?;
-    let report = Reporter::new(|line| println!("{line}"));
-    let shared = Shared::start(&wish, &report).await?;
+    let shared = Shared::start(&wish, &progress::reporter()).await?;
 
     let mut runner = runner(rest).await;
     runner.env(SHARED_VARIABLE, shared.address().to_text());
@@ -32,19 +32,12 @@ pub(crate) async fn run(broker: Option<&str>, rest: &[String]) -> Result<ExitCod
         }
     };
     drop(shared);
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        exit_code(status.code())
-    })
+    Ok(if status.success() { ExitCode::SUCCESS } else { exit_code(status.code()) })
 }
 
 async fn runner(rest: &[String]) -> Command {
     let mut nextest = workspace::cargo();
-    nextest
-        .args(["nextest", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    nextest.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut command = workspace::cargo();
     if nextest.status().await.is_ok_and(|status| status.success()) {
         command.args(["nextest", "run", "--config-file", NEXTEST]);
@@ -68,6 +61,5 @@ fn selects_packages(rest: &[String]) -> bool {
 
 /// A runner that a signal ended has no code.
 fn exit_code(code: Option<i32>) -> ExitCode {
-    code.and_then(|code| u8::try_from(code).ok())
-        .map_or(ExitCode::FAILURE, ExitCode::from)
+    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -19,9 +19,7 @@ impl Metrics {
     ///
     /// At the first line that is no sample.
     pub fn parse(text: &str) -> Result<Self> {
-        let lines = text
-            .lines()
-            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         let samples = lines
             .map(|line| sample(line).with_context(|| format!("no metric sample: {line}")))
             .collect::<Result<_>>()?;
@@ -31,8 +29,7 @@ impl Metrics {
     /// The sum of all samples of this name that have at least these labels; 0 where there is none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         // Not `sum()`: the sum of no floats is -0.
-        self.matching(name, labels)
-            .fold(0.0, |sum, (_, _, value)| sum + value)
+        self.matching(name, labels).fold(0.0, |sum, (_, _, value)| sum + value)
     }
 
     /// The sample of this name with at least these labels, where there is exactly one.
@@ -44,11 +41,7 @@ impl Metrics {
 
     /// The names of all samples, each once.
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self
-            .samples
-            .iter()
-            .map(|(name, _, _)| name.as_str())
-            .collect();
+        let mut names: Vec<&str> = self.samples.iter().map(|(name, _, _)| name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -59,16 +52,12 @@ impl Metrics {
         name: &'a str,
         labels: &'a [(&'a str, &'a str)],
     ) -> impl Iterator<Item = &'a (String, Labels, f64)> {
-        self.samples
-            .iter()
-            .filter(move |(its_name, its_labels, _)| {
-                its_name == name
-                    && labels.iter().all(|(key, value)| {
-                        its_labels
-                            .get(*key)
-                            .is_some_and(|its_value| its_value == value)
-                    })
-            })
+        self.samples.iter().filter(move |(its_name, its_labels, _)| {
+            its_name == name
+                && labels.iter().all(|(key, value)| {
+                    its_labels.get(*key).is_some_and(|its_value| its_value == value)
+                })
+        })
     }
 }
 
@@ -127,11 +116,7 @@ mod tests {
             metrics.sum("d", &[]),
         ];
         assert_eq!(found, [7.0, 4.0, 3.0, 1500.0, 7.0, 0.0]);
-        assert_eq!(
-            metrics.value("a", &[]),
-            None,
-            "two samples are not one value"
-        );
+        assert_eq!(metrics.value("a", &[]), None, "two samples are not one value");
         assert_eq!(metrics.value("b", &[]), Some(1500.0));
         assert_eq!(metrics.names(), ["a", "b", "c_bucket"]);
     }

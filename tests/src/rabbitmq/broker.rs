@@ -81,10 +81,8 @@ impl Broker {
     ) -> Result<Self> {
         let mut guard = Guard::new("broker")?;
         let (amqp, management) = (Port::take()?, Port::take()?);
-        let address = Address::local(
-            amqp.address(),
-            features.management.then(|| management.address()),
-        );
+        let address =
+            Address::local(amqp.address(), features.management.then(|| management.address()));
         let began = Instant::now();
         let node = match source {
             Source::Given(url) => bail!("{url} is somebody else's broker: it is not started here"),
@@ -99,17 +97,9 @@ impl Broker {
                 Node::Container(Container::run(&name, features, ports.0, ports.1, report).await?)
             }
         };
-        let mut broker = Self {
-            guard,
-            node,
-            address,
-            _ports: [amqp, management],
-        };
+        let mut broker = Self { guard, node, address, _ports: [amqp, management] };
         broker.ready().await?;
-        report.say(format!(
-            "broker ready after {:.1} s",
-            began.elapsed().as_secs_f64()
-        ));
+        report.step(format!("broker ready after {:.1} s", began.elapsed().as_secs_f64()));
         Ok(broker)
     }
 
@@ -186,9 +176,7 @@ impl Broker {
     ///
     /// When the broker does not obey.
     pub async fn starve(&self) -> Result<()> {
-        self.ctl(&["set_vm_memory_high_watermark", STARVED])
-            .await
-            .map(drop)
+        self.ctl(&["set_vm_memory_high_watermark", STARVED]).await.map(drop)
     }
 
     /// Ends the memory alarm.
@@ -197,9 +185,7 @@ impl Broker {
     ///
     /// When the broker does not obey.
     pub async fn feed(&self) -> Result<()> {
-        self.ctl(&["set_vm_memory_high_watermark", FED])
-            .await
-            .map(drop)
+        self.ctl(&["set_vm_memory_high_watermark", FED]).await.map(drop)
     }
 
     /// Makes a vhost.
@@ -209,17 +195,7 @@ impl Broker {
     /// When there is one of that name.
     pub async fn add_vhost(&self, name: &str) -> Result<()> {
         self.ctl(&["add_vhost", name]).await?;
-        self.ctl(&[
-            "set_permissions",
-            "--vhost",
-            name,
-            "guest",
-            ".*",
-            ".*",
-            ".*",
-        ])
-        .await
-        .map(drop)
+        self.ctl(&["set_permissions", "--vhost", name, "guest", ".*", ".*", ".*"]).await.map(drop)
     }
 
     /// Removes a vhost with everything in it.

@@ -27,10 +27,6 @@ impl Features {
 
     /// The broker's plugin list, an Erlang term.
     pub(super) fn plugins(self) -> &'static str {
-        if self.management {
-            "[rabbitmq_management].\n"
-        } else {
-            "[].\n"
-        }
+        if self.management { "[rabbitmq_management].\n" } else { "[].\n" }
     }
 }

@@ -49,13 +49,7 @@ impl Address {
 
     /// Whether vhosts can be made here at little cost.
     pub fn makes_vhosts(&self) -> bool {
-        matches!(
-            self,
-            Self::Local {
-                management: Some(_),
-                ..
-            }
-        )
+        matches!(self, Self::Local { management: Some(_), .. })
     }
 
     /// Makes a vhost that the default account may use.
@@ -67,8 +61,7 @@ impl Address {
         self.ask("PUT", &format!("/api/vhosts/{name}"), "{}")?;
         // The account that makes a vhost is given all rights on it, but only since RabbitMQ 3.11.
         let all = r#"{"configure":".*","write":".*","read":".*"}"#;
-        self.ask("PUT", &format!("/api/permissions/{name}/guest"), all)
-            .map(drop)
+        self.ask("PUT", &format!("/api/permissions/{name}/guest"), all).map(drop)
     }
 
     /// Removes a vhost with everything in it.
@@ -77,8 +70,7 @@ impl Address {
     ///
     /// When there is no management interface or it refuses.
     pub fn delete_vhost(&self, name: &str) -> Result<()> {
-        self.ask("DELETE", &format!("/api/vhosts/{name}"), "")
-            .map(drop)
+        self.ask("DELETE", &format!("/api/vhosts/{name}"), "").map(drop)
     }
 
     /// The names of all queues of a vhost.
@@ -87,16 +79,9 @@ impl Address {
     ///
     /// When there is no management interface or it refuses.
     pub fn queues(&self, vhost: &str) -> Result<Vec<String>> {
-        let text = self.ask(
-            "GET",
-            &format!("/api/queues/{vhost}?disable_stats=true"),
-            "",
-        )?;
+        let text = self.ask("GET", &format!("/api/queues/{vhost}?disable_stats=true"), "")?;
         let queues: Vec<Value> = serde_json::from_str(&text)?;
-        Ok(queues
-            .iter()
-            .filter_map(|queue| Some(queue["name"].as_str()?.to_owned()))
-            .collect())
+        Ok(queues.iter().filter_map(|queue| Some(queue["name"].as_str()?.to_owned())).collect())
     }
 
     /// Asks the management interface.
@@ -105,31 +90,18 @@ impl Address {
     ///
     /// When there is none or it refuses.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Result<String> {
-        let Self::Local {
-            management: Some(management),
-            ..
-        } = self
-        else {
+        let Self::Local { management: Some(management), .. } = self else {
             anyhow::bail!("this broker has no management interface that is ours to use");
         };
         let answer = loopback::request(*management, method, path, GUEST, body)?;
         let fine = (200..300).contains(&answer.status);
-        ensure!(
-            fine,
-            "{method} {path}: the broker said {}: {}",
-            answer.status,
-            answer.body
-        );
+        ensure!(fine, "{method} {path}: the broker said {}: {}", answer.status, answer.body);
         Ok(answer.body)
     }
 
     /// Whether the management interface answers; without one there is nothing to be asked.
     pub(super) fn alive(&self) -> Result<()> {
-        if self.makes_vhosts() {
-            self.ask("GET", "/api/vhosts", "").map(drop)
-        } else {
-            Ok(())
-        }
+        if self.makes_vhosts() { self.ask("GET", "/api/vhosts", "").map(drop) } else { Ok(()) }
     }
 
     /// As text that [`Address::from_text`] reads, for a variable of the environment.
@@ -155,9 +127,6 @@ impl Address {
         let (amqp, management) = ports.split_once(':').context("an address has two ports")?;
         let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let management = Some(management.parse()?).filter(|port| *port != 0).map(at);
-        Ok(Self::Local {
-            amqp: at(amqp.parse()?),
-            management,
-        })
+        Ok(Self::Local { amqp: at(amqp.parse()?), management })
     }
 }

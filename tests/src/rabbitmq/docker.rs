@@ -28,9 +28,7 @@ exec docker-entrypoint.sh rabbitmq-server
 
 /// Whether an engine answers.
 pub(super) async fn answers() -> bool {
-    timeout(PATIENCE, runs("docker", &["info"]))
-        .await
-        .unwrap_or(false)
+    timeout(PATIENCE, runs("docker", &["info"])).await.unwrap_or(false)
 }
 
 /// A container with a broker in it.
@@ -49,25 +47,19 @@ impl Container {
         report: &Reporter,
     ) -> Result<Self> {
         if !runs("docker", &["image", "inspect", IMAGE]).await {
-            report.say(format!("fetching {IMAGE}"));
+            report.step(format!("fetching {IMAGE}"));
             let mut pull = Command::new("docker");
             pull.args(["pull", "--quiet", IMAGE]);
             tell(pull, report).await?;
         }
         let mut command = Command::new("docker");
         command.args(["run", "--detach", "--name", name]);
-        command
-            .arg("--publish")
-            .arg(format!("127.0.0.1:{amqp}:5672"));
-        command
-            .arg("--publish")
-            .arg(format!("127.0.0.1:{management}:15672"));
+        command.arg("--publish").arg(format!("127.0.0.1:{amqp}:5672"));
+        command.arg("--publish").arg(format!("127.0.0.1:{management}:15672"));
         command.args(["--entrypoint", "sh", IMAGE, "-c", START, "start"]);
         command.arg(features.conf()).arg(features.plugins());
         said(command).await?;
-        Ok(Self {
-            name: name.to_owned(),
-        })
+        Ok(Self { name: name.to_owned() })
     }
 
     /// Ends the broker by the signal, or starts it again.
@@ -79,26 +71,20 @@ impl Container {
 
     /// The broker's process id as the engine's machine counts; not of use on another machine.
     pub(super) async fn pid(&self) -> Result<u32> {
-        let text = self
-            .tell(&["inspect", "--format", "{{.State.Pid}}"])
-            .await?;
+        let text = self.tell(&["inspect", "--format", "{{.State.Pid}}"]).await?;
         text.trim().parse().context("docker gave no process id")
     }
 
     /// Runs `rabbitmqctl` in the container.
     pub(super) async fn ctl(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new("docker");
-        command
-            .args(["exec", &self.name, "rabbitmqctl"])
-            .args(arguments);
+        command.args(["exec", &self.name, "rabbitmqctl"]).args(arguments);
         said(command).await
     }
 
     /// The last things the broker said.
     pub(super) async fn last_words(&self) -> String {
-        self.tell(&["logs", "--tail", "20"])
-            .await
-            .unwrap_or_default()
+        self.tell(&["logs", "--tail", "20"]).await.unwrap_or_default()
     }
 }
 
@@ -108,22 +94,13 @@ impl Container {
 ///
 /// When it cannot be started or fails; its standard error is part of the error.
 pub(super) async fn said(mut command: Command) -> Result<String> {
-    let name = command
-        .as_std()
-        .get_program()
-        .to_string_lossy()
-        .into_owned();
+    let name = command.as_std().get_program().to_string_lossy().into_owned();
     let output = command
         .kill_on_drop(true)
         .output()
         .await
         .with_context(|| format!("failed to start {name}"))?;
     let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{name} failed ({}): {}",
-        output.status,
-        complaint.trim()
-    );
+    ensure!(output.status.success(), "{name} failed ({}): {}", output.status, complaint.trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -32,9 +32,7 @@ impl Wish {
     /// The wish in [`BROKER_VARIABLE`], or [`Wish::Any`].
     pub fn from_environment() -> Self {
         match env::var(BROKER_VARIABLE) {
-            Ok(text) => text
-                .parse()
-                .unwrap_or_else(|never: Infallible| match never {}),
+            Ok(text) => text.parse().unwrap_or_else(|never: Infallible| match never {}),
             Err(_) => Self::Any,
         }
     }
@@ -80,26 +78,24 @@ pub async fn find(wish: &Wish, report: &Reporter) -> Result<Source> {
 
 async fn any(report: &Reporter) -> Result<Source> {
     if let Some(url) = env::var(AMQP_URL).ok().filter(|url| !url.is_empty()) {
-        report.say(format!("broker: the one that {AMQP_URL} names"));
+        report.step(format!("broker: the one that {AMQP_URL} names"));
         return Ok(Source::Given(url));
     }
     match Installation::of_the_system() {
         Some(installation) if installation.is_too_old() => {
-            report.say(format!(
-                "{installation} is older than RabbitMQ 3.10: looking further"
-            ));
+            report.step(format!("{installation} is older than RabbitMQ 3.10: looking further"));
         }
         Some(installation) => {
-            report.say(format!("broker: {installation}"));
+            report.step(format!("broker: {installation}"));
             return Ok(Source::Installed(installation));
         }
-        None => report.say("no rabbitmq-server is installed"),
+        None => report.step("no rabbitmq-server is installed"),
     }
     if docker::answers().await {
-        report.say(format!("broker: {} from Docker", docker::IMAGE));
+        report.step(format!("broker: {} from Docker", docker::IMAGE));
         return Ok(Source::Docker);
     }
-    report.say("no Docker engine answers");
+    report.step("no Docker engine answers");
     Ok(Source::Installed(installed_or_install(report).await?))
 }
 

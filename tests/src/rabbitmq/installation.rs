@@ -12,11 +12,8 @@ use std::process::Command;
 
 /// Where packages put the scripts themselves. What is in `/usr/sbin` on Debian are wrappers that
 /// insist on being root and run as another user.
-const SCRIPTS: [&str; 3] = [
-    "/usr/lib/rabbitmq/bin",
-    "/opt/homebrew/opt/rabbitmq/sbin",
-    "/usr/local/opt/rabbitmq/sbin",
-];
+const SCRIPTS: [&str; 3] =
+    ["/usr/lib/rabbitmq/bin", "/opt/homebrew/opt/rabbitmq/sbin", "/usr/local/opt/rabbitmq/sbin"];
 
 /// Where the data folder of a broker appears inside an unpacked root.
 const INSIDE: &str = "/testbed";
@@ -69,10 +66,8 @@ impl Installation {
             Self::System { scripts } => scripts.parent()?.join("lib"),
             Self::Unpacked { root } => root.join("usr/lib/rabbitmq/lib"),
         };
-        let names = fs::read_dir(library)
-            .ok()?
-            .filter_map(Result::ok)
-            .map(|entry| entry.file_name());
+        let names =
+            fs::read_dir(library).ok()?.filter_map(Result::ok).map(|entry| entry.file_name());
         names.filter_map(|name| version(name.to_str()?)).max()
     }
 
@@ -97,28 +92,19 @@ impl Installation {
         folder: &Path,
         environment: &[(String, String)],
     ) -> Command {
-        let settings = environment
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
+        let settings = environment.iter().map(|(name, value)| format!("{name}={value}"));
         match self {
             Self::System { scripts } => {
                 let script = scripts.join(program);
                 let mut command = Command::new("env");
                 command.arg("-i").args(settings);
                 command.arg(format!("PATH={}", env::var("PATH").unwrap_or_default()));
-                command.arg(if script.is_file() {
-                    script
-                } else {
-                    program.into()
-                });
+                command.arg(if script.is_file() { script } else { program.into() });
                 command
             }
             Self::Unpacked { root } => {
                 let mut command = Command::new("unshare");
-                command
-                    .args(["--mount", "sh", "-c", ENTER, "enter"])
-                    .arg(root)
-                    .arg(folder);
+                command.args(["--mount", "sh", "-c", ENTER, "enter"]).arg(root).arg(folder);
                 command.args([
                     "/usr/bin/env",
                     "-i",
@@ -135,11 +121,7 @@ impl fmt::Display for Installation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System { scripts } => {
-                write!(
-                    f,
-                    "the installed {}",
-                    scripts.join("rabbitmq-server").display()
-                )
+                write!(f, "the installed {}", scripts.join("rabbitmq-server").display())
             }
             Self::Unpacked { root } => write!(f, "RabbitMQ 4 in {}", root.display()),
         }
@@ -164,11 +146,7 @@ mod tests {
             ("rabbitmq_server-4.0.5", Some(true)),
             ("erl", None),
         ] {
-            assert_eq!(
-                version(folder).map(|version| version >= OLDEST),
-                supported,
-                "{folder}"
-            );
+            assert_eq!(version(folder).map(|version| version >= OLDEST), supported, "{folder}");
         }
     }
 }

@@ -25,31 +25,34 @@ fi
 DEBIAN_FRONTEND=noninteractive "$@"
 "#;
 
-/// The package managers known here: the program, how it installs, and whether it wants root.
-const MANAGERS: [(&str, &[&str], bool); 6] = [
-    (
-        "apt-get",
-        &[
-            "install",
-            "-y",
-            "--no-install-recommends",
-            "rabbitmq-server",
-        ],
-        true,
-    ),
-    ("dnf", &["install", "-y", "rabbitmq-server"], true),
-    (
-        "zypper",
-        &["--non-interactive", "install", "rabbitmq-server"],
-        true,
-    ),
-    (
-        "pacman",
-        &["-S", "--noconfirm", "--needed", "rabbitmq"],
-        true,
-    ),
-    ("apk", &["add", "rabbitmq-server"], true),
-    ("brew", &["install", "rabbitmq"], false),
+/// One package manager; its commands are words separated by spaces.
+struct Manager {
+    install: &'static str,
+    /// What to do when a fresh machine has no lists of packages yet.
+    refresh: Option<&'static str>,
+    wants_root: bool,
+}
+
+/// The package managers known here.
+const MANAGERS: [Manager; 6] = [
+    Manager {
+        install: "apt-get install -y --no-install-recommends rabbitmq-server",
+        refresh: Some("apt-get update"),
+        wants_root: true,
+    },
+    Manager { install: "dnf install -y rabbitmq-server", refresh: None, wants_root: true },
+    Manager {
+        install: "zypper --non-interactive install rabbitmq-server",
+        refresh: None,
+        wants_root: true,
+    },
+    Manager {
+        install: "pacman -S --noconfirm --needed rabbitmq",
+        refresh: Some("pacman -Sy"),
+        wants_root: true,
+    },
+    Manager { install: "apk add rabbitmq-server", refresh: Some("apk update"), wants_root: true },
+    Manager { install: "brew install rabbitmq", refresh: None, wants_root: false },
 ];
 
 /// Installs `rabbitmq-server`, without starting the system's service.
@@ -58,42 +61,45 @@ const MANAGERS: [(&str, &[&str], bool); 6] = [
 ///
 /// When there is no package manager known here, no right to use it, or when it fails.
 pub(super) async fn install(report: &Reporter) -> Result<()> {
-    for (program, arguments, wants_root) in MANAGERS {
+    for manager in MANAGERS {
+        let Some(program) = manager.install.split(' ').next() else {
+            continue;
+        };
         if !runs(program, &["--version"]).await {
             continue;
         }
-        let mut command = Command::new("sh");
-        if wants_root && !rustix::process::geteuid().is_root() {
-            ensure!(
-                runs("sudo", &["--non-interactive", "true"]).await,
-                "{program} can install it, but only as root: run `sudo {program} {}`",
-                arguments.join(" ")
-            );
-            command = Command::new("sudo");
-            command.args(["--non-interactive", "sh"]);
-        }
-        command
-            .args(["-c", WITHOUT_SERVICE, "install", program])
-            .args(arguments);
-        report.say(format!(
-            "installing with: {program} {}",
-            arguments.join(" ")
-        ));
-        return tell(command, report)
-            .await
-            .with_context(|| format!("{program} failed"));
+        let sudo = manager.wants_root && !rustix::process::geteuid().is_root();
+        ensure!(
+            !sudo || runs("sudo", &["--non-interactive", "true"]).await,
+            "{program} can install it, but only as root: run `sudo {}`",
+            manager.install
+        );
+        let Err(error) = carry_out(manager.install, sudo, report).await else {
+            return Ok(());
+        };
+        let Some(refresh) = manager.refresh else {
+            return Err(error);
+        };
+        carry_out(refresh, sudo, report).await?;
+        return carry_out(manager.install, sudo, report).await;
     }
     bail!("no package manager that is known here")
+}
+
+async fn carry_out(line: &str, sudo: bool, report: &Reporter) -> Result<()> {
+    let mut command = Command::new(if sudo { "sudo" } else { "sh" });
+    if sudo {
+        command.args(["--non-interactive", "sh"]);
+    }
+    command.args(["-c", WITHOUT_SERVICE, "install"]).args(line.split(' '));
+    report.step(format!("running: {line}"));
+    tell(command, report).await.with_context(|| format!("{line} failed"))
 }
 
 /// Whether a program is there and content.
 pub(super) async fn runs(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().await.is_ok_and(|status| status.success())
 }
 
@@ -103,11 +109,7 @@ pub(super) async fn runs(program: &str, arguments: &[&str]) -> bool {
 ///
 /// When it cannot be started or fails; its last line is part of the error.
 pub(super) async fn tell(mut command: Command, report: &Reporter) -> Result<()> {
-    let name = command
-        .as_std()
-        .get_program()
-        .to_string_lossy()
-        .into_owned();
+    let name = command.as_std().get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -115,16 +117,10 @@ pub(super) async fn tell(mut command: Command, report: &Reporter) -> Result<()> 
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("failed to start {name}"))?;
-    let (said, complained) = tokio::join!(
-        pass_on(child.stdout.take(), report),
-        pass_on(child.stderr.take(), report)
-    );
+    let (said, complained) =
+        tokio::join!(pass_on(child.stdout.take(), report), pass_on(child.stderr.take(), report));
     let status = child.wait().await?;
-    ensure!(
-        status.success(),
-        "{name} failed ({status}): {}",
-        complained.or(said).unwrap_or_default()
-    );
+    ensure!(status.success(), "{status}: {}", complained.or(said).unwrap_or_default());
     Ok(())
 }
 
@@ -133,7 +129,9 @@ async fn pass_on(pipe: Option<impl AsyncRead + Unpin>, report: &Reporter) -> Opt
     let mut last = None;
     while let Ok(Some(line)) = lines.next_line().await {
         if !line.trim().is_empty() {
-            report.say(format!("  {line}"));
+            // A progress bar overwrites its line; the last state is what counts.
+            let shown = line.rsplit('\r').next().unwrap_or(&line);
+            report.detail(shown.trim());
             last = Some(line);
         }
     }

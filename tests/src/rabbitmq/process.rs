@@ -78,14 +78,9 @@ impl Process {
         if self.epmd.is_none() {
             let folder = guard.folder().to_owned();
             let port = self.meeting.number().to_string();
-            let mut command = self
-                .installation
-                .command("epmd", &folder, &self.environment);
+            let mut command = self.installation.command("epmd", &folder, &self.environment);
             command.args(["-address", "127.0.0.1", "-port", &port]);
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             self.epmd = Some(guard.spawn(&mut command)?);
             let address = self.meeting.address();
             eventually("epmd listens", EPMD, || async move {
@@ -94,17 +89,9 @@ impl Process {
             .await?;
         }
         let folder = guard.folder().to_owned();
-        let console = File::options()
-            .append(true)
-            .create(true)
-            .open(folder.join(CONSOLE))?;
-        let mut command = self
-            .installation
-            .command("rabbitmq-server", &folder, &self.environment);
-        command
-            .stdin(Stdio::null())
-            .stdout(console.try_clone()?)
-            .stderr(console);
+        let console = File::options().append(true).create(true).open(folder.join(CONSOLE))?;
+        let mut command = self.installation.command("rabbitmq-server", &folder, &self.environment);
+        command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
         self.server = Some(guard.spawn(&mut command)?);
         Ok(())
     }
@@ -145,16 +132,12 @@ impl Process {
         ensure!(self.server.is_some(), "the broker is not running");
         let text =
             fs::read_to_string(folder.join("pid")).context("the broker wrote no pid file")?;
-        text.trim()
-            .parse()
-            .context("the broker's pid file holds no process id")
+        text.trim().parse().context("the broker's pid file holds no process id")
     }
 
     /// Runs `rabbitmqctl` against this broker.
     pub(super) async fn ctl(&self, folder: &Path, arguments: &[&str]) -> Result<String> {
-        let mut command = self
-            .installation
-            .command("rabbitmqctl", folder, &self.environment);
+        let mut command = self.installation.command("rabbitmqctl", folder, &self.environment);
         command.args(["--node", &self.node]).args(arguments);
         said(Command::from(command)).await
     }
@@ -163,10 +146,7 @@ impl Process {
 /// The last lines that the broker said before it failed.
 pub(super) fn last_words(folder: &Path) -> String {
     let text = fs::read_to_string(folder.join(CONSOLE)).unwrap_or_default();
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 

@@ -35,10 +35,7 @@ impl Shared {
         SHARED
             .get_or_try_init(|| async {
                 match env::var(SHARED_VARIABLE) {
-                    Ok(text) => Ok(Self {
-                        address: Address::from_text(&text)?,
-                        broker: None,
-                    }),
+                    Ok(text) => Ok(Self { address: Address::from_text(&text)?, broker: None }),
                     Err(_) => Self::start(&Wish::from_environment(), &Reporter::stderr()).await,
                 }
             })
@@ -52,17 +49,11 @@ impl Shared {
     /// When there is no way to a broker, or it does not start.
     pub async fn start(wish: &Wish, report: &Reporter) -> Result<Self> {
         match find(wish, report).await? {
-            Source::Given(url) => Ok(Self {
-                address: Address::Given(url),
-                broker: None,
-            }),
+            Source::Given(url) => Ok(Self { address: Address::Given(url), broker: None }),
             source => {
                 let features = Features { management: true };
                 let broker = Broker::start_from(&source, features, report).await?;
-                Ok(Self {
-                    address: broker.address().clone(),
-                    broker: Some(broker),
-                })
+                Ok(Self { address: broker.address().clone(), broker: Some(broker) })
             }
         }
     }

@@ -54,26 +54,23 @@ pub(super) async fn rabbitmq_4(report: &Reporter) -> Result<Installation> {
     let root = cache.join("root");
     fs::create_dir_all(&cache)?;
     let lock = File::create(cache.join("lock"))?;
-    lock.lock()
-        .context("failed to wait for another process that unpacks RabbitMQ 4")?;
+    lock.lock().context("failed to wait for another process that unpacks RabbitMQ 4")?;
     if !root.is_dir() {
         ensure!(
             rustix::process::geteuid().is_root() && Path::new("/etc/debian_version").is_file(),
             "RabbitMQ 4 is unpacked from Debian's packages, which takes Debian and root: \
              elsewhere, give the URL of a running one"
         );
-        report.say(format!(
+        report.step(format!(
             "fetching RabbitMQ 4 from Debian {SUITE}, once, into {}",
             cache.display()
         ));
-        let work = tempfile::Builder::new()
-            .prefix("work-")
-            .tempdir_in(&cache)?;
+        let work = tempfile::Builder::new().prefix("work-").tempdir_in(&cache)?;
         make_root(work.path(), report).await?;
         fs::rename(work.path().join("root"), &root).context("failed to put the root in place")?;
     }
     let installation = Installation::Unpacked { root };
-    report.say(format!("broker: {installation}"));
+    report.step(format!("broker: {installation}"));
     Ok(installation)
 }
 
@@ -87,21 +84,10 @@ async fn make_root(work: &Path, report: &Reporter) -> Result<()> {
 
     let mut update = apt(work);
     update.arg("update");
-    tell(update, report)
-        .await
-        .context("failed to read Debian's lists of packages")?;
+    tell(update, report).await.context("failed to read Debian's lists of packages")?;
     let mut download = apt(work);
-    download
-        .args([
-            "install",
-            "-y",
-            "--no-install-recommends",
-            "--download-only",
-        ])
-        .args(PACKAGES);
-    tell(download, report)
-        .await
-        .context("failed to download the packages")?;
+    download.args(["install", "-y", "--no-install-recommends", "--download-only"]).args(PACKAGES);
+    tell(download, report).await.context("failed to download the packages")?;
 
     let root = work.join("root");
     let mut archives: Vec<PathBuf> = fs::read_dir(work.join("cache/archives"))?
@@ -110,7 +96,7 @@ async fn make_root(work: &Path, report: &Reporter) -> Result<()> {
     archives.retain(|path| path.extension().is_some_and(|extension| extension == "deb"));
     // base-files first: it makes /bin and /lib the links that all others unpack through.
     archives.sort_by_key(|path| !file_name(path).starts_with("base-files_"));
-    report.say(format!("unpacking {} packages", archives.len()));
+    report.step(format!("unpacking {} packages", archives.len()));
     for archive in &archives {
         let mut unpack = Command::new("dpkg");
         unpack.arg("-x").arg(archive).arg(&root);
@@ -120,9 +106,7 @@ async fn make_root(work: &Path, report: &Reporter) -> Result<()> {
 }
 
 fn file_name(path: &Path) -> &str {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default()
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 /// An apt that knows nothing of the system but its keyring.
@@ -138,12 +122,7 @@ fn apt(work: &Path) -> Command {
         command.arg("-o").arg(format!("{key}={}", value.display()));
     }
     // The folders are root's, where apt's own unprivileged user cannot read.
-    command.args([
-        "-o",
-        "APT::Sandbox::User=root",
-        "-o",
-        "Acquire::Languages=none",
-    ]);
+    command.args(["-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none"]);
     command
 }
 
@@ -200,11 +179,7 @@ fn stanzas(text: &str, own: &str) -> String {
         .filter(|stanza| stanza.lines().any(names_own))
         .map(|stanza| {
             let lines = stanza.lines().map(|line| {
-                if names_own(line) {
-                    format!("Suites: {SUITE}\n")
-                } else {
-                    format!("{line}\n")
-                }
+                if names_own(line) { format!("Suites: {SUITE}\n") } else { format!("{line}\n") }
             });
             lines.collect::<String>() + "\n"
         })

@@ -123,11 +123,7 @@ impl Answer {
     pub(super) async fn give(self, control: &Control) -> Response<Reply> {
         sleep(self.delay).await;
         control.set(self.manner);
-        let body = if self.endless {
-            Reply::Endless
-        } else {
-            Reply::Whole(Some(self.body))
-        };
+        let body = if self.endless { Reply::Endless } else { Reply::Whole(Some(self.body)) };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
@@ -145,10 +141,7 @@ pub struct Script {
 impl Script {
     /// The same answer always.
     pub fn always(answer: Answer) -> Self {
-        Self {
-            first: VecDeque::new(),
-            last: answer,
-        }
+        Self { first: VecDeque::new(), last: answer }
     }
 
     /// 200 always.
@@ -158,28 +151,19 @@ impl Script {
 
     /// The same status `times` times, then 200.
     pub fn fail(times: usize, code: u16) -> Self {
-        Self::sequence(
-            std::iter::repeat_n(Answer::status(code), times),
-            Answer::status(200),
-        )
+        Self::sequence(std::iter::repeat_n(Answer::status(code), times), Answer::status(200))
     }
 
     /// These statuses in order, the last of them for ever; 200 if there is none.
     pub fn statuses(codes: &[u16]) -> Self {
         let last = codes.last().copied().unwrap_or(200);
         let first = codes.split_last().map_or(&[][..], |(_, first)| first);
-        Self::sequence(
-            first.iter().map(|code| Answer::status(*code)),
-            Answer::status(last),
-        )
+        Self::sequence(first.iter().map(|code| Answer::status(*code)), Answer::status(last))
     }
 
     /// These answers in order, then `last` for ever.
     pub fn sequence(first: impl IntoIterator<Item = Answer>, last: Answer) -> Self {
-        Self {
-            first: first.into_iter().collect(),
-            last,
-        }
+        Self { first: first.into_iter().collect(), last }
     }
 
     pub(super) fn next(&mut self) -> Answer {
@@ -202,11 +186,9 @@ impl Body for Reply {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(match &mut *self {
-            Self::Whole(body) => body
-                .take()
-                .filter(|body| !body.is_empty())
-                .map(Frame::data)
-                .map(Ok),
+            Self::Whole(body) => {
+                body.take().filter(|body| !body.is_empty()).map(Frame::data).map(Ok)
+            }
             Self::Endless => Some(Ok(Frame::data(Bytes::from_static(PIECE)))),
         })
     }

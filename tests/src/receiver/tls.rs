@@ -36,9 +36,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         // Names differ, or clients take what the authority issued for self-signed.
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "authority of one test");
+        params.distinguished_name.push(DnType::CommonName, "authority of one test");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         Ok(Self { issuer })
     }

@@ -47,14 +47,7 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new(stream: TcpStream) -> (Self, Control) {
         let control = Control(Arc::new(Mutex::new(Manner::Plain)));
-        (
-            Self {
-                stream,
-                control: control.clone(),
-                pause: None,
-            },
-            control,
-        )
+        (Self { stream, control: control.clone(), pause: None }, control)
     }
 
     fn trickle(
@@ -85,9 +78,7 @@ impl Wire {
         }
         let some = &buffer[..buffer.len().min(after)];
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, some))?;
-        self.control.set(Manner::Reset {
-            after: after - written,
-        });
+        self.control.set(Manner::Reset { after: after - written });
         Poll::Ready(Ok(written))
     }
 }

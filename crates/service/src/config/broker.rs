@@ -5,7 +5,6 @@ use std::fmt;
 use std::time::Duration;
 
 use broker::Names;
-use lapin::uri::AMQPUri;
 use settings::{Section, Value, Wrong};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,7 +26,7 @@ pub(crate) struct Broker {
     pub(crate) bindings: Vec<String>,
 }
 
-/// A URL that lapin takes. It may hold a password and shows nothing of itself.
+/// A URL that the broker's side takes. It may hold a password and shows nothing of itself.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct BrokerUrl(String);
 
@@ -39,8 +38,9 @@ impl Broker {
         let heartbeat = section.required("heartbeat", "a duration", wait);
         let deadline = section.required("deadline", "a duration", wait);
         let prefetch = section.required("prefetch", "a number", |value| value.integer(1..=10_000));
-        let delivery_limit =
-            section.required("delivery_limit", "a number", |value| value.integer(1..=1_000_000));
+        let delivery_limit = section.required("delivery_limit", "a number", |value| {
+            value.integer(1..=1_000_000)
+        });
         let bindings = section.required("bindings", "a list of routing keys", bindings);
         let names = section.table("names", names);
         Some(Self {
@@ -62,11 +62,14 @@ impl BrokerUrl {
             return Err("expected a URL that starts with amqp:// or amqps://");
         }
         // lapin would silently connect to localhost instead.
-        if rest.split('/').next().is_some_and(|authority| authority.contains('[')) {
+        if rest
+            .split('/')
+            .next()
+            .is_some_and(|authority| authority.contains('['))
+        {
             return Err("an IPv6 address cannot stand in a broker URL; use a host name");
         }
-        // lapin's own words quote the URL.
-        match text.parse::<AMQPUri>() {
+        match broker::Config::try_new(text, SECOND) {
             Ok(_) => Ok(Self(text.to_owned())),
             Err(_) => Err("expected a URL such as amqp://user:password@host:5672/vhost"),
         }
@@ -97,9 +100,18 @@ fn names(section: &mut Section<'_, '_>) -> Option<Names> {
         section.required(key, "a name", |value| value.parse(|text| name(text, most)))
     };
     let names = (
-        (name("events_exchange", LONGEST_NAME), name("dead_letter_exchange", LONGEST_NAME)),
-        (name("events_queue", LONGEST_NAME), name("deliveries_queue", LONGEST_NAME)),
-        (name("rejected_queue", LONGEST_NAME), name("dead_queue", LONGEST_NAME)),
+        (
+            name("events_exchange", LONGEST_NAME),
+            name("dead_letter_exchange", LONGEST_NAME),
+        ),
+        (
+            name("events_queue", LONGEST_NAME),
+            name("deliveries_queue", LONGEST_NAME),
+        ),
+        (
+            name("rejected_queue", LONGEST_NAME),
+            name("dead_queue", LONGEST_NAME),
+        ),
         name("delay_prefix", LONGEST_PREFIX),
     );
     let ((events_exchange, dead_letter_exchange), (events, deliveries), (rejected, dead), delay) =
@@ -120,7 +132,10 @@ fn names(section: &mut Section<'_, '_>) -> Option<Names> {
 /// Two queues, or two exchanges, of one name would be one.
 fn distinct(section: &mut Section<'_, '_>, names: &Names) {
     if names.events_exchange == names.dead_letter_exchange {
-        section.conflict("dead_letter_exchange", "has the same name as events_exchange");
+        section.conflict(
+            "dead_letter_exchange",
+            "has the same name as events_exchange",
+        );
     }
     let mut seen = BTreeSet::new();
     for (key, name) in [

@@ -33,6 +33,9 @@ impl Log {
                 ("trace", Level::TRACE),
             ])
         });
-        Some(Self { format: format?, level: level? })
+        Some(Self {
+            format: format?,
+            level: level?,
+        })
     }
 }

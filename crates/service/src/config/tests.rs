@@ -9,7 +9,9 @@ use super::*;
 const URL: &str = "amqp://user:hunter2@localhost:5672/shop";
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    let variables = pairs.iter().map(|(key, value)| (format!("{PREFIX}__{key}"), (*value).to_owned()));
+    let variables = pairs
+        .iter()
+        .map(|(key, value)| (format!("{PREFIX}__{key}"), (*value).to_owned()));
     variables.collect()
 }
 
@@ -22,7 +24,9 @@ fn config(text: &str) -> Config {
 fn mistakes(text: &str, pairs: &[(&str, &str)]) -> Vec<String> {
     let mut env = variables(&[("BROKER__URL", URL)]);
     env.extend(variables(pairs));
-    let report = Config::parse(Some(("c.toml", text)), env).expect_err(text).to_string();
+    let report = Config::parse(Some(("c.toml", text)), env)
+        .expect_err(text)
+        .to_string();
     assert!(!report.contains("hunter2"), "{report}");
     report.lines().map(str::to_owned).collect()
 }
@@ -35,7 +39,9 @@ fn check(text: &str, expected: &str) {
 fn reference() -> String {
     let is_key = |line: &str| {
         let (key, rest) = line.split_once(" = ").unwrap_or_default();
-        !key.is_empty() && !rest.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        !key.is_empty()
+            && !rest.is_empty()
+            && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
     };
     let lines = DEFAULTS.lines().map(|line| match line.strip_prefix("# ") {
         Some(key) if is_key(key) => key,
@@ -79,7 +85,10 @@ fn the_defaults() {
     let config = config("");
     assert_eq!(config.broker.url.expose(), URL);
     assert_eq!(config.broker.names, ::broker::Names::default());
-    assert_eq!((config.broker.prefetch, config.broker.delivery_limit), (500, 50));
+    assert_eq!(
+        (config.broker.prefetch, config.broker.delivery_limit),
+        (500, 50)
+    );
     assert_eq!(config.events.max_bytes, 256 * 1024);
     assert_eq!(config.events.catalog.iter().len(), 5);
     assert_eq!(config.webhooks.max_in_flight.get(), 32);
@@ -112,20 +121,34 @@ fn the_broker_is_required_and_never_shown() {
     let report = Config::parse(None, []).unwrap_err().to_string();
     assert_eq!(
         report,
-        "default.toml:22:1: broker.url: missing; expected a URL such as \
+        "broker.url: missing; expected a URL such as \
          \"amqp://user:password@host:5672/vhost\" here or in url_file \
          (environment variable BOOTTIFY_WEBHOOKS__BROKER__URL)"
     );
     assert!(!format!("{:?}", config("")).contains("hunter2"));
     for (url, why) in [
-        ("http://user:hunter2@h", "expected a URL that starts with amqp:// or amqps://"),
-        ("amqp:user:hunter2@h", "expected a URL that starts with amqp:// or amqps://"),
+        (
+            "http://user:hunter2@h",
+            "expected a URL that starts with amqp:// or amqps://",
+        ),
+        (
+            "amqp:user:hunter2@h",
+            "expected a URL that starts with amqp:// or amqps://",
+        ),
         ("", "expected a URL that starts with amqp:// or amqps://"),
-        ("amqp://user:hunter2@h:port", "expected a URL such as amqp://user:password@host:5672/vhost"),
-        ("amqps://user:hunter2@[::1]/", "an IPv6 address cannot stand in a broker URL; use a host name"),
+        (
+            "amqp://user:hunter2@h:port",
+            "expected a URL such as amqp://user:password@host:5672/vhost",
+        ),
+        (
+            "amqps://user:hunter2@[::1]/",
+            "an IPv6 address cannot stand in a broker URL; use a host name",
+        ),
     ] {
         let text = format!("[broker]\nurl = {url:?}\n");
-        let report = Config::parse(Some(("c.toml", &text)), []).unwrap_err().to_string();
+        let report = Config::parse(Some(("c.toml", &text)), [])
+            .unwrap_err()
+            .to_string();
         assert_eq!(report, format!("c.toml:2:7: broker.url: {why}"), "{url}");
     }
 }
@@ -136,45 +159,123 @@ fn the_broker_url_may_stand_in_a_file_beside_the_configuration() {
     fs::write(folder.path().join("url"), format!("{URL}\n")).unwrap();
     let path = folder.path().join("config.toml");
     fs::write(&path, "[broker]\nurl_file = \"url\"\n").unwrap();
-    assert_eq!(Config::load(Some(&path), []).unwrap().broker.url.expose(), URL);
+    assert_eq!(
+        Config::load(Some(&path), []).unwrap().broker.url.expose(),
+        URL
+    );
     let missing = folder.path().join("missing.toml");
     let report = Config::load(Some(&missing), []).unwrap_err().to_string();
-    assert!(report.starts_with(&format!("{}: cannot be read: ", missing.display())), "{report}");
+    assert!(
+        report.starts_with(&format!("{}: cannot be read: ", missing.display())),
+        "{report}"
+    );
 }
 
 #[test]
 fn each_section_tells_its_mistakes() {
-    check("delivery.timout = 1", "c.toml:1:10: delivery.timout: unknown key; did you mean delivery.timeout?");
-    check("[brokr]", "c.toml:1:2: brokr: unknown key; did you mean broker?");
-    check("broker.prefetch = 0", "c.toml:1:19: broker.prefetch: found 0; expected a whole number from 1 to 10000");
-    check("broker.heartbeat = 10", "c.toml:1:20: broker.heartbeat: found 10; expected a duration from \"1s\" to \"5m\"");
-    check("broker.bindings = []", "c.toml:1:19: broker.bindings: found a list; expected at least one routing key, such as \"#\"");
-    check("broker.names.dead_queue = \"\"", "c.toml:1:27: broker.names.dead_queue: \"\": expected 1 to 255 bytes");
-    check("broker.names.dead_queue = \"amq.x\"", "c.toml:1:27: broker.names.dead_queue: \"amq.x\": names that start with amq. belong to the broker");
-    check("broker.names.dead_queue = \"webhooks.events\"", "c.toml:1:27: broker.names.dead_queue: has the same name as another queue");
-    check("events.max_bytes = \"1GiB\"", "c.toml:1:20: events.max_bytes: found \"1GiB\"; expected a size from \"1KiB\" to \"16MiB\"");
-    check("webhooks.store = \"sqlite:///x\"", "c.toml:1:18: webhooks.store: this version has no sqlite:// store; supported is file:///path/to/webhooks.toml");
-    check("webhooks.state_dir = \"state\"", "c.toml:1:22: webhooks.state_dir: \"state\": expected an absolute path");
-    check("webhooks.max_in_flight = 0", "c.toml:1:26: webhooks.max_in_flight: found 0; expected a whole number from 1 to 10000");
-    check("delivery.max_in_flight = 0", "c.toml:1:26: delivery.max_in_flight: found 0; expected a whole number from 1 to 100000");
-    check("delivery.connect_timeout = \"16s\"", "c.toml:1:28: delivery.connect_timeout: connect_timeout must not exceed timeout");
-    check("delivery.allow_addresses = [\"10.0.0.0\"]", "c.toml:1:29: delivery.allow_addresses[0]: \"10.0.0.0\": expected a network such as 10.0.0.0/8 or fd00::/8");
-    check("delivery.allow_addresses = [\"10.1.0.0/8\"]", "c.toml:1:29: delivery.allow_addresses[0]: \"10.1.0.0/8\": the address has bits beyond the prefix length; write the network, such as 10.0.0.0/8");
-    check("retry.first_delay = \"7h\"", "c.toml:1:21: retry.first_delay: first_delay must not exceed max_delay");
-    check("retry.jitter = 1", "c.toml:1:16: retry.jitter: found 1; expected a number from 0 to 0.99");
-    check("operations.listen = \"localhost\"", "c.toml:1:21: operations.listen: \"localhost\": expected an address and a port, such as 127.0.0.1:9464");
-    check("shutdown.grace = \"11m\"", "c.toml:1:18: shutdown.grace: found \"11m\"; expected a duration from \"0s\" to \"10m\"");
-    check("log.level = \"loud\"", "c.toml:1:13: log.level: found \"loud\"; expected \"error\" or \"warn\" or \"info\" or \"debug\" or \"trace\"");
-    check("runtime.threads = 0", "c.toml:1:19: runtime.threads: found 0; expected a whole number from 1 to 1024");
+    check(
+        "delivery.timout = 1",
+        "c.toml:1:10: delivery.timout: unknown key; did you mean delivery.timeout?",
+    );
+    check(
+        "[brokr]",
+        "c.toml:1:2: brokr: unknown key; did you mean broker?",
+    );
+    check(
+        "broker.prefetch = 0",
+        "c.toml:1:19: broker.prefetch: found 0; expected a whole number from 1 to 10000",
+    );
+    check(
+        "broker.heartbeat = 10",
+        "c.toml:1:20: broker.heartbeat: found 10; expected a duration from \"1s\" to \"5m\"",
+    );
+    check(
+        "broker.bindings = []",
+        "c.toml:1:19: broker.bindings: found a list; expected at least one routing key, such as \"#\"",
+    );
+    check(
+        "broker.names.dead_queue = \"\"",
+        "c.toml:1:27: broker.names.dead_queue: \"\": expected 1 to 255 bytes",
+    );
+    check(
+        "broker.names.dead_queue = \"amq.x\"",
+        "c.toml:1:27: broker.names.dead_queue: \"amq.x\": names that start with amq. belong to the broker",
+    );
+    check(
+        "broker.names.dead_queue = \"webhooks.events\"",
+        "c.toml:1:27: broker.names.dead_queue: has the same name as another queue",
+    );
+    check(
+        "events.max_bytes = \"1GiB\"",
+        "c.toml:1:20: events.max_bytes: found \"1GiB\"; expected a size from \"1KiB\" to \"16MiB\"",
+    );
+    check(
+        "webhooks.store = \"sqlite:///x\"",
+        "c.toml:1:18: webhooks.store: this version has no sqlite:// store; supported is file:///path/to/webhooks.toml",
+    );
+    check(
+        "webhooks.state_dir = \"state\"",
+        "c.toml:1:22: webhooks.state_dir: \"state\": expected an absolute path",
+    );
+    check(
+        "webhooks.max_in_flight = 0",
+        "c.toml:1:26: webhooks.max_in_flight: found 0; expected a whole number from 1 to 10000",
+    );
+    check(
+        "delivery.max_in_flight = 0",
+        "c.toml:1:26: delivery.max_in_flight: found 0; expected a whole number from 1 to 100000",
+    );
+    check(
+        "delivery.connect_timeout = \"16s\"",
+        "c.toml:1:28: delivery.connect_timeout: connect_timeout must not exceed timeout",
+    );
+    check(
+        "delivery.allow_addresses = [\"10.0.0.0\"]",
+        "c.toml:1:29: delivery.allow_addresses[0]: \"10.0.0.0\": expected a network such as 10.0.0.0/8 or fd00::/8",
+    );
+    check(
+        "delivery.allow_addresses = [\"10.1.0.0/8\"]",
+        "c.toml:1:29: delivery.allow_addresses[0]: \"10.1.0.0/8\": the address has bits beyond the prefix length; write the network, such as 10.0.0.0/8",
+    );
+    check(
+        "retry.first_delay = \"7h\"",
+        "c.toml:1:21: retry.first_delay: first_delay must not exceed max_delay",
+    );
+    check(
+        "retry.jitter = 1",
+        "c.toml:1:16: retry.jitter: found 1; expected a number from 0 to 0.99",
+    );
+    check(
+        "operations.listen = \"localhost\"",
+        "c.toml:1:21: operations.listen: \"localhost\": expected an address and a port, such as 127.0.0.1:9464",
+    );
+    check(
+        "shutdown.grace = \"11m\"",
+        "c.toml:1:18: shutdown.grace: found \"11m\"; expected a duration from \"0s\" to \"10m\"",
+    );
+    check(
+        "log.level = \"loud\"",
+        "c.toml:1:13: log.level: found \"loud\"; expected \"error\" or \"warn\" or \"info\" or \"debug\" or \"trace\"",
+    );
+    check(
+        "runtime.threads = 0",
+        "c.toml:1:19: runtime.threads: found 0; expected a whole number from 1 to 1024",
+    );
     let unknown = mistakes("events.extra_types = [\"nonsense\"]", &[]);
-    assert!(unknown[0].starts_with("c.toml:1:23: events.extra_types[0]: \"nonsense\" is no event type"), "{unknown:?}");
+    assert!(
+        unknown[0].starts_with("c.toml:1:23: events.extra_types[0]: \"nonsense\" is no event type"),
+        "{unknown:?}"
+    );
 }
 
 #[test]
 fn all_mistakes_of_file_and_environment_are_told_at_once() {
     let text = "[retry]\njitter = 2\n[log]\nformat = \"xml\"\nlevle = \"info\"\n";
     assert_eq!(
-        mistakes(text, &[("RETRY__FIRST_DELAY", "soon"), ("LOG__FORMATT", "x")]),
+        mistakes(
+            text,
+            &[("RETRY__FIRST_DELAY", "soon"), ("LOG__FORMATT", "x")]
+        ),
         [
             "c.toml:2:10: retry.jitter: found 2; expected a number from 0 to 0.99",
             "c.toml:4:10: log.format: found \"xml\"; expected \"text\" or \"json\"",

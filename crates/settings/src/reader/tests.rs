@@ -36,13 +36,7 @@ fn library(root: &mut Section<'_, '_>) -> Option<Library> {
         book.optional_table("loan", |loan| loan.optional("until", text));
         book.required("title", "the book's title", text)
     });
-    Some(Library {
-        name: name?,
-        port: port?,
-        key,
-        opens,
-        books: books?,
-    })
+    Some(Library { name: name?, port: port?, key, opens, books: books? })
 }
 
 /// A reading without mistakes.
@@ -60,9 +54,7 @@ fn read(file: &str, variables: &[(&str, &str)]) -> Result<Read, String> {
 }
 
 fn read_named(name: &str, file: &str, variables: &[(&str, &str)]) -> Result<Read, String> {
-    let variables = variables
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let environment = Environment::new("LIB", variables);
     let file = Document::parse(name, file).map_err(|report| report.to_string())?;
     let defaults = Document::parse("default.toml", DEFAULTS).unwrap();
@@ -83,28 +75,18 @@ const NAMED: &str = "[house]\nname = \"Alexandria\"\n";
 #[test]
 fn environment_beats_file_beats_defaults() {
     let port = |file: &str, variables: &[(&str, &str)]| {
-        read(&format!("{NAMED}{file}"), variables)
-            .unwrap()
-            .value
-            .port
+        read(&format!("{NAMED}{file}"), variables).unwrap().value.port
     };
     assert_eq!(port("", &[]), 80);
     assert_eq!(port("[access]\nport = 81\n", &[]), 81);
-    assert_eq!(
-        port("[access]\nport = 81\n", &[("LIB__ACCESS__PORT", "82")]),
-        82
-    );
+    assert_eq!(port("[access]\nport = 81\n", &[("LIB__ACCESS__PORT", "82")]), 82);
     let deep = read(NAMED, &[("LIB__HOUSE__HOURS__OPENS", "9:00")]).unwrap();
     assert_eq!(deep.value.opens.as_deref(), Some("9:00"));
 }
 
 #[test]
 fn variables_of_others_are_not_ours() {
-    let others = [
-        ("LIB_SERVICE_HOST", "10.0.0.1"),
-        ("LIBRARY__X", "1"),
-        ("PATH", "/bin"),
-    ];
+    let others = [("LIB_SERVICE_HOST", "10.0.0.1"), ("LIBRARY__X", "1"), ("PATH", "/bin")];
     assert!(read(NAMED, &others).is_ok());
 }
 
@@ -127,22 +109,10 @@ fn all_mistakes_are_told_at_once_ordered_by_place() {
 #[test]
 fn unknown_keys_name_the_nearest_known_one() {
     let rows = [
-        (
-            "[hous]\n",
-            "a.toml:3:2: hous: unknown key; did you mean house?",
-        ),
-        (
-            "hous.x = 1\n",
-            "a.toml:3:1: house.hous: unknown key; did you mean house.hours?",
-        ),
-        (
-            "port = 1\n",
-            "a.toml:3:1: house.port: unknown key; did you mean access.port?",
-        ),
-        (
-            "zzz = 1\n",
-            "a.toml:3:1: house.zzz: unknown key; known here: hours, name",
-        ),
+        ("[hous]\n", "a.toml:3:2: hous: unknown key; did you mean house?"),
+        ("hous.x = 1\n", "a.toml:3:1: house.hous: unknown key; did you mean house.hours?"),
+        ("port = 1\n", "a.toml:3:1: house.port: unknown key; did you mean access.port?"),
+        ("zzz = 1\n", "a.toml:3:1: house.zzz: unknown key; known here: hours, name"),
         (
             "[[books]]\ntitel = \"x\"\ntitle = \"x\"\n",
             "a.toml:4:1: books[0].titel: unknown key; did you mean books[0].title?",
@@ -184,11 +154,8 @@ fn tables_and_arrays_must_be_such() {
 #[test]
 fn an_array_of_tables_is_written_even_without_tables() {
     let file = |text| Document::parse("a.toml", text).unwrap();
-    let read = |text| {
-        Reader::of_file(&file(text))
-            .read(|root| root.tables("books", |_| Some(())))
-            .value
-    };
+    let read =
+        |text| Reader::of_file(&file(text)).read(|root| root.tables("books", |_| Some(()))).value;
     assert_eq!(read("books = []"), Ok(vec![]));
     assert_eq!(read("[[books]]\n[[books]]"), Ok(vec![(), ()]));
     let missing = read("").unwrap_err().to_string();
@@ -225,14 +192,8 @@ fn secrets_come_from_values_or_files_and_the_stronger_layer_wins() {
     let from_file = ("from a file".to_owned(), 1);
     assert_eq!(key("key = \"plain\"", &[]), plain("plain"));
     assert_eq!(key("key_file = \"key\"", &[]), from_file);
-    assert_eq!(
-        key("key_file = \"key\"", &[("LIB__ACCESS__KEY", "strong")]),
-        plain("strong")
-    );
-    assert_eq!(
-        key("key = \"plain\"", &[("LIB__ACCESS__KEY_FILE", secret)]),
-        from_file
-    );
+    assert_eq!(key("key_file = \"key\"", &[("LIB__ACCESS__KEY", "strong")]), plain("strong"));
+    assert_eq!(key("key = \"plain\"", &[("LIB__ACCESS__KEY_FILE", secret)]), from_file);
 }
 
 #[test]
@@ -240,11 +201,7 @@ fn secrets_are_never_told() {
     let file = format!("{NAMED}[access]\nkey = 1234567\n");
     check(&file, &[], &["a.toml:4:7: access.key: expected a string"]);
     let file = format!("{NAMED}[access]\nkey = \"hunter2\"\nkey_file = \"x\"\n");
-    check(
-        &file,
-        &[],
-        &["a.toml:5:12: access.key_file: give either key or key_file, not both"],
-    );
+    check(&file, &[], &["a.toml:5:12: access.key_file: give either key or key_file, not both"]);
     check(
         &format!("{NAMED}[access]\nkey = \"hunter2\n"),
         &[],
@@ -262,12 +219,7 @@ fn secrets_are_never_told() {
 
 #[test]
 fn a_reading_knows_every_key() {
-    let keys = read(
-        &format!("{NAMED}[[books]]\ntitle = \"x\"\nloan = {{}}\n"),
-        &[],
-    )
-    .unwrap()
-    .keys;
+    let keys = read(&format!("{NAMED}[[books]]\ntitle = \"x\"\nloan = {{}}\n"), &[]).unwrap().keys;
     assert_eq!(
         keys,
         [

@@ -41,17 +41,11 @@ fn texts_and_booleans() {
     let text = |v: &Value<'_>| v.text().map(str::to_owned);
     assert_eq!(from_file("\"a\"", text), Ok("a".to_owned()));
     assert_eq!(from_file("5", text), wrong("found 5; expected a string"));
-    assert_eq!(
-        from_file("[]", text),
-        wrong("found a list; expected a string")
-    );
+    assert_eq!(from_file("[]", text), wrong("found a list; expected a string"));
     assert_eq!(from_variable("5", text), Ok("5".to_owned()));
     assert_eq!(from_file("true", boolean), Ok(true));
     assert_eq!(from_variable("false", boolean), Ok(false));
-    assert_eq!(
-        from_file("\"true\"", boolean),
-        wrong("found \"true\"; expected true or false")
-    );
+    assert_eq!(from_file("\"true\"", boolean), wrong("found \"true\"; expected true or false"));
     assert_eq!(
         from_variable("yes", boolean),
         Err("environment variable P__V: v: found \"yes\"; expected true or false".to_owned())
@@ -64,14 +58,9 @@ fn numbers_have_bounds() {
     assert_eq!(from_file("1", integer), Ok(1));
     assert_eq!(from_file("0x10", integer), Ok(16));
     assert_eq!(from_variable("65535", integer), Ok(65_535));
-    for text in [
-        "0",
-        "65536",
-        "-1",
-        "99999999999999999999999999999999999999999999",
-        "1.0",
-        "1979-05-27",
-    ] {
+    for text in
+        ["0", "65536", "-1", "99999999999999999999999999999999999999999999", "1.0", "1979-05-27"]
+    {
         let shown = if text.len() == 10 { "a date" } else { text };
         let message = format!("found {shown}; expected a whole number from 1 to 65535");
         assert_eq!(from_file(text, integer), wrong(&message), "{text}");
@@ -118,20 +107,14 @@ fn durations_and_sizes_need_a_unit_that_people_know() {
 fn choices_are_closed() {
     let choice = |v: &Value<'_>| v.choice(&[("text", 1), ("json", 2)]);
     assert_eq!(from_file("\"json\"", choice), Ok(2));
-    assert_eq!(
-        from_file("\"xml\"", choice),
-        wrong("found \"xml\"; expected \"text\" or \"json\"")
-    );
+    assert_eq!(from_file("\"xml\"", choice), wrong("found \"xml\"; expected \"text\" or \"json\""));
 }
 
 #[test]
 fn parsed_texts_are_quoted_when_refused_unless_hidden() {
     let parse = |v: &Value<'_>| v.parse(str::parse::<std::net::IpAddr>);
     assert_eq!(from_file("\"::1\"", parse), Ok("::1".parse().unwrap()));
-    assert_eq!(
-        from_file("\"nowhere\"", parse),
-        wrong("\"nowhere\": invalid IP address syntax")
-    );
+    assert_eq!(from_file("\"nowhere\"", parse), wrong("\"nowhere\": invalid IP address syntax"));
     let long = format!("\"{}\"", "x".repeat(1000));
     assert!(from_file(&long, parse).unwrap_err().len() < 150);
     let hidden = |v: &Value<'_>| v.parse_hidden(|_| Err::<(), _>("too short"));

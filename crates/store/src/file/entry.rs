@@ -49,17 +49,12 @@ impl<'r> Context<'r> {
     }
 
     fn webhook(&self, table: &mut Section<'_, '_>) -> Option<Webhook> {
-        let id = table.required("id", "an id such as \"whk_ci\"", |v| {
-            v.parse(WebhookId::try_new)
+        let id = table.required("id", "an id such as \"whk_ci\"", |v| v.parse(WebhookId::try_new));
+        let url = table.required("url", "a URL such as \"https://example.com/hook\"", |value| {
+            value.parse_hidden(|text| WebhookUrl::try_new(text, self.rules.url))
         });
-        let url = table.required(
-            "url",
-            "a URL such as \"https://example.com/hook\"",
-            |value| value.parse_hidden(|text| WebhookUrl::try_new(text, self.rules.url)),
-        );
-        let events = table.required("events", "a list such as [\"deployment.*\"]", |value| {
-            self.events(value)
-        });
+        let events = table
+            .required("events", "a list such as [\"deployment.*\"]", |value| self.events(value));
         let projects = table.optional("projects", projects);
         let description = table.optional("description", |value| value.parse_hidden(description));
         let enabled = table.optional("enabled", Value::boolean);
@@ -114,18 +109,14 @@ impl<'r> Context<'r> {
 fn projects(value: &Value<'_>) -> Result<Vec<ProjectId>, Wrong> {
     let projects = value.list(|element| element.parse(ProjectId::try_new))?;
     if projects.len() > MAX_PROJECTS {
-        return Err(value.refused(format!(
-            "at most {MAX_PROJECTS} projects; leave it out for all"
-        )));
+        return Err(value.refused(format!("at most {MAX_PROJECTS} projects; leave it out for all")));
     }
     Ok(projects)
 }
 
 fn description(text: &str) -> Result<String, String> {
     if text.chars().count() > MAX_DESCRIPTION {
-        return Err(format!(
-            "a description has at most {MAX_DESCRIPTION} characters"
-        ));
+        return Err(format!("a description has at most {MAX_DESCRIPTION} characters"));
     }
     Ok(text.to_owned())
 }
@@ -145,28 +136,13 @@ fn retry(table: &mut Section<'_, '_>, service: &RetryPolicy) -> Option<RetryPoli
     let mut values = service.values();
     let delays = SHORTEST_DELAY..=LONGEST_DELAY;
     let delay = |value: &Value<'_>| value.duration(delays.clone());
-    change(
-        &mut values.first_delay,
-        table.optional("first_delay", delay),
-    );
+    change(&mut values.first_delay, table.optional("first_delay", delay));
     change(&mut values.max_delay, table.optional("max_delay", delay));
-    change(
-        &mut values.retry_after_max,
-        table.optional("retry_after_max", delay),
-    );
+    change(&mut values.retry_after_max, table.optional("retry_after_max", delay));
     let life = |value: &Value<'_>| value.duration(SHORTEST_DELAY..=LONGEST_LIFE);
-    change(
-        &mut values.give_up_after,
-        table.optional("give_up_after", life),
-    );
-    change(
-        &mut values.multiplier,
-        table.optional("multiplier", |value| value.float(1.0..=10.0)),
-    );
-    change(
-        &mut values.jitter,
-        table.optional("jitter", |value| value.float(0.0..=0.99)),
-    );
+    change(&mut values.give_up_after, table.optional("give_up_after", life));
+    change(&mut values.multiplier, table.optional("multiplier", |value| value.float(1.0..=10.0)));
+    change(&mut values.jitter, table.optional("jitter", |value| value.float(0.0..=0.99)));
     noted(table, RetryPolicy::try_new(values))
 }
 

@@ -37,14 +37,9 @@ impl Stamps {
 
     /// Whether a later change is certain to show in the stamps.
     pub(crate) fn settled(&self) -> bool {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let limit = i64::try_from(now.saturating_sub(UNSETTLED).as_secs()).unwrap_or(i64::MAX);
-        self.0
-            .iter()
-            .flatten()
-            .all(|stamp| stamp.modified.0 < limit && stamp.changed.0 < limit)
+        self.0.iter().flatten().all(|stamp| stamp.modified.0 < limit && stamp.changed.0 < limit)
     }
 }
 

@@ -19,43 +19,24 @@ pub(super) struct Arrival {
 impl Arrival {
     /// The webhook that it came for: the first piece of its path.
     pub(super) fn webhook(&self) -> &str {
-        self.request
-            .path
-            .trim_start_matches('/')
-            .split('/')
-            .next()
-            .unwrap_or_default()
+        self.request.path.trim_start_matches('/').split('/').next().unwrap_or_default()
     }
 }
 
 /// A receiver that verifies.
 pub(super) enum Inbox {
-    Node {
-        receiver: PageReceiver,
-        failures: usize,
-    },
-    Rust {
-        receiver: Receiver,
-        secret: String,
-        failures: usize,
-    },
+    Node { receiver: PageReceiver, failures: usize },
+    Rust { receiver: Receiver, secret: String, failures: usize },
 }
 
 impl Inbox {
     /// Starts one; the flaky webhook's path fails so often.
     pub(super) async fn start(secret: &str, failures: usize) -> Result<Self> {
         if node::is_there() {
-            return Ok(Self::Node {
-                receiver: PageReceiver::start(secret).await?,
-                failures,
-            });
+            return Ok(Self::Node { receiver: PageReceiver::start(secret).await?, failures });
         }
         let receiver = Receiver::start(Script::ok()).await?;
-        let inbox = Self::Rust {
-            receiver,
-            secret: secret.to_owned(),
-            failures,
-        };
+        let inbox = Self::Rust { receiver, secret: secret.to_owned(), failures };
         if let Self::Rust { receiver, .. } = &inbox {
             receiver.answer(&inbox.path(FLAKY), Script::fail(failures, 503));
         }
@@ -83,25 +64,16 @@ impl Inbox {
     pub(super) fn since(&self, known: usize) -> Vec<Checked> {
         match self {
             Self::Node { receiver, .. } => receiver.requests().split_off(known),
-            Self::Rust {
-                receiver, secret, ..
-            } => {
+            Self::Rust { receiver, secret, .. } => {
                 let requests = receiver.requests().split_off(known);
-                requests
-                    .iter()
-                    .map(|request| check(request, secret))
-                    .collect()
+                requests.iter().map(|request| check(request, secret)).collect()
             }
         }
     }
 
     fn path(&self, webhook: &str) -> String {
         let (Self::Node { failures, .. } | Self::Rust { failures, .. }) = self;
-        if webhook == FLAKY {
-            format!("/{webhook}/fail/{failures}")
-        } else {
-            format!("/{webhook}")
-        }
+        if webhook == FLAKY { format!("/{webhook}/fail/{failures}") } else { format!("/{webhook}") }
     }
 }
 

@@ -8,14 +8,14 @@ use anyhow::{Context, Result, bail, ensure};
 use testbed::amqp::Client;
 use testbed::program::Program;
 use testbed::rabbitmq::{Address, Shared, Wish};
-use testbed::report::Reporter;
 use testbed::setup::{SECRET, Setup, Webhook};
 use testbed::space::Space;
 use testbed::workspace;
 use tokio::time::Instant;
 
 use crate::demo::inbox::{Arrival, Inbox};
-use crate::paint::{faint, good};
+use crate::paint::good;
+use crate::progress;
 
 /// The webhook whose endpoint fails at first.
 pub(super) const FLAKY: &str = "whk_flaky";
@@ -47,8 +47,7 @@ impl Stage {
         step("building the service");
         let binary = workspace::build().await?;
         step("looking for a broker");
-        let report = Reporter::new(|line| println!("  {}", faint(line)));
-        let shared = Shared::start(&Wish::Any, &report).await?;
+        let shared = Shared::start(&Wish::Any, &progress::reporter()).await?;
         let space = Space::within(shared.address())?;
 
         let inbox = Inbox::start(SECRET, FAILURES).await?;
@@ -65,24 +64,13 @@ impl Stage {
         let client = space.client().await?;
         println!("  {}", good("ready"));
         let published = HashMap::new();
-        Ok(Self {
-            program,
-            binary,
-            client,
-            inbox,
-            space,
-            shared,
-            published,
-            shown: 0,
-        })
+        Ok(Self { program, binary, client, inbox, space, shared, published, shown: 0 })
     }
 
     /// Publishes as an orchestrator does.
     pub(super) async fn publish(&mut self, kind: &str, id: &str, body: &[u8]) -> Result<()> {
         self.published.insert(id.to_owned(), Instant::now());
-        self.client
-            .publish_event(&self.space.names().events_exchange, kind, id, body)
-            .await
+        self.client.publish_event(&self.space.names().events_exchange, kind, id, body).await
     }
 
     /// What arrived since the last call.
@@ -92,10 +80,7 @@ impl Stage {
         self.shown += requests.len();
         let arrival = |request: testbed::node::Checked| {
             let published = self.published.get(&request.event).copied();
-            Arrival {
-                after: published.map_or(Duration::ZERO, |at| now - at),
-                request,
-            }
+            Arrival { after: published.map_or(Duration::ZERO, |at| now - at), request }
         };
         requests.into_iter().map(arrival).collect()
     }
@@ -105,15 +90,9 @@ impl Stage {
         let queue = self.space.names().rejected_queue.clone();
         let message = self.client.wait_for(&queue, deadline).await?;
         let header = |name: &str| {
-            message
-                .header(name)
-                .with_context(|| format!("a rejected message has no header {name}"))
+            message.header(name).with_context(|| format!("a rejected message has no header {name}"))
         };
-        Ok((
-            queue,
-            header("x-rejected-reason")?,
-            header("x-rejected-detail")?,
-        ))
+        Ok((queue, header("x-rejected-reason")?, header("x-rejected-detail")?))
     }
 
     /// Fails when the service has ended by itself.
@@ -128,10 +107,7 @@ impl Stage {
     pub(super) fn invite(&self) {
         let folder = self.program.folder();
         let (binary, config) = (self.binary.display(), folder.join("config.toml"));
-        println!(
-            "  publish   {binary} send --config {} deployment.failed",
-            config.display()
-        );
+        println!("  publish   {binary} send --config {} deployment.failed", config.display());
         println!("  webhooks  {}", folder.join("webhooks.toml").display());
         println!("  metrics   http://{}/metrics", self.program.operations());
         if let Address::Local { .. } = self.space.address() {
@@ -147,10 +123,7 @@ impl Stage {
         drop((self.program, self.client));
         self.space.close().await?;
         drop(self.shared);
-        ensure!(
-            status.success(),
-            "the service ended with {status} after SIGTERM"
-        );
+        ensure!(status.success(), "the service ended with {status} after SIGTERM");
         Ok(())
     }
 }

@@ -18,11 +18,7 @@ pub(super) fn header() {
 pub(super) fn row(arrival: &Arrival) {
     let request = &arrival.request;
     let answer = format!("{:<8}", request.status);
-    let answer = if request.status < 300 {
-        good(&answer)
-    } else {
-        odd(&answer)
-    };
+    let answer = if request.status < 300 { good(&answer) } else { odd(&answer) };
     let signature = if request.verified {
         good(&format!("{:<11}", "verified"))
     } else {

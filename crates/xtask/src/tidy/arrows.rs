@@ -34,10 +34,7 @@ fn written(page: &str) -> Option<Arrows> {
     let rows = table.lines().filter(|line| line.starts_with('|')).skip(2);
     Some(
         rows.filter_map(|row| {
-            let mut cells = row
-                .trim_matches('|')
-                .split('|')
-                .map(|cell| cell.replace('`', ""));
+            let mut cells = row.trim_matches('|').split('|').map(|cell| cell.replace('`', ""));
             let name = cells.next()?.trim().to_owned();
             let targets = cells.next().unwrap_or_default();
             let targets = targets.split(',').map(str::trim);
@@ -51,38 +48,21 @@ fn written(page: &str) -> Option<Arrows> {
 /// What the manifests say.
 fn built() -> Result<Arrows> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-            "--offline",
-        ])
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(workspace::root())
         .output()
         .context("failed to run cargo metadata")?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo names no packages")?;
+    let packages = metadata["packages"].as_array().context("cargo names no packages")?;
     let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
     let own: BTreeSet<String> = packages.iter().map(name).collect();
     Ok(packages
         .iter()
         .map(|package| {
             let dependencies = package["dependencies"].as_array().into_iter().flatten();
-            let arrows = dependencies
-                .filter(|dependency| dependency["kind"] != "dev")
-                .map(name);
-            (
-                name(package),
-                arrows.filter(|target| own.contains(target)).collect(),
-            )
+            let arrows = dependencies.filter(|dependency| dependency["kind"] != "dev").map(name);
+            (name(package), arrows.filter(|target| own.contains(target)).collect())
         })
         .collect())
 }
@@ -92,23 +72,14 @@ fn differences(written: &Arrows, built: &Arrows) -> Vec<String> {
     let mut complaints = Vec::new();
     for name in crates {
         let (Some(may), Some(does)) = (written.get(name), built.get(name)) else {
-            let place = if written.contains_key(name) {
-                "only in the table"
-            } else {
-                "not in the table"
-            };
+            let place =
+                if written.contains_key(name) { "only in the table" } else { "not in the table" };
             complaints.push(format!("{PAGE}: crate {name} is {place}"));
             continue;
         };
         let arrow = |target: &String, what: &str| format!("{PAGE}: {name} -> {target} {what}");
-        complaints.extend(
-            does.difference(may)
-                .map(|target| arrow(target, "is not in the table")),
-        );
-        complaints.extend(
-            may.difference(does)
-                .map(|target| arrow(target, "is not used")),
-        );
+        complaints.extend(does.difference(may).map(|target| arrow(target, "is not in the table")));
+        complaints.extend(may.difference(does).map(|target| arrow(target, "is not used")));
     }
     complaints
 }
@@ -125,10 +96,7 @@ mod tests {
     fn a_table_is_read() {
         let arrows = written(PAGE).unwrap();
         let service: Vec<&str> = arrows["service"].iter().map(String::as_str).collect();
-        assert_eq!(
-            (arrows.len(), arrows["event"].len(), service),
-            (3, 0, vec!["broker", "event"])
-        );
+        assert_eq!((arrows.len(), arrows["event"].len(), service), (3, 0, vec!["broker", "event"]));
         assert!(written("no table").is_none());
     }
 

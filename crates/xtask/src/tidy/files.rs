@@ -28,11 +28,7 @@ pub(super) fn complaints() -> Result<Vec<String>> {
         let text = fs::read_to_string(workspace::root().join(&path))
             .with_context(|| format!("failed to read {}", path.display()))?;
         let name = path.display().to_string();
-        complaints.extend(
-            judge(&name, &text)
-                .into_iter()
-                .map(|what| format!("{name}: {what}")),
-        );
+        complaints.extend(judge(&name, &text).into_iter().map(|what| format!("{name}: {what}")));
         let exception = LONG.iter().find(|(file, _)| *file == name);
         match (net_lines(&text) > LONGEST, exception) {
             (true, Some(_)) => needed.push(name),
@@ -42,9 +38,7 @@ pub(super) fn complaints() -> Result<Vec<String>> {
             (false, _) => {}
         }
     }
-    let stale = LONG
-        .iter()
-        .filter(|(file, _)| !needed.iter().any(|name| name == file));
+    let stale = LONG.iter().filter(|(file, _)| !needed.iter().any(|name| name == file));
     complaints.extend(stale.map(|(file, _)| format!("{file}: needs no exception for its length")));
     Ok(complaints)
 }
@@ -75,31 +69,21 @@ fn judge(name: &str, text: &str) -> Vec<String> {
     if !text.trim_start_matches("#![no_main]\n").starts_with("//! ") {
         complaints.push("opens without a `//!` header".to_owned());
     }
-    let stem = Path::new(name)
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or_default();
+    let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     if EMPTY_NAMES.contains(&stem) {
-        complaints.push(format!(
-            "`{stem}` names nothing: call it after what is inside"
-        ));
+        complaints.push(format!("`{stem}` names nothing: call it after what is inside"));
     }
     for (number, line) in (1..).zip(text.lines()) {
         // Spelt apart, so that this file does not complain of itself.
-        if let Some(word) = [concat!("FIX", "ME"), concat!("TO", "DO")]
-            .iter()
-            .find(|word| has_word(line, word))
+        if let Some(word) =
+            [concat!("FIX", "ME"), concat!("TO", "DO")].iter().find(|word| has_word(line, word))
         {
-            complaints.push(format!(
-                "line {number}: {word} does not reach the main line"
-            ));
+            complaints.push(format!("line {number}: {word} does not reach the main line"));
         }
     }
     let tests = text.lines().count() - net_lines(text);
     if tests > LONGEST_TESTS {
-        complaints.push(format!(
-            "{tests} lines of inline tests: move them to a file of their own"
-        ));
+        complaints.push(format!("{tests} lines of inline tests: move them to a file of their own"));
     }
     complaints
 }
@@ -118,9 +102,7 @@ fn has_word(line: &str, word: &str) -> bool {
 fn net_lines(text: &str) -> usize {
     let mut lines = text.lines().enumerate().peekable();
     while let Some((number, line)) = lines.next() {
-        let opens = lines
-            .peek()
-            .is_some_and(|(_, next)| next.starts_with("mod tests {"));
+        let opens = lines.peek().is_some_and(|(_, next)| next.starts_with("mod tests {"));
         if line == "#[cfg(test)]" && opens {
             return number;
         }

@@ -1,0 +1,6 @@
+//! The subcommands that do one thing and end; each file is one of them.
+
+pub(crate) mod check;
+pub(crate) mod send;
+pub(crate) mod verify;
+pub(crate) mod webhooks;

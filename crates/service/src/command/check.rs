@@ -1,0 +1,22 @@
+//! `check`: everything that is wrong with the configuration and the webhooks, each with its place.
+
+use store::{Options, load_once};
+
+use crate::config::Config;
+use crate::exit::Failed;
+use crate::wiring;
+
+/// Reads what `serve` would read, and says what it found.
+pub(crate) fn run(config: &Config) -> Result<(), Failed> {
+    let usage = |error: &dyn std::fmt::Display| Failed::Usage(error.to_string());
+    wiring::broker(config).map_err(|error| usage(&error))?;
+    wiring::ca_file(config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
+    let options = Options {
+        state_dir: config.webhooks.state_dir.clone(),
+        rules: wiring::store_rules(config),
+    };
+    let snapshot = load_once(&config.webhooks.store, &options).map_err(|error| usage(&error))?;
+    let (all, enabled) = (snapshot.len(), snapshot.enabled());
+    println!("ok: the configuration is valid, {all} webhooks, {enabled} of them enabled");
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! `send`: publishes one event as an orchestrator would, and says what it will meet.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use broker::PublishedEvent;
+use bytes::Bytes;
+use event::{Event, EventType};
+use jiff::Timestamp;
+use prometheus::Registry;
+use serde_json::{Value, json};
+use store::{Options, load_once};
+
+use crate::cli::Send;
+use crate::config::Config;
+use crate::exit::Failed;
+use crate::wiring;
+
+/// Publishes the event once it is known to be one.
+pub(crate) async fn run(asked: &Send, config: &Config) -> Result<(), Failed> {
+    let now = Timestamp::try_from(SystemTime::now()).context("reading the clock")?;
+    let body = match (&asked.file, &asked.kind) {
+        (Some(path), _) => read(path, config.events.max_bytes)?,
+        (None, Some(kind)) => sample(kind, &asked.project, now)?,
+        (None, None) => return Err(Failed::Usage("an event type or --file is needed".to_owned())),
+    };
+    let id = match &asked.id {
+        Some(id) => id.clone(),
+        None => random_id()?,
+    };
+    let (catalog, limit) = (&config.events.catalog, config.events.max_bytes);
+    let event = Event::parse(&body, Some(&id), catalog, limit)
+        .map_err(|rejection| anyhow::anyhow!("this is no event ({rejection}); nothing was sent"))?;
+    let published = PublishedEvent {
+        id: event.id().as_str().to_owned(),
+        kind: event.kind().as_str().to_owned(),
+        body,
+        at_ms: now.as_millisecond(),
+    };
+    let broker = wiring::broker(config)?;
+    let metrics = broker::Metrics::register(&Registry::new()).context("metrics")?;
+    broker::publish_event(&broker, &published, &metrics)
+        .await
+        .with_context(|| format!("failed to publish to {}", broker.place()))?;
+    tell(asked, config, &event);
+    Ok(())
+}
+
+fn tell(asked: &Send, config: &Config, event: &Event) {
+    let options = Options {
+        state_dir: config.webhooks.state_dir.clone(),
+        rules: wiring::store_rules(config),
+    };
+    // The event is published; where the webhooks cannot be read here, serve may still do it.
+    let matching = load_once(&config.webhooks.store, &options)
+        .ok()
+        .map(|snapshot| snapshot.matching(event.kind(), event.project()).count());
+    if asked.json {
+        let told = json!({ "id": event.id().as_str(), "type": event.kind().as_str(),
+                           "matchingWebhooks": matching });
+        println!("{told}");
+        return;
+    }
+    let matching = matching.map_or("the webhooks cannot be read here".to_owned(), |count| {
+        format!("{count} webhooks match it")
+    });
+    println!("sent {} as {}; {matching}", event.kind(), event.id());
+}
+
+/// An event in the form of the customer page's payload.
+fn sample(kind: &str, project: &str, now: Timestamp) -> Result<Bytes> {
+    let kind = EventType::try_new(kind)?;
+    let mut event = json!({ "type": kind.as_str(), "createdAt": format!("{now:.3}") });
+    let subject = match kind.family() {
+        "deployment" => json!({
+            "id": "dpl_abc123",
+            "name": "production",
+            "url": "https://my-project.boottify.com",
+            "meta": { "gitCommitSha": "abc123def", "gitCommitMessage": "Update homepage",
+                      "gitBranch": "main" },
+        }),
+        "domain" => json!({ "name": "www.example.com" }),
+        _ => Value::Null,
+    };
+    if let Some(members) = event.as_object_mut() {
+        if !subject.is_null() {
+            members.insert(kind.family().to_owned(), subject);
+        }
+        members.insert("project".to_owned(), json!({ "id": project, "name": "my-project" }));
+    }
+    Ok(event.to_string().into())
+}
+
+/// Reads at most one byte more than an event may have, so that too large ones are told as such.
+fn read(path: &Path, limit: usize) -> Result<Bytes> {
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().take(limit).read_to_end(&mut bytes).context("reading standard input")?;
+    } else {
+        let file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        file.take(limit)
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+    }
+    Ok(bytes.into())
+}
+
+fn random_id() -> Result<String> {
+    let mut random = [0; 12];
+    getrandom::fill(&mut random).map_err(|_| anyhow::anyhow!("no random bytes"))?;
+    Ok(random.iter().fold("evt_".to_owned(), |id, byte| format!("{id}{byte:02x}")))
+}

@@ -1,0 +1,62 @@
+//! `verify`: whether a request is from us, checked as a receiver would check it.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use signing::{Secret, boottify, standard};
+
+use crate::cli::Verify;
+use crate::exit::Failed;
+
+/// More than any event is allowed to have.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// Says yes, or ends with exit code 1 and says why not.
+pub(crate) fn run(asked: &Verify) -> Result<(), Failed> {
+    let secret = secret(asked)?;
+    let body = read(&asked.body)?;
+    if let Some(signature) = &asked.signature
+        && !boottify::verify(&secret, &body, signature)
+    {
+        let hint = "the body must be the exact bytes that were received";
+        return Err(Failed::No(format!("x-boottify-signature does not match: {hint}")));
+    }
+    if let (Some(signatures), Some(id), Some(timestamp)) =
+        (&asked.webhook_signature, &asked.webhook_id, asked.webhook_timestamp)
+    {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        standard::verify(&secret, id, timestamp, &body, signatures, now)
+            .map_err(|refused| Failed::No(refused.to_string()))?;
+    }
+    println!("ok: the signature matches");
+    Ok(())
+}
+
+fn secret(asked: &Verify) -> Result<Secret, Failed> {
+    let text = match (&asked.secret, &asked.secret_file) {
+        (Some(text), _) => text.clone(),
+        (None, Some(path)) => String::from_utf8(read(path)?)
+            .map_err(|_| Failed::Usage("the secret's file holds no text".to_owned()))?,
+        (None, None) => return Err(Failed::Usage("a secret is needed: --secret-file".to_owned())),
+    };
+    // A file that an editor wrote ends with a line end that is not part of the secret.
+    Secret::try_new(text.trim_end_matches(['\r', '\n']))
+        .map_err(|error| Failed::Usage(error.to_string()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().take(LARGEST).read_to_end(&mut bytes).context("reading standard input")?;
+    } else {
+        let file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        file.take(LARGEST)
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,63 @@
+//! The config cache's side of `/metrics`, copied from the store's own numbers before each scrape:
+//! the store itself knows no metrics.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use metering::{Gauge, IntCounter, IntGauge, IntGaugeVec, Meter, Registry};
+use store::Status;
+
+/// Handles of the metrics on webhooks.
+pub(crate) struct StoreMetrics {
+    generation: IntGauge,
+    webhooks: IntGaugeVec,
+    age: Gauge,
+    errors: IntCounter,
+    failing: IntGauge,
+}
+
+impl StoreMetrics {
+    /// Builds and registers every metric.
+    ///
+    /// # Errors
+    ///
+    /// The registry's error where a name is taken already.
+    pub(crate) fn register(registry: &Registry) -> metering::Result<Self> {
+        let meter = Meter::new(registry);
+        Ok(Self {
+            generation: meter.gauge(
+                "webhooks_generation",
+                "Which change of the webhooks is live; 0 before the first",
+            )?,
+            webhooks: meter.gauges(
+                "webhooks",
+                "Webhooks that are live, by state (enabled, disabled)",
+                &["state"],
+            )?,
+            age: meter.seconds(
+                "webhooks_age_seconds",
+                "Time since the store was last known to hold just what is live",
+            )?,
+            errors: meter.counter(
+                "store_errors_total",
+                "Failures to read the store or to use the state directory",
+            )?,
+            failing: meter.gauge(
+                "store_failing",
+                "1 while the store cannot be read and an older snapshot serves, else 0",
+            )?,
+        })
+    }
+
+    pub(crate) fn refresh(&self, status: &Status) {
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.generation.set(count(status.generation()));
+        let (all, enabled) = (count(status.webhooks()), count(status.enabled()));
+        self.webhooks.with_label_values(&["enabled"]).set(enabled);
+        self.webhooks.with_label_values(&["disabled"]).set(all - enabled);
+        self.errors.inc_by(status.errors().saturating_sub(self.errors.get()));
+        self.failing.set(status.is_failing().into());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let read_at = std::time::Duration::from_millis(status.read_at_ms().try_into().unwrap_or(0));
+        self.age.set(now.saturating_sub(read_at).as_secs_f64());
+    }
+}

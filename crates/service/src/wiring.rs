@@ -1,0 +1,87 @@
+//! From the configuration to what each part wants to be told: one small function per part.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use delivery::Limits;
+use prometheus::{IntGauge, Opts, Registry};
+
+use crate::config::Config;
+
+/// What the broker's side is told.
+pub(crate) fn broker(config: &Config) -> Result<broker::Config> {
+    let broker = &config.broker;
+    let mut told = broker::Config::try_new(broker.url.expose(), broker.heartbeat)?;
+    told.deadline = broker.deadline;
+    told.prefetch = broker.prefetch;
+    told.delivery_limit = broker.delivery_limit;
+    told.bindings.clone_from(&broker.bindings);
+    told.names.clone_from(&broker.names);
+    Ok(told)
+}
+
+/// The bounds of an attempt.
+pub(crate) fn limits(config: &Config) -> Limits {
+    let delivery = &config.delivery;
+    Limits {
+        connect_timeout: delivery.connect_timeout,
+        timeout: delivery.timeout,
+        max_response_bytes: delivery.max_response_bytes,
+        max_connections: delivery.max_connections,
+        idle_timeout: delivery.idle_timeout,
+        max_idle_per_host: delivery.max_idle_per_host,
+    }
+}
+
+/// What the flow goes by; can change while it runs.
+pub(crate) fn flow_rules(config: &Config) -> dispatch::Rules {
+    dispatch::Rules {
+        catalog: config.events.catalog.clone(),
+        max_event_bytes: config.events.max_bytes,
+        webhook_max_in_flight: config.webhooks.max_in_flight,
+        retry: config.retry,
+    }
+}
+
+/// What the store checks webhooks against; can change while it runs.
+pub(crate) fn store_rules(config: &Config) -> store::Rules {
+    store::Rules {
+        url: subscriptions::UrlRules { allow_http: config.webhooks.allow_http },
+        retry: config.retry,
+        catalog: config.events.catalog.clone(),
+    }
+}
+
+/// The operator's certificate authorities.
+pub(crate) fn ca_file(config: &Config) -> Result<Option<Vec<u8>>> {
+    let Some(path) = &config.delivery.ca_file else { return Ok(None) };
+    let pem = fs::read(path);
+    pem.map(Some).with_context(|| format!("cannot read {} (delivery.ca_file)", path.display()))
+}
+
+/// The sections that differ and are only read at the start.
+pub(crate) fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
+    let sections = [
+        ("broker", before.broker != after.broker),
+        ("delivery", before.delivery != after.delivery),
+        ("operations", before.operations != after.operations),
+        ("runtime", before.runtime != after.runtime),
+        ("shutdown", before.shutdown != after.shutdown),
+        ("webhooks.store", before.webhooks.store != after.webhooks.store),
+        ("webhooks.state_dir", before.webhooks.state_dir != after.webhooks.state_dir),
+        ("log.format", before.log.format != after.log.format),
+    ];
+    sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
+/// The process's own figures, and which version it is.
+pub(crate) fn register_process(registry: &Registry) -> prometheus::Result<()> {
+    let process = prometheus::process_collector::ProcessCollector::for_self();
+    registry.register(Box::new(process))?;
+    let version = Opts::new("build_info", "Always 1; the label says which version runs")
+        .namespace("boottify_webhooks")
+        .const_label("version", env!("CARGO_PKG_VERSION"));
+    let version = IntGauge::with_opts(version)?;
+    version.set(1);
+    registry.register(Box::new(version))
+}
