@@ -155,7 +155,7 @@ async fn ids_are_derived_and_repeat() {
         stage.client.publish(exchange, "domain.added", no_id, &body).await.unwrap();
     }
     let requests = stage.receiver.wait_for(4, SOON).await.unwrap();
-    let mut ids: Vec<_> = requests.iter().map(|request| request.delivery()).collect();
+    let mut ids: Vec<_> = requests.iter().map(testbed::receiver::Received::delivery).collect();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 2, "one id per message id, one per body: {ids:?}");

@@ -1,9 +1,9 @@
 //! Addresses that a webhook must not reach are refused before any connection is made.
 
+use testbed::program::Program;
 use testbed::receiver::{Receiver, Script};
 use testbed::setup::{Setup, Webhook};
 use testbed::space::Space;
-use testbed::program::Program;
 
 use crate::stage::{SOON, Stage};
 

@@ -30,7 +30,8 @@ async fn a_slow_webhook_holds_its_limit_and_no_more() {
     assert!(slow_before < 30, "{slow_before} slow attempts began while fast ones took {took:?}");
     assert!(stage.sum("deliveries_postponed_total", &[("bound", "webhook_in_flight")]) >= 90.0);
     // A postponed delivery has made no attempt.
-    let attempts = stage.receiver.requests_at("/slow").iter().map(|r| r.attempt()).max();
+    let attempts =
+        stage.receiver.requests_at("/slow").iter().map(testbed::receiver::Received::attempt).max();
     assert_eq!(attempts, Some(1));
     let Stage { mut program, client, space, .. } = stage;
     program.kill9().unwrap();

@@ -92,7 +92,10 @@ async fn unreachable_receivers_are_named() {
             .set("delivery.allow_addresses", vec!["127.0.0.0/8", "::1/128"])
             .webhook(quick("whk_refused", &format!("http://{}/", closed.address())))
             .webhook(quick("whk_name", "http://nowhere.invalid/"))
-            .webhook(quick("whk_tls", &format!("https://localhost:{}/", untrusted.address().port())))
+            .webhook(quick(
+                "whk_tls",
+                &format!("https://localhost:{}/", untrusted.address().port()),
+            ))
             .webhook(quick("whk_plain", &format!("https://localhost:{plain}/")))
     })
     .await;

@@ -20,7 +20,11 @@ fn bad_bodies() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("text", b"hello".to_vec(), "not_json"),
         ("cut off", page::PAYLOAD[..100].to_vec(), "not_json"),
         ("two documents", [page::PAYLOAD, page::PAYLOAD].concat(), "not_json"),
-        ("invalid UTF-8", with("production", "\u{e9}").into_iter().filter(|b| *b != 0xc3).collect(), "not_json"),
+        (
+            "invalid UTF-8",
+            with("production", "\u{e9}").into_iter().filter(|b| *b != 0xc3).collect(),
+            "not_json",
+        ),
         ("byte order mark", [b"\xef\xbb\xbf", page::PAYLOAD].concat(), "not_json"),
         ("array", b"[]".to_vec(), "not_an_object"),
         ("number", b"1".to_vec(), "not_an_object"),
@@ -32,7 +36,11 @@ fn bad_bodies() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("no deployment id", with(r#""id":"dpl_abc123","#, ""), "missing_field"),
         ("type is a number", with(r#""deployment.succeeded""#, "7"), "mistyped_field"),
         ("createdAt is no time", with("2024-01-15T10:30:00Z", "yesterday"), "mistyped_field"),
-        ("project is a text", with(r#"{"id":"prj_xyz789","name":"my-project"}"#, r#""p""#), "mistyped_field"),
+        (
+            "project is a text",
+            with(r#"{"id":"prj_xyz789","name":"my-project"}"#, r#""p""#),
+            "mistyped_field",
+        ),
         ("unknown type", with("deployment.succeeded", "deployment.exploded"), "unknown_type"),
         ("inexact integer", extra("9007199254740993"), "inexact_number"),
         ("beyond a double", extra("1e400"), "inexact_number"),
@@ -128,4 +136,3 @@ async fn more_types_come_by_configuration() {
     assert_eq!(&requests[0].body[..], body);
     stage.close().await;
 }
-

@@ -91,10 +91,15 @@ async fn a_broker_restart_in_mid_load_loses_nothing() {
         let client = space.client().await.unwrap();
         publish(&client, &space, sent..sent + 300).await;
         sent += 300;
-        if graceful { broker.stop().await.unwrap() } else { broker.kill().await.unwrap() }
+        if graceful {
+            broker.stop().await.unwrap();
+        } else {
+            broker.kill().await.unwrap();
+        }
         drop(client);
         eventually("the program tells the truth", SOON, || async {
-            let connected = program.metrics().ok()?.value("boottify_webhooks_broker_connected", &[])?;
+            let connected =
+                program.metrics().ok()?.value("boottify_webhooks_broker_connected", &[])?;
             (connected == 0.0 && program.get("/readyz").ok()?.status == 503).then_some(())
         })
         .await
@@ -131,7 +136,8 @@ async fn an_alarmed_broker_stops_nothing_but_publishes() {
         (receiver.requests_at("/a").len() == 40).then_some(())
     });
     retried.await.unwrap();
-    let failures = program.metrics().unwrap().sum("boottify_webhooks_broker_session_failures_total", &[]);
+    let failures =
+        program.metrics().unwrap().sum("boottify_webhooks_broker_session_failures_total", &[]);
     assert_eq!(failures, 0.0, "an alarm is no reason to reconnect");
     program.sigterm();
     assert!(program.wait(SOON).await.unwrap().success());
@@ -155,7 +161,8 @@ async fn cut_refused_and_silent_connections_are_replaced() {
         publish(&client, &space, round * 20..round * 20 + 20).await;
         proxy.set(fault).await.unwrap();
         eventually("the loss is noticed", LATER, || async {
-            let connected = program.metrics().ok()?.value("boottify_webhooks_broker_connected", &[])?;
+            let connected =
+                program.metrics().ok()?.value("boottify_webhooks_broker_connected", &[])?;
             (connected == 0.0).then_some(())
         })
         .await

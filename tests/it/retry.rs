@@ -68,7 +68,7 @@ async fn attempts_count_up_and_the_last_failure_is_buried() {
     stage.publish("deployment.failed", "prj_1", "evt_1").await;
     let dead = stage.client.wait_for(&stage.space.names().dead_queue, SOON).await.unwrap();
     let requests = stage.receiver.requests();
-    let attempts: Vec<_> = requests.iter().map(|request| request.attempt()).collect();
+    let attempts: Vec<_> = requests.iter().map(testbed::receiver::Received::attempt).collect();
     assert_eq!(attempts, [1, 2, 3]);
     assert!(requests.iter().all(|request| request.delivery() == requests[0].delivery()));
     assert_eq!(dead.id(), Some("evt_1"));
@@ -89,12 +89,11 @@ async fn attempts_count_up_and_the_last_failure_is_buried() {
 #[tokio::test]
 async fn what_waits_belongs_to_the_webhook_as_it_is_now() {
     let stage = Stage::new(|setup, receiver| {
-        let setup = ["moved", "off"].into_iter().fold(setup, |setup, name| {
+        ["moved", "off"].into_iter().fold(setup, |setup, name| {
             let path = format!("/{name}");
             receiver.answer(&path, Script::always(Answer::status(500)));
             setup.webhook(slow(&format!("whk_{name}"), &receiver.url(&path)))
-        });
-        setup
+        })
     })
     .await;
     stage.publish("domain.added", "prj_1", "evt_1").await;

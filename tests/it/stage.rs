@@ -67,9 +67,8 @@ impl Stage {
     /// Waits until a metric has reached a value.
     pub(crate) async fn reaches(&self, name: &str, labels: &[(&str, &str)], value: f64) {
         let what = format!("{name} {labels:?} is {value}");
-        let found = eventually(&what, SOON, || async {
-            (self.sum(name, labels) >= value).then_some(())
-        });
+        let found =
+            eventually(&what, SOON, || async { (self.sum(name, labels) >= value).then_some(()) });
         if let Err(error) = found.await {
             panic!("{error:#}\n{}", self.program.log().join("\n"));
         }
@@ -79,7 +78,8 @@ impl Stage {
     pub(crate) async fn settled(&self, messages: u32) {
         let what = format!("{messages} messages are settled");
         eventually(&what, SOON, || async {
-            let taken = self.sum("events_consumed_total", &[]) + self.sum("events_rejected_total", &[]);
+            let taken =
+                self.sum("events_consumed_total", &[]) + self.sum("events_rejected_total", &[]);
             let open = self.sum("messages_unsettled", &[]);
             (taken >= f64::from(messages) && open == 0.0).then_some(())
         })

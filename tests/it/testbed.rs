@@ -23,30 +23,15 @@ const SOON: Duration = Duration::from_secs(20);
 async fn declare(client: &Client, exchange: &str, queue: &str) {
     use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
     use lapin::types::FieldTable;
-    let durable = ExchangeDeclareOptions {
-        durable: true,
-        ..ExchangeDeclareOptions::default()
-    };
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     let channel = client.channel();
     let kind = lapin::ExchangeKind::Topic;
-    channel
-        .exchange_declare(exchange.into(), kind, durable, FieldTable::default())
-        .await
-        .unwrap();
-    let durable = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
-    channel
-        .queue_declare(queue.into(), durable, FieldTable::default())
-        .await
-        .unwrap();
+    channel.exchange_declare(exchange.into(), kind, durable, FieldTable::default()).await.unwrap();
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.into(), durable, FieldTable::default()).await.unwrap();
     let options = QueueBindOptions::default();
     let all = FieldTable::default();
-    channel
-        .queue_bind(queue.into(), exchange.into(), "#".into(), options, all)
-        .await
-        .unwrap();
+    channel.queue_bind(queue.into(), exchange.into(), "#".into(), options, all).await.unwrap();
 }
 
 #[tokio::test]
@@ -56,26 +41,15 @@ async fn spaces_do_not_see_each_other_and_leave_nothing() {
     let queue = one.names().events_queue.clone();
     let client = one.client().await.unwrap();
     declare(&client, &exchange, &queue).await;
-    client
-        .publish_event(&exchange, "domain.added", "evt_1", page::PAYLOAD)
-        .await
-        .unwrap();
+    client.publish_event(&exchange, "domain.added", "evt_1", page::PAYLOAD).await.unwrap();
     assert_eq!(client.depth(&queue).await.unwrap(), 1);
 
     let theirs = other.client().await.unwrap();
     assert!(theirs.depth(&other.names().events_queue).await.is_err());
 
     let message = client.wait_for(&queue, SOON).await.unwrap();
-    assert_eq!(
-        (message.id(), &message.body[..]),
-        (Some("evt_1"), page::PAYLOAD)
-    );
-    assert!(
-        client
-            .publish("", "nowhere", event_properties("x"), b"")
-            .await
-            .is_err()
-    );
+    assert_eq!((message.id(), &message.body[..]), (Some("evt_1"), page::PAYLOAD));
+    assert!(client.publish("", "nowhere", event_properties("x"), b"").await.is_err());
 
     let url = one.url();
     one.close().await.unwrap();
@@ -92,18 +66,12 @@ async fn a_private_broker_stops_starves_and_comes_back_with_its_data() {
     let (exchange, queue) = (&space.names().events_exchange, &space.names().events_queue);
     let client = space.client().await.unwrap();
     declare(&client, exchange, queue).await;
-    client
-        .publish_event(exchange, "domain.added", "evt_1", b"1")
-        .await
-        .unwrap();
+    client.publish_event(exchange, "domain.added", "evt_1", b"1").await.unwrap();
 
     broker.starve().await.unwrap();
     let publisher = space.client().await.unwrap();
     let blocked = publisher.publish_event(exchange, "domain.added", "evt_2", b"2");
-    assert!(
-        timeout(Duration::from_secs(1), blocked).await.is_err(),
-        "an alarmed broker confirms"
-    );
+    assert!(timeout(Duration::from_secs(1), blocked).await.is_err(), "an alarmed broker confirms");
     broker.feed().await.unwrap();
 
     let before = broker.pid().await.unwrap();
@@ -112,15 +80,9 @@ async fn a_private_broker_stops_starves_and_comes_back_with_its_data() {
     broker.start_again().await.unwrap();
     assert_ne!(broker.pid().await.unwrap(), before);
     let client = space.client().await.unwrap();
-    assert_eq!(
-        client.wait_for(queue, SOON).await.unwrap().id(),
-        Some("evt_1")
-    );
+    assert_eq!(client.wait_for(queue, SOON).await.unwrap().id(), Some("evt_1"));
 
-    client
-        .publish_event(exchange, "domain.added", "evt_3", b"3")
-        .await
-        .unwrap();
+    client.publish_event(exchange, "domain.added", "evt_3", b"3").await.unwrap();
     broker.kill().await.unwrap();
     broker.start_again().await.unwrap();
     assert!(space.client().await.unwrap().depth(queue).await.unwrap() > 0);
@@ -138,14 +100,8 @@ async fn post(
     body: &str,
 ) -> (Vec<u8>, Option<ErrorKind>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    stream
-        .write_all(format!("{head}{body}").as_bytes())
-        .await
-        .unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     let end = Instant::now() + Duration::from_secs(1);
@@ -164,10 +120,7 @@ async fn a_receiver_answers_by_script_and_keeps_what_it_got() {
     let receiver = Receiver::start(Script::fail(2, 503)).await.unwrap();
     receiver.answer("/hang", Script::always(Answer::hang()));
     receiver.answer("/reset", Script::always(Answer::reset()));
-    receiver.answer(
-        "/slow",
-        Script::always(Answer::slow(Duration::from_millis(100))),
-    );
+    receiver.answer("/slow", Script::always(Answer::slow(Duration::from_millis(100))));
     receiver.answer("/endless", Script::always(Answer::endless()));
     receiver.answer("/later", Script::always(Answer::retry_after(429, "7")));
     let address = receiver.address();
@@ -180,26 +133,15 @@ async fn a_receiver_answers_by_script_and_keeps_what_it_got() {
     assert!(String::from_utf8_lossy(&later).contains("retry-after: 7"));
     assert_eq!(post(address, "/hang", "").await, (Vec::new(), None));
     let (part, error) = post(address, "/reset", "").await;
-    assert_eq!(
-        (part.len(), error),
-        (4096, Some(ErrorKind::ConnectionReset))
-    );
+    assert_eq!((part.len(), error), (4096, Some(ErrorKind::ConnectionReset)));
     let (slow, _) = post(address, "/slow", "").await;
     assert!((1..20).contains(&slow.len()), "{} bytes", slow.len());
     assert!(post(address, "/endless", "").await.0.len() >= 1_000_000);
 
     let requests = receiver.wait_for(9, SOON).await.unwrap();
     assert_eq!(receiver.requests_at("/a").len(), 4);
-    assert_eq!(
-        (&requests[0].body[..], requests[0].method.as_str()),
-        (&b"body"[..], "POST")
-    );
-    assert!(
-        receiver
-            .wait_for(10, Duration::from_millis(50))
-            .await
-            .is_err()
-    );
+    assert_eq!((&requests[0].body[..], requests[0].method.as_str()), (&b"body"[..], "POST"));
+    assert!(receiver.wait_for(10, Duration::from_millis(50)).await.is_err());
 }
 
 #[tokio::test]
@@ -210,36 +152,23 @@ async fn a_receiver_speaks_http2_over_tls_of_its_own_authority() {
     let folder = tempfile::tempdir().unwrap();
     let ca = authority.write_pem(folder.path()).unwrap();
     let mut command = tokio::process::Command::new("curl");
-    command
-        .args(["--silent", "--show-error", "--data", "x", "--cacert"])
-        .arg(&ca);
+    command.args(["--silent", "--show-error", "--data", "x", "--cacert"]).arg(&ca);
     let Ok(output) = command.arg(receiver.url("/tls")).output().await else {
         eprintln!("skipped: there is no curl");
         return;
     };
     assert!(output.status.success(), "{output:?}");
     let requests = receiver.requests();
-    assert_eq!(
-        (requests.len(), requests[0].version),
-        (1, hyper::Version::HTTP_2)
-    );
+    assert_eq!((requests.len(), requests[0].version), (1, hyper::Version::HTTP_2));
 }
 
 #[tokio::test]
 async fn a_proxy_passes_delays_swallows_refuses_and_cuts() {
     let receiver = Receiver::start(Script::ok()).await.unwrap();
     let proxy = Proxy::start(receiver.address()).await.unwrap();
-    assert!(
-        post(proxy.address(), "/", "")
-            .await
-            .0
-            .starts_with(b"HTTP/1.1 200")
-    );
+    assert!(post(proxy.address(), "/", "").await.0.starts_with(b"HTTP/1.1 200"));
 
-    proxy
-        .set(Fault::Delay(Duration::from_millis(200)))
-        .await
-        .unwrap();
+    proxy.set(Fault::Delay(Duration::from_millis(200))).await.unwrap();
     let began = Instant::now();
     let (answer, _) = post(proxy.address(), "/", "").await;
     assert!(answer.starts_with(b"HTTP/1.1 200") && began.elapsed() >= Duration::from_millis(400));
@@ -250,19 +179,11 @@ async fn a_proxy_passes_delays_swallows_refuses_and_cuts() {
     proxy.set(Fault::Pass).await.unwrap();
     let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
     proxy.set(Fault::Refuse).await.unwrap();
-    assert!(
-        timeout(SOON, stream.read_u8()).await.unwrap().is_err(),
-        "refusing cuts what stands"
-    );
+    assert!(timeout(SOON, stream.read_u8()).await.unwrap().is_err(), "refusing cuts what stands");
     assert!(TcpStream::connect(proxy.address()).await.is_err());
 
     proxy.set(Fault::Pass).await.unwrap();
-    assert!(
-        post(proxy.address(), "/", "")
-            .await
-            .0
-            .starts_with(b"HTTP/1.1 200")
-    );
+    assert!(post(proxy.address(), "/", "").await.0.starts_with(b"HTTP/1.1 200"));
     let url = proxy.before("amqp://guest:guest@127.0.0.1:5672/v");
     assert_eq!(url, format!("amqp://guest:guest@{}/v", proxy.address()));
 }
@@ -274,30 +195,14 @@ async fn the_pages_recipe_runs_in_node() {
         return;
     }
     let receiver = PageReceiver::start(SECRET).await.unwrap();
-    let address = receiver
-        .url("")
-        .trim_start_matches("http://")
-        .parse()
-        .unwrap();
+    let address = receiver.url("").trim_start_matches("http://").parse().unwrap();
     let payload = std::str::from_utf8(page::PAYLOAD).unwrap();
     post(address, "/forged", payload).await;
     let seen = receiver.wait_for(1, SOON).await.unwrap();
-    assert_eq!(
-        (seen[0].verified, seen[0].status, &seen[0].body[..]),
-        (false, 401, page::PAYLOAD)
-    );
+    assert_eq!((seen[0].verified, seen[0].status, &seen[0].body[..]), (false, 401, page::PAYLOAD));
 
     let mut stringify = Stringify::start().unwrap();
-    assert_eq!(
-        stringify.canonical(page::PAYLOAD).unwrap().as_deref(),
-        Some(page::PAYLOAD)
-    );
-    assert_eq!(
-        stringify
-            .canonical(b"{\"b\":1.0,\"1\":2}")
-            .unwrap()
-            .unwrap(),
-        b"{\"1\":2,\"b\":1}"
-    );
+    assert_eq!(stringify.canonical(page::PAYLOAD).unwrap().as_deref(), Some(page::PAYLOAD));
+    assert_eq!(stringify.canonical(b"{\"b\":1.0,\"1\":2}").unwrap().unwrap(), b"{\"1\":2,\"b\":1}");
     assert_eq!(stringify.canonical(b"{").unwrap(), None);
 }

@@ -53,7 +53,10 @@ async fn a_broker_that_is_not_there_or_refuses_is_told_and_waited_for() {
         assert!(!line.contains("hunter2"), "{line}");
         assert_eq!(program.get("/readyz").unwrap().status, 503);
         assert_eq!(program.get("/healthz").unwrap().status, 200);
-        assert_eq!(program.metrics().unwrap().value("boottify_webhooks_broker_connected", &[]), Some(0.0));
+        assert_eq!(
+            program.metrics().unwrap().value("boottify_webhooks_broker_connected", &[]),
+            Some(0.0)
+        );
         program.sigterm();
         assert!(program.wait(SOON).await.unwrap().success());
     }

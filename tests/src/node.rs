@@ -30,8 +30,6 @@ pub struct Checked {
     pub path: String,
     /// The type of the event, as its header says.
     pub kind: String,
-    /// The event id, as its header says.
-    pub event: String,
     /// The delivery id.
     pub delivery: String,
     /// The attempt's number.
@@ -50,8 +48,7 @@ impl Checked {
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
         Some(Self {
             path: text("path"),
-            kind: text("event"),
-            event: text("id"),
+            kind: text("kind"),
             delivery: text("delivery"),
             attempt: value["attempt"].as_u64().unwrap_or(0),
             verified: value["verified"].as_bool()?,

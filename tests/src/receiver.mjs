@@ -56,8 +56,7 @@ const server = http.createServer((req, res) => {
     const code = status(req.url, delivery, valid);
     const line = {
       path: req.url,
-      event: req.headers['x-boottify-event'],
-      id: req.headers['webhook-id'],
+      kind: req.headers['x-boottify-event'],
       delivery,
       attempt: Number(req.headers['x-boottify-attempt']),
       verified: valid,

@@ -76,11 +76,6 @@ impl Received {
     pub fn attempt(&self) -> u32 {
         self.header("x-boottify-attempt").parse().unwrap_or(0)
     }
-
-    /// The event id.
-    pub fn event(&self) -> &str {
-        self.header("webhook-id")
-    }
 }
 
 /// A running server. Dropped, it closes its listener and all connections.

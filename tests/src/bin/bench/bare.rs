@@ -40,14 +40,11 @@ pub(crate) async fn run(arguments: &[&str]) -> Result<()> {
     };
     let connection = amqp::connect(amqp_url).await?;
     let channel = connection.create_channel().await?;
-    channel
-        .basic_qos(prefetch.parse()?, BasicQosOptions::default())
-        .await?;
+    channel.basic_qos(prefetch.parse()?, BasicQosOptions::default()).await?;
     let options = BasicConsumeOptions::default();
     let queue = "webhooks.events".into();
-    let mut consumer = channel
-        .basic_consume(queue, "bare".into(), options, FieldTable::default())
-        .await?;
+    let mut consumer =
+        channel.basic_consume(queue, "bare".into(), options, FieldTable::default()).await?;
 
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
@@ -55,15 +52,9 @@ pub(crate) async fn run(arguments: &[&str]) -> Result<()> {
         .pool_timer(TokioTimer::new())
         .pool_max_idle_per_host(1_024)
         .build(connector);
-    let targets = (0..fan_out.parse::<u32>()?)
-        .map(|n| format!("http://{target}/{n}"))
-        .collect();
+    let targets = (0..fan_out.parse::<u32>()?).map(|n| format!("http://{target}/{n}")).collect();
     let key = SECRET.strip_prefix("whsec_").context("a secret")?;
-    let bare = Loop {
-        client,
-        targets,
-        key: BASE64_STANDARD.decode(key)?,
-    };
+    let bare = Loop { client, targets, key: BASE64_STANDARD.decode(key)? };
     println!("ready");
 
     let mut tasks = JoinSet::new();
@@ -105,19 +96,13 @@ impl Loop {
                 format!("sha256={}", hex::encode(ours.finalize().into_bytes())),
             )
             .header("x-boottify-event", "deployment.succeeded")
-            .header(
-                "x-boottify-delivery",
-                "dlv_0123456789abcdef0123456789abcdef",
-            )
+            .header("x-boottify-delivery", "dlv_0123456789abcdef0123456789abcdef")
             .header("x-boottify-attempt", "1")
             .header("webhook-id", "dlv_0123456789abcdef0123456789abcdef")
             .header("webhook-timestamp", "1700000000")
             .header(
                 "webhook-signature",
-                format!(
-                    "v1,{}",
-                    BASE64_STANDARD.encode(standard.finalize().into_bytes())
-                ),
+                format!("v1,{}", BASE64_STANDARD.encode(standard.finalize().into_bytes())),
             )
             .body(Full::new(body))?;
         let mut body = self.client.request(request).await?.into_body();

@@ -81,14 +81,8 @@ async fn bare(folder: TempDir, url: &str, sink: SocketAddr, shape: Shape) -> Res
         .spawn()?;
     let output = child.stdout.take().context("no output")?;
     let line = BufReader::new(output).lines().next_line().await?;
-    ensure!(
-        line.as_deref() == Some("ready"),
-        "the bare loop did not start"
-    );
-    Ok(Running {
-        child,
-        _folder: folder,
-    })
+    ensure!(line.as_deref() == Some("ready"), "the bare loop did not start");
+    Ok(Running { child, _folder: folder })
 }
 
 async fn service(folder: TempDir, url: &str, sink: SocketAddr, shape: Shape) -> Result<Running> {
@@ -118,10 +112,7 @@ async fn service(folder: TempDir, url: &str, sink: SocketAddr, shape: Shape) -> 
         (answer.status == 200).then_some(())
     })
     .await?;
-    Ok(Running {
-        child,
-        _folder: folder,
-    })
+    Ok(Running { child, _folder: folder })
 }
 
 /// Every project's webhooks, and those of projects that never have an event.

@@ -39,13 +39,10 @@ impl Case {
         let rate = RATE / self.shape.fan_out;
         // The first second warms up connections and is not counted.
         self.publish(&client, rate, 1).await?;
-        sink.wait_for(u64::from(rate * self.shape.fan_out))
-            .await
-            .ok();
+        sink.wait_for(u64::from(rate * self.shape.fan_out)).await.ok();
         sink.reset(true);
         self.publish(&client, rate, self.seconds).await?;
-        sink.wait_for(u64::from(rate * self.shape.fan_out * self.seconds))
-            .await?;
+        sink.wait_for(u64::from(rate * self.shape.fan_out * self.seconds)).await?;
         let sorted = sink.latencies();
         let at = |part: f64| {
             #[expect(
@@ -55,16 +52,9 @@ impl Case {
                 reason = "an index into a list far shorter than 2^52"
             )]
             let index = ((sorted.len() as f64 * part) as usize).min(sorted.len().saturating_sub(1));
-            sorted
-                .get(index)
-                .map_or(f64::NAN, |micros| f64::from(*micros) / 1_000.0)
+            sorted.get(index).map_or(f64::NAN, |micros| f64::from(*micros) / 1_000.0)
         };
-        Ok(Figures {
-            rate,
-            p50: at(0.5),
-            p99: at(0.99),
-            p999: at(0.999),
-        })
+        Ok(Figures { rate, p50: at(0.5), p99: at(0.99), p999: at(0.999) })
     }
 
     /// Publishes evenly, each event at its time whether or not earlier ones are confirmed.

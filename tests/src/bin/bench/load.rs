@@ -23,19 +23,11 @@ pub(crate) struct Shape {
 
 impl Shape {
     pub(crate) fn fan_out(fan_out: u32) -> Self {
-        Self {
-            projects: 100,
-            fan_out,
-            idle_webhooks: 0,
-        }
+        Self { projects: 100, fan_out, idle_webhooks: 0 }
     }
 
     pub(crate) fn loaded(webhooks: u32) -> Self {
-        Self {
-            projects: 100,
-            fan_out: 1,
-            idle_webhooks: webhooks.saturating_sub(100),
-        }
+        Self { projects: 100, fan_out: 1, idle_webhooks: webhooks.saturating_sub(100) }
     }
 }
 

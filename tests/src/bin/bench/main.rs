@@ -34,25 +34,14 @@ pub(crate) struct Plan {
     loaded: &'static [u32],
 }
 
-const FULL: Plan = Plan {
-    rounds: 5,
-    events: 60_000,
-    latency_seconds: 10,
-    loaded: &[10_000, 100_000],
-};
-const QUICK: Plan = Plan {
-    rounds: 1,
-    events: 5_000,
-    latency_seconds: 2,
-    loaded: &[10_000],
-};
+const FULL: Plan =
+    Plan { rounds: 5, events: 60_000, latency_seconds: 10, loaded: &[10_000, 100_000] };
+const QUICK: Plan = Plan { rounds: 1, events: 5_000, latency_seconds: 2, loaded: &[10_000] };
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match arguments.as_slice() {
         ["bare", rest @ ..] => runtime.block_on(bare::run(rest)),
         ["--quick"] => runtime.block_on(run(QUICK)),
@@ -72,11 +61,7 @@ async fn run(plan: Plan) -> Result<()> {
             for contender in [Contender::Bare, Contender::Service] {
                 eprintln!("throughput, fan-out {fan_out}, round {round}: {contender}");
                 let events = plan.events / fan_out;
-                let bench = throughput::Case {
-                    contender,
-                    shape,
-                    events,
-                };
+                let bench = throughput::Case { contender, shape, events };
                 report.throughput(fan_out, contender, bench.measure(&broker, &sink).await?);
             }
         }
@@ -85,22 +70,14 @@ async fn run(plan: Plan) -> Result<()> {
         for contender in [Contender::Bare, Contender::Service] {
             eprintln!("latency at a fixed rate, fan-out {fan_out}: {contender}");
             let shape = Shape::fan_out(fan_out);
-            let case = latency::Case {
-                contender,
-                shape,
-                seconds: plan.latency_seconds,
-            };
+            let case = latency::Case { contender, shape, seconds: plan.latency_seconds };
             report.latency(fan_out, contender, case.measure(&broker, &sink).await?);
         }
     }
     for webhooks in plan.loaded {
         eprintln!("throughput with {webhooks} webhooks loaded");
         let shape = Shape::loaded(*webhooks);
-        let case = throughput::Case {
-            contender: Contender::Service,
-            shape,
-            events: plan.events,
-        };
+        let case = throughput::Case { contender: Contender::Service, shape, events: plan.events };
         report.loaded(*webhooks, case.measure(&broker, &sink).await?);
     }
     report.write()

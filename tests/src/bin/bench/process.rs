@@ -15,11 +15,7 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
     // The name, in parentheses, may hold blanks: fields are counted behind it.
     let (_, fields) = stat.rsplit_once(')').context("no process state")?;
     let ticks = |index: usize| -> Result<f64> {
-        Ok(fields
-            .split_ascii_whitespace()
-            .nth(index)
-            .context("no such field")?
-            .parse()?)
+        Ok(fields.split_ascii_whitespace().nth(index).context("no such field")?.parse()?)
     };
     Ok((ticks(11)? + ticks(12)?) / TICKS)
 }
@@ -27,11 +23,7 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
 /// One memory figure of `/proc/PID/status`, in MB (10^6 bytes): `VmRSS` now, `VmHWM` at the peak.
 pub(crate) fn memory_mb(pid: u32, figure: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
-    let kib = line
-        .and_then(|line| line.split_ascii_whitespace().next())
-        .context("no figure")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+    let kib = line.and_then(|line| line.split_ascii_whitespace().next()).context("no figure")?;
     Ok(kib.parse::<f64>()? * 1_024.0 / 1e6)
 }

@@ -49,10 +49,7 @@ impl Report {
         fs::create_dir_all(&folder)?;
         let table = self.table()?;
         fs::write(folder.join("table.md"), &table)?;
-        fs::write(
-            folder.join("bench.json"),
-            serde_json::to_string_pretty(&self.json())?,
-        )?;
+        fs::write(folder.join("bench.json"), serde_json::to_string_pretty(&self.json())?)?;
         fs::write(folder.join("cpu.svg"), self.chart()?)?;
         println!("{table}\nwritten to {}", folder.display());
         Ok(())
@@ -64,15 +61,10 @@ impl Report {
              | --- | --- | --- | --- | --- | --- |\n",
         );
         for (fan_out, rounds) in &self.throughput {
-            for (who, all) in [
-                (Contender::Bare, &rounds.bare),
-                (Contender::Service, &rounds.service),
-            ] {
-                row(
-                    &mut text,
-                    &format!("fan-out {fan_out}, {who}"),
-                    &median(all),
-                )?;
+            for (who, all) in
+                [(Contender::Bare, &rounds.bare), (Contender::Service, &rounds.service)]
+            {
+                row(&mut text, &format!("fan-out {fan_out}, {who}"), &median(all))?;
             }
             let ratio = median(&rounds.service).cpu / median(&rounds.bare).cpu;
             writeln!(
@@ -81,21 +73,12 @@ impl Report {
             )?;
         }
         for (webhooks, figures) in &self.loaded {
-            row(
-                &mut text,
-                &format!("fan-out 1, service, {webhooks} webhooks loaded"),
-                figures,
-            )?;
+            row(&mut text, &format!("fan-out 1, service, {webhooks} webhooks loaded"), figures)?;
         }
         text += "\n| from publish to arrival | events/s | p50 ms | p99 ms | p99.9 ms |\n\
                  | --- | --- | --- | --- | --- |\n";
         for (fan_out, who, figures) in &self.latency {
-            let latency::Figures {
-                rate,
-                p50,
-                p99,
-                p999,
-            } = figures;
+            let latency::Figures { rate, p50, p99, p999 } = figures;
             writeln!(
                 text,
                 "| fan-out {fan_out}, {who} | {rate} | {p50:.2} | {p99:.2} | {p999:.2} |"
@@ -144,17 +127,11 @@ impl Report {
             .throughput
             .iter()
             .flat_map(|(fan_out, rounds)| {
-                [
-                    (Contender::Bare, &rounds.bare),
-                    (Contender::Service, &rounds.service),
-                ]
-                .map(|(who, all)| (format!("fan-out {fan_out}, {who}"), median(all).cpu * 1e3))
+                [(Contender::Bare, &rounds.bare), (Contender::Service, &rounds.service)]
+                    .map(|(who, all)| (format!("fan-out {fan_out}, {who}"), median(all).cpu * 1e3))
             })
             .collect();
-        let longest = bars
-            .iter()
-            .map(|(_, value)| *value)
-            .fold(f64::MIN_POSITIVE, f64::max);
+        let longest = bars.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
         let height = 40 + 34 * bars.len();
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"640\" height=\"{height}\" \
@@ -163,11 +140,7 @@ impl Report {
         );
         for (index, (label, value)) in bars.iter().enumerate() {
             let (y, width) = (40 + 34 * index, 360.0 * value / longest);
-            let fill = if label.ends_with("service") {
-                "#2563eb"
-            } else {
-                "#9ca3af"
-            };
+            let fill = if label.ends_with("service") { "#2563eb" } else { "#9ca3af" };
             writeln!(
                 svg,
                 "<text x=\"10\" y=\"{}\">{label}</text>\
@@ -183,14 +156,8 @@ impl Report {
 }
 
 fn row(text: &mut String, label: &str, figures: &Figures) -> std::fmt::Result {
-    let Figures {
-        events_per_second,
-        deliveries_per_second,
-        cpu,
-        broker_cpu,
-        peak_mb,
-        ..
-    } = figures;
+    let Figures { events_per_second, deliveries_per_second, cpu, broker_cpu, peak_mb, .. } =
+        figures;
     writeln!(
         text,
         "| {label} | {events_per_second:.0} | {deliveries_per_second:.0} | {cpu:.4} | {broker_cpu:.4} | {peak_mb:.0} |"

@@ -38,16 +38,12 @@ impl Sink {
         let address = listener.local_addr()?;
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        std::thread::Builder::new()
-            .name("sink".to_owned())
-            .spawn(move || {
-                if let Err(error) = runtime.block_on(serve(listener, shared)) {
-                    eprintln!("the sink ended: {error}");
-                }
-            })?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("sink".to_owned()).spawn(move || {
+            if let Err(error) = runtime.block_on(serve(listener, shared)) {
+                eprintln!("the sink ended: {error}");
+            }
+        })?;
         Ok(Self { address, state })
     }
 
@@ -55,11 +51,8 @@ impl Sink {
     pub(crate) fn reset(&self, latencies: bool) {
         self.state.arrived.store(0, Ordering::SeqCst);
         self.state.first_ns.store(0, Ordering::SeqCst);
-        *self
-            .state
-            .latencies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = latencies.then(Vec::new);
+        *self.state.latencies.lock().unwrap_or_else(PoisonError::into_inner) =
+            latencies.then(Vec::new);
     }
 
     pub(crate) fn arrived(&self) -> u64 {
@@ -72,16 +65,9 @@ impl Sink {
         let step = Duration::from_millis(1);
         while self.arrived() < count {
             tokio::time::sleep(step).await;
-            idle = if self.arrived() == before {
-                idle + step
-            } else {
-                Duration::ZERO
-            };
+            idle = if self.arrived() == before { idle + step } else { Duration::ZERO };
             before = self.arrived();
-            ensure!(
-                idle < Duration::from_secs(60),
-                "only {before} of {count} requests arrived"
-            );
+            ensure!(idle < Duration::from_secs(60), "only {before} of {count} requests arrived");
         }
         Ok(())
     }
@@ -95,11 +81,7 @@ impl Sink {
 
     /// What was collected since the last reset, sorted, in microseconds.
     pub(crate) fn latencies(&self) -> Vec<u32> {
-        let mut latencies = self
-            .state
-            .latencies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut latencies = self.state.latencies.lock().unwrap_or_else(PoisonError::into_inner);
         let mut latencies = latencies.take().unwrap_or_default();
         latencies.sort_unstable();
         latencies
@@ -113,10 +95,7 @@ impl State {
             self.first_ns.store(now, Ordering::SeqCst);
         }
         self.last_ns.store(now, Ordering::SeqCst);
-        let mut latencies = self
-            .latencies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut latencies = self.latencies.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(latencies) = latencies.as_mut()
             && let Some(sent) = sent_ns(body)
         {
@@ -159,16 +138,10 @@ async fn answer(
 fn sent_ns(body: &[u8]) -> Option<u64> {
     const MARK: &[u8] = b"\"sentNs\":\"";
     let at = body.windows(MARK.len()).position(|window| window == MARK)? + MARK.len();
-    std::str::from_utf8(body.get(at..at + 20)?)
-        .ok()?
-        .parse()
-        .ok()
+    std::str::from_utf8(body.get(at..at + 20)?).ok()?.parse().ok()
 }
 
 /// Nanoseconds since the epoch: publisher and sink are one process on one clock.
 pub(crate) fn now_ns() -> u128 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_nanos()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
 }

@@ -41,9 +41,7 @@ impl Case {
         let url = broker.url("/");
         let client = Client::connect(&url).await?;
         // The service declares the topology; the bare loop uses what it left.
-        let idle = Contender::Service
-            .start(&url, sink.address, self.shape)
-            .await?;
+        let idle = Contender::Service.start(&url, sink.address, self.shape).await?;
         let idle_mb = memory_mb(idle.pid()?, "VmRSS")?;
         drop(idle);
         wait_for_depth(&client, 0).await?;
@@ -57,10 +55,7 @@ impl Case {
         sink.wait_for(1).await?;
         let before = (sink.arrived(), cpu_seconds(pid)?, cpu_seconds(broker_pid)?);
         sink.wait_for(deliveries).await?;
-        let (cpu, broker_cpu) = (
-            cpu_seconds(pid)? - before.1,
-            cpu_seconds(broker_pid)? - before.2,
-        );
+        let (cpu, broker_cpu) = (cpu_seconds(pid)? - before.1, cpu_seconds(broker_pid)? - before.2);
         let peak_mb = memory_mb(pid, "VmHWM")?;
         wait_for_depth(&client, 0).await?;
 
