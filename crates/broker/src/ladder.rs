@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 /// The rungs, shortest first. Steps of about three: any delay up to a day takes at most
-/// [`MOST_HOPS`] hops, with as few queues as that allows.
+/// nine hops, with as few queues as that allows.
 pub(crate) const RUNGS: [Rung; 11] = [
     Rung { name: "250ms", ttl: Duration::from_millis(250) },
     Rung { name: "1s", ttl: Duration::from_secs(1) },

@@ -10,6 +10,7 @@
 //! prompt errors. Whatever goes wrong (an error, an end, a deadline) has the same cure: drop the
 //! session and all it consists of, and build a new one. It never gives up.
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -81,7 +82,7 @@ impl Supervisor {
     /// Runs until `finished` ends, which must be when nothing is left in flight (or nobody waits
     /// for it any more). Then the last acknowledgements are sent and the connections closed.
     pub async fn run(self, finished: impl Future<Output = ()>) {
-        let mut finished = std::pin::pin!(finished);
+        let mut finished = pin!(finished);
         let mut pause = PAUSE_FIRST;
         let mut told = String::new();
         loop {
@@ -120,33 +121,37 @@ impl Supervisor {
         self.state.send_replace(State::Disconnected(text));
     }
 
-    async fn running(
-        &self,
-        parts: Parts,
-        mut finished: std::pin::Pin<&mut impl Future<Output = ()>>,
-    ) -> End {
+    async fn running(&self, parts: Parts, mut finished: Pin<&mut impl Future<Output = ()>>) -> End {
         let Parts { session, events, deliveries, settling, probe, consuming_wire, publishing_wire } =
             parts;
-        let [mut settled_events, mut settled_deliveries] =
-            settling.map(|settling| Box::pin(self.settle(settling)));
+        let [of_events, of_deliveries] = settling;
+        let settle = async { tokio::try_join!(self.settle(of_events), self.settle(of_deliveries)) };
+        let (mut settled, mut all_settled) = (pin!(settle), false);
         let consumers = Consumers { session: session.clone(), events, deliveries };
         if !self.closing.is_cancelled() && self.consumers.send(consumers).await.is_err() {
             return End::Closed;
         }
-        let _connected = self.connected();
-        let end = tokio::select! {
-            () = finished.as_mut() => End::Closed,
-            () = session.lost().cancelled() => End::Lost(SessionError::Publish),
-            error = watch_wire(&consuming_wire, &self.metrics) => End::Lost(error),
-            error = watch_wire(&publishing_wire, &self.metrics) => End::Lost(error),
-            error = self.probe(&probe, &publishing_wire) => End::Lost(error),
-            error = &mut settled_events => ended(error),
-            error = &mut settled_deliveries => ended(error),
+        let connected = self.connected();
+        let end = loop {
+            tokio::select! {
+                () = finished.as_mut() => break End::Closed,
+                () = session.lost().cancelled() => break End::Lost(SessionError::Publish),
+                error = watch_wire(&consuming_wire, &self.metrics) => break End::Lost(error),
+                error = watch_wire(&publishing_wire, &self.metrics) => break End::Lost(error),
+                error = self.probe(&probe, &publishing_wire) => break End::Lost(error),
+                settled = &mut settled, if !all_settled => match settled {
+                    Err(error) => break End::Lost(error),
+                    // The intake is closed and nothing is in flight any more.
+                    Ok(_) if self.closing.is_cancelled() => all_settled = true,
+                    Ok(_) => break End::Lost(SessionError::Cancelled),
+                },
+            }
         };
+        drop(connected);
         session.lost().cancel();
         if matches!(end, End::Closed) {
             drop(session);
-            let flush = async { tokio::join!(settled_events, settled_deliveries) };
+            let flush = async { if all_settled { Ok(((), ())) } else { settled.await } };
             if timeout(FLUSH_LIMIT, flush).await.is_err() {
                 tracing::warn!("the broker did not take the last acknowledgements in time");
             }
@@ -165,15 +170,16 @@ impl Supervisor {
         Connected(self.metrics.clone())
     }
 
-    async fn settle(&self, settling: Settling) -> Option<SessionError> {
+    /// Carries out verdicts until every settlement of the channel is gone.
+    async fn settle(&self, settling: Settling) -> Result<(), SessionError> {
         let limit = self.config.deadline;
         let Settling { channel, verdicts } = settling;
         let doing = "acknowledging";
-        match acks::run(channel, verdicts, limit, self.metrics.clone()).await {
-            Ok(()) => None,
-            Err(Some(source)) => Some(SessionError::Lost { doing, source }),
-            Err(None) => Some(SessionError::Deadline { doing, limit }),
-        }
+        acks::run(channel, verdicts, limit, self.metrics.clone()).await.map_err(|error| match error
+        {
+            Some(source) => SessionError::Lost { doing, source },
+            None => SessionError::Deadline { doing, limit },
+        })
     }
 
     /// Asks for every queue's length now and then. A broker that does not answer within the
@@ -216,13 +222,9 @@ impl Drop for Connected {
     }
 }
 
-fn ended(error: Option<SessionError>) -> End {
-    End::Lost(error.unwrap_or(SessionError::Cancelled))
-}
-
 /// Follows a connection's own events until it is lost.
 async fn watch_wire(wire: &Wire, metrics: &Metrics) -> SessionError {
-    let mut events = std::pin::pin!(wire.connection.events_listener());
+    let mut events = pin!(wire.connection.events_listener());
     while let Some(event) = events.next().await {
         match event {
             Event::ConnectionBlocked(reason) => {

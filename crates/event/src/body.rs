@@ -1,47 +1,31 @@
-//! The canonical body: a tree written as `JSON.stringify(JSON.parse(text))` writes it.
+//! The canonical body: a settled tree written as `JSON.stringify` writes it.
 //!
-//! | what | rule (ECMA-262) |
-//! | --- | --- |
-//! | members | array indexes ascending, then the rest in order (`OrdinaryOwnPropertyKeys`) |
-//! | duplicates | the place of the first, the value of the last (`InternalizeJSONProperty`) |
-//! | numbers | see `number.rs` (`Number::toString`) |
-//! | strings | only `"`, `\` and controls escaped, lower-case `\u00xx` (`QuoteJSONString`) |
-//! | blanks | none |
+//! No blanks; numbers as in `number.rs`; strings with only `"`, `\` and control characters escaped,
+//! in lower case where hexadecimal (ECMA-262, `QuoteJSONString`). The order of members is
+//! `order.rs`'s work. Lone surrogates, which JavaScript would escape too, cannot come here.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use crate::number;
-use crate::rejection::{Reason, Rejection};
-use crate::tree::{Members, Node};
+use crate::path::Path;
+use crate::rejection::Rejection;
+use crate::tree::Node;
 
-/// Objects of up to so many members are searched for duplicates one by one; larger ones by a hash,
-/// so that hostile ones cost no more than linear time.
-const SEARCHED: usize = 16;
-
-/// Puts the members of every object into JavaScript's order and leaves one of each name.
-pub(crate) fn settle(node: &mut Node<'_>) {
-    match node {
-        Node::Array(items) => items.iter_mut().for_each(settle),
-        Node::Object(members) => {
-            remove_duplicates(members);
-            if members.iter().any(|(name, _)| array_index(name).is_some()) {
-                // The sort is stable: what is no index stays in its order, behind the indexes.
-                members.sort_by_key(|(name, _)| array_index(name).map_or(u64::MAX, u64::from));
-            }
-            members.iter_mut().for_each(|(_, value)| settle(value));
-        }
-        Node::Null | Node::Bool(_) | Node::Number(_) | Node::String(_) => {}
-    }
+/// A number that JavaScript would write with another value, and where it stands.
+#[derive(Debug)]
+pub(crate) struct Inexact<'a> {
+    number: &'a str,
+    path: Path,
 }
 
 /// Writes a settled tree.
-pub(crate) fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Rejection> {
+pub(crate) fn write<'a>(node: &Node<'a>, out: &mut Vec<u8>) -> Result<(), Inexact<'a>> {
     match node {
         Node::Null => out.extend_from_slice(b"null"),
         Node::Bool(true) => out.extend_from_slice(b"true"),
         Node::Bool(false) => out.extend_from_slice(b"false"),
-        Node::Number(text) => number::canonical(text, out).ok_or_else(|| inexact(text))?,
+        Node::Number(number) => number::canonical(number, out)
+            .ok_or_else(|| Inexact { number, path: Path::default() })?,
         Node::String(text) => write_string(text, out),
         Node::Array(items) => {
             out.push(b'[');
@@ -49,7 +33,10 @@ pub(crate) fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Rejection>
                 if index > 0 {
                     out.push(b',');
                 }
-                write(item, out)?;
+                write(item, out).map_err(|mut inexact| {
+                    inexact.path.within_array(index);
+                    inexact
+                })?;
             }
             out.push(b']');
         }
@@ -61,7 +48,10 @@ pub(crate) fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Rejection>
                 }
                 write_string(name, out);
                 out.push(b':');
-                write(value, out)?;
+                write(value, out).map_err(|mut inexact| {
+                    inexact.path.within_object(name);
+                    inexact
+                })?;
             }
             out.push(b'}');
         }
@@ -69,43 +59,26 @@ pub(crate) fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Rejection>
     Ok(())
 }
 
-fn remove_duplicates(members: &mut Members<'_>) {
-    if members.len() <= SEARCHED {
-        let mut index = 1;
-        while index < members.len() {
-            let name = &members[index].0;
-            match members[..index].iter().position(|(before, _)| before == name) {
-                Some(place) => members[place].1 = members.remove(index).1,
-                None => index += 1,
-            }
-        }
-        return;
+impl From<Inexact<'_>> for Rejection {
+    fn from(Inexact { number, path }: Inexact<'_>) -> Self {
+        number::inexact(number, &path)
     }
-    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::with_capacity(members.len());
-    let mut kept: Members<'_> = Vec::with_capacity(members.len());
-    for (name, value) in members.drain(..) {
-        match places.get(&name) {
-            Some(place) => kept[*place].1 = value,
-            None => {
-                places.insert(name.clone(), kept.len());
-                kept.push((name, value));
-            }
-        }
-    }
-    *members = kept;
 }
 
-/// An array index (ECMA-262, section 6.1.7): the canonical text of an integer below 2^32 − 1.
-fn array_index(name: &str) -> Option<u32> {
-    let canonical = name == "0"
-        || (name.starts_with(|first: char| ('1'..='9').contains(&first))
-            && name.bytes().all(|byte| byte.is_ascii_digit()));
-    name.parse().ok().filter(|index| canonical && *index != u32::MAX)
-}
-
-fn write_string(text: &str, out: &mut Vec<u8>) {
+/// What is borrowed from a JSON text stood there without an escape, so it needs none.
+#[expect(clippy::ptr_arg, reason = "whether the text is borrowed is what counts")]
+fn write_string(text: &Cow<'_, str>, out: &mut Vec<u8>) {
     out.push(b'"');
-    let (mut from, bytes) = (0, text.as_bytes());
+    match text {
+        Cow::Borrowed(plain) => out.extend_from_slice(plain.as_bytes()),
+        Cow::Owned(text) => write_escaped(text.as_bytes(), out),
+    }
+    out.push(b'"');
+}
+
+fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut from = 0;
     for (at, byte) in bytes.iter().enumerate() {
         let short = match byte {
             b'"' | b'\\' => *byte,
@@ -120,19 +93,12 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(&bytes[from..at]);
         out.extend_from_slice(&[b'\\', short]);
         if short == b'u' {
-            out.extend_from_slice(format!("{byte:04x}").as_bytes());
+            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+            out.extend_from_slice(&[b'0', b'0', DIGITS[high], DIGITS[low]]);
         }
         from = at + 1;
     }
     out.extend_from_slice(&bytes[from..]);
-    out.push(b'"');
-}
-
-fn inexact(text: &str) -> Rejection {
-    const SHOWN: usize = 40;
-    let shown = text.get(..SHOWN).map_or(Cow::Borrowed(text), |cut| format!("{cut}…").into());
-    Reason::InexactNumber
-        .because(format!("{shown} would reach receivers as another number: send it as a string"))
 }
 
 #[cfg(test)]
@@ -140,6 +106,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::order::settle;
+    use crate::rejection::Reason;
     use crate::tree;
 
     fn canonical(text: &str) -> String {
@@ -154,12 +122,6 @@ mod tests {
     fn bodies_are_written_as_javascript_does() {
         let check = |text, expected| assert_eq!(canonical(text), expected, "{text}");
         check(" { \"a\" : [ 1 , true , null ] } ", r#"{"a":[1,true,null]}"#);
-        check(r#"{"b":1,"2":2,"a":3,"1":4}"#, r#"{"1":4,"2":2,"b":1,"a":3}"#);
-        check(r#"{"01":1,"1.0":2,"-1":3,"0":4}"#, r#"{"0":4,"01":1,"1.0":2,"-1":3}"#);
-        check(r#"{"4294967295":1,"4294967294":2}"#, r#"{"4294967294":2,"4294967295":1}"#);
-        check(r#"{"a":1,"b":2,"a":3}"#, r#"{"a":3,"b":2}"#);
-        check(r#"{"a":1,"\u0061":2}"#, r#"{"a":2}"#);
-        check(r#"{"__proto__":1,"x":2,"__proto__":3}"#, r#"{"__proto__":3,"x":2}"#);
         check(
             r#""\u00e9\/\u0001\u001f\b\f\n\r\t\"\\\u2028\u007f""#,
             "\"é/\\u0001\\u001f\\b\\f\\n\\r\\t\\\"\\\\\u{2028}\u{7f}\"",
@@ -168,11 +130,22 @@ mod tests {
     }
 
     #[test]
-    fn large_objects_lose_duplicates_too() {
-        let members: Vec<_> = (0..100_000).map(|n| format!(r#""k{}":{n}"#, n % 50_000)).collect();
-        let text = canonical(&format!("{{{}}}", members.join(",")));
-        assert!(text.starts_with(r#"{"k0":50000,"k1":50001,"#), "{}", &text[..40]);
-        assert_eq!(text.matches(':').count(), 50_000);
+    fn an_inexact_number_is_told_with_its_place() {
+        let check = |text: &str, detail: &str| {
+            let mut node = tree::read(text).unwrap();
+            settle(&mut node);
+            let inexact = write(&node, &mut Vec::new()).unwrap_err();
+            assert_eq!(Rejection::from(inexact), Reason::InexactNumber.because(detail), "{text}");
+        };
+        check(
+            r#"{"a":{"b":[1,9007199254740993]}}"#,
+            "a.b[1]: 9007199254740993 would reach receivers as 9007199254740992; send it as a string",
+        );
+        check("1e-400", "the document: 1e-400 would reach receivers as 0; send it as a string");
+        let long = format!("[1{}1]", "0".repeat(100));
+        let shown = format!("1{}…", "0".repeat(39));
+        let detail = format!("[0]: {shown} would reach receivers as 1e+101; send it as a string");
+        check(&long, &detail);
     }
 
     fn json() -> impl Strategy<Value = String> {

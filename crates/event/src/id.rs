@@ -99,9 +99,7 @@ impl DeliveryId {
         let mut text = [0; Self::LENGTH];
         let (prefix, digits) = text.split_at_mut(Self::PREFIX.len());
         prefix.copy_from_slice(Self::PREFIX);
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(&hash[..HASHED]) {
-            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-        }
+        write_hex(&hash[..HASHED], digits);
         Self(text)
     }
 
@@ -150,8 +148,9 @@ fn checked(text: &str, longest: usize) -> Result<Box<str>, InvalidId> {
     Ok(text.into())
 }
 
-fn digit(half: u8) -> u8 {
-    if half < 10 { b'0' + half } else { b'a' + half - 10 }
+#[expect(clippy::expect_used, reason = "`DeliveryId` has two digits for each byte of its hash")]
+fn write_hex(bytes: &[u8], digits: &mut [u8]) {
+    hex::encode_to_slice(bytes, digits).expect("two digits for each byte");
 }
 
 #[cfg(test)]

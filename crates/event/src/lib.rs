@@ -12,8 +12,11 @@ mod body;
 mod id;
 mod kind;
 mod number;
+mod order;
 mod parse;
+mod path;
 mod rejection;
+mod time;
 mod tree;
 
 pub use id::{DeliveryId, EventId, InvalidId, ProjectId};

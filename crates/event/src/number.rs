@@ -4,7 +4,11 @@
 //! shortest digits that name that double (ECMA-262, `Number::toString`). A number whose decimal
 //! value changes on that way would reach the receiver altered, so it is refused.
 
-use std::cmp::Ordering;
+use crate::path::{Path, cut};
+use crate::rejection::{Reason, Rejection};
+
+/// Characters shown of a number.
+const SHOWN: usize = 40;
 
 /// `text`, a number of the JSON grammar, as JavaScript would write it; `None` if that is another
 /// value.
@@ -18,11 +22,26 @@ pub(crate) fn canonical(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite())?;
     let mut buffer = ryu_js::Buffer::new();
     let written = buffer.format_finite(value);
-    if Decimal::read(text) != Decimal::read(written) {
+    if !is_same_value(text, written) {
         return None;
     }
     out.extend_from_slice(written.as_bytes());
     Some(())
+}
+
+/// The rejection for `number`, which stands at `path` and would not arrive as it was sent.
+pub(crate) fn inexact(number: &str, path: &Path) -> Rejection {
+    let (sent, received) = (cut(number, SHOWN), received(number));
+    Reason::InexactNumber
+        .because(format!("{path}: {sent} would reach receivers as {received}; send it as a string"))
+}
+
+/// What a receiver's JavaScript makes of `text`, a number of the JSON grammar.
+fn received(text: &str) -> String {
+    match text.parse() {
+        Ok(value) if f64::is_finite(value) => ryu_js::Buffer::new().format_finite(value).to_owned(),
+        _ => "null".to_owned(),
+    }
 }
 
 /// Integers of at most 15 digits are written as they stand: every one is a double of its own.
@@ -31,78 +50,19 @@ fn is_small_integer(text: &str) -> bool {
     digits.len() <= 15 && digits.bytes().all(|byte| byte.is_ascii_digit()) && text != "-0"
 }
 
-/// The exact value of a JSON number: `±0.digits × 10^exponent`, the digits without zeros at either
-/// end. Zero has no digits, and neither sign nor exponent.
-#[derive(Debug)]
-struct Decimal<'a> {
-    negative: bool,
-    /// Digits before and behind the point; read as one.
-    whole: &'a [u8],
-    part: &'a [u8],
-    exponent: i128,
+/// Whether `text` names the very value that `written`, the shortest name of its double, names.
+///
+/// Only the digits can tell: the double is the nearest there is, so it never differs in its sign,
+/// nor by a power of ten, unless it is zero, and zero has no digits.
+fn is_same_value(text: &str, written: &str) -> bool {
+    significant(text).eq(significant(written))
 }
 
-impl<'a> Decimal<'a> {
-    fn read(text: &'a str) -> Self {
-        let (negative, text) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let mut decimal = Self {
-            negative,
-            whole: whole.as_bytes(),
-            part: part.as_bytes(),
-            exponent: read_exponent(exponent),
-        };
-        decimal.trim();
-        decimal
-    }
-
-    fn trim(&mut self) {
-        let zeros = |digits: &[u8]| digits.iter().take_while(|digit| **digit == b'0').count();
-        self.whole = &self.whole[zeros(self.whole)..];
-        self.exponent += to_i128(self.whole.len());
-        if self.whole.is_empty() {
-            let leading = zeros(self.part);
-            self.part = &self.part[leading..];
-            self.exponent -= to_i128(leading);
-        }
-        let end =
-            |digits: &[u8]| digits.iter().rposition(|digit| *digit != b'0').map_or(0, |n| n + 1);
-        self.part = &self.part[..end(self.part)];
-        if self.part.is_empty() {
-            self.whole = &self.whole[..end(self.whole)];
-        }
-        if self.whole.is_empty() && self.part.is_empty() {
-            (self.negative, self.exponent) = (false, 0);
-        }
-    }
-
-    fn digits(&self) -> impl Iterator<Item = &u8> {
-        self.whole.iter().chain(self.part)
-    }
-}
-
-impl PartialEq for Decimal<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.negative == other.negative
-            && self.exponent == other.exponent
-            && self.digits().cmp(other.digits()) == Ordering::Equal
-    }
-}
-
-/// An exponent beyond what is counted here belongs to a number that is zero or no double at all.
-fn read_exponent(text: &str) -> i128 {
-    let magnitude = text.trim_start_matches(['+', '-']).trim_start_matches('0');
-    let magnitude = if magnitude.is_empty() { Ok(0) } else { magnitude.parse::<u64>() };
-    let magnitude = i128::from(magnitude.unwrap_or(u64::MAX));
-    if text.starts_with('-') { -magnitude } else { magnitude }
-}
-
-fn to_i128(length: usize) -> i128 {
-    i128::try_from(length).unwrap_or(i128::MAX)
+/// The digits of a JSON number from the first to the last that is not zero.
+fn significant(text: &str) -> impl Iterator<Item = u8> {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let trimmed = mantissa.trim_start_matches(['-', '0', '.']).trim_end_matches(['0', '.']);
+    trimmed.bytes().filter(u8::is_ascii_digit)
 }
 
 #[cfg(test)]
@@ -138,6 +98,13 @@ mod tests {
         check("1.7976931348623157e308", "1.7976931348623157e+308");
         check("9007199254740992", "9007199254740992");
         check("0e99999999999999999999", "0");
+    }
+
+    #[test]
+    fn what_a_receiver_sees_is_told() {
+        assert_eq!(received("9007199254740993"), "9007199254740992");
+        assert_eq!(received("-1e400"), "null");
+        assert_eq!(received("1e-400"), "0");
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! From the bytes of a message to an event, or to the reason why it is none.
 
-use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 
 use crate::body;
 use crate::id::{EventId, ProjectId};
 use crate::kind::{Catalog, EventType};
+use crate::order;
+use crate::path::quoted;
 use crate::rejection::{Reason, Rejection};
+use crate::time;
 use crate::tree::{self, Node};
 
 /// A valid event. Its body is canonical and shared, not copied.
@@ -24,8 +26,10 @@ pub struct Event {
 impl Event {
     /// Parses what a publisher sent.
     ///
-    /// `message_id` becomes the event's id; without one, or with one that holds control characters,
-    /// the id is derived from `raw`, so that a redelivery repeats it.
+    /// `message_id` becomes the event's id; without one, or with one that is no [`EventId`] (empty,
+    /// over 255 bytes, control characters, which no header could carry), the id is derived from
+    /// `raw`, so that a redelivery repeats it. `max_bytes` bounds `raw`; the canonical body is no
+    /// longer, but for numbers that JavaScript writes out, such as 1e20.
     ///
     /// # Errors
     ///
@@ -42,12 +46,12 @@ impl Event {
         }
         let id = message_id.and_then(|id| EventId::try_new(id).ok());
         let id = id.unwrap_or_else(|| EventId::of_body(raw));
-        let event = Self::read(raw, id, |name| {
+        Self::read(raw, id, |name| {
             catalog.get(name).cloned().ok_or_else(|| {
-                Reason::UnknownType.because(format!("{name:?} is not among the known event types"))
+                let name = quoted(name);
+                Reason::UnknownType.because(format!("type: {name} is not among the known types"))
             })
-        })?;
-        Ok(event)
+        })
     }
 
     /// An event that was parsed before and comes back from the broker: its type need not be known
@@ -55,7 +59,8 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] where the body is not what [`Event::body`] gave.
+    /// A [`Rejection`] where the body is no event. One that [`Event::body`] gave always is, and
+    /// comes back byte for byte.
     pub fn restore(body: &[u8], id: EventId) -> Result<Self, Rejection> {
         Self::read(body, id, |name| {
             EventType::try_new(name)
@@ -72,11 +77,11 @@ impl Event {
             Reason::NotJson.because(format!("no UTF-8 from byte {} on", error.valid_up_to()))
         })?;
         let mut node = tree::read(text)?;
-        body::settle(&mut node);
+        order::settle(&mut node);
         let Node::Object(_) = &node else {
             return Err(Reason::NotAnObject.because("the document is no object"));
         };
-        let top = Place { path: Cow::Borrowed(""), node: &node };
+        let top = Place { outer: "", name: "", node: &node };
         let kind = kind(top.required("type")?.text()?)?;
         let created_at_ms = top.required("createdAt")?.time_ms()?;
         let project = project(&top, &kind)?;
@@ -135,21 +140,19 @@ fn project(top: &Place<'_, '_>, kind: &EventType) -> Result<Option<ProjectId>, R
         _ => false,
     };
     let project = match top.optional("project") {
-        None if ours => return Err(missing("project")),
-        None => return Ok(None),
-        Some(project) => project.object()?,
+        None if !ours => return Ok(None),
+        _ => top.required("project")?.object()?,
     };
     project.optional("name").map(|name| name.text().map(drop)).transpose()?;
     let id = project.required("id")?;
-    let text = id.name()?;
-    ProjectId::try_new(text)
-        .map(Some)
-        .map_err(|error| Reason::MistypedField.because(format!("{} {error}", id.path)))
+    ProjectId::try_new(id.name()?).map(Some).map_err(|error| id.mistyped(error))
 }
 
-/// A value with the path that leads to it, for whoever has to mend it.
+/// A value and where it stands, for whoever has to mend it. What is checked lies at most two
+/// levels deep, so a path is two names and costs nothing while all is well.
 struct Place<'n, 'a> {
-    path: Cow<'static, str>,
+    outer: &'static str,
+    name: &'static str,
     node: &'n Node<'a>,
 }
 
@@ -160,18 +163,12 @@ impl<'n, 'a> Place<'n, 'a> {
             return None;
         };
         let (_, node) = members.iter().find(|(member, _)| member == name)?;
-        let path = if self.path.is_empty() {
-            Cow::Borrowed(name)
-        } else {
-            Cow::Owned(format!("{}.{name}", self.path))
-        };
-        (*node != Node::Null).then_some(Place { path, node })
+        (*node != Node::Null).then_some(Place { outer: self.name, name, node })
     }
 
     fn required(&self, name: &'static str) -> Result<Place<'n, 'a>, Rejection> {
         self.optional(name).ok_or_else(|| {
-            let dot = if self.path.is_empty() { "" } else { "." };
-            missing(&format!("{}{dot}{name}", self.path))
+            Reason::MissingField.because(format!("{} is missing", path(self.name, name)))
         })
     }
 
@@ -194,18 +191,22 @@ impl<'n, 'a> Place<'n, 'a> {
     }
 
     fn time_ms(&self) -> Result<i64, Rejection> {
-        let time = self.text()?.parse::<Timestamp>();
-        time.map(Timestamp::as_millisecond)
-            .map_err(|_| self.must_be("a time of RFC 3339, such as 2024-01-15T10:30:00Z"))
+        time::milliseconds(self.text()?)
+            .ok_or_else(|| self.must_be("a time of RFC 3339, such as 2024-01-15T10:30:00Z"))
     }
 
+    /// Rejects the value for not being `what`.
     fn must_be(&self, what: &str) -> Rejection {
-        Reason::MistypedField.because(format!("{} must be {what}", self.path))
+        self.mistyped(format_args!("must be {what}"))
+    }
+
+    fn mistyped(&self, complaint: impl fmt::Display) -> Rejection {
+        Reason::MistypedField.because(format!("{} {complaint}", path(self.outer, self.name)))
     }
 }
 
-fn missing(path: &str) -> Rejection {
-    Reason::MissingField.because(format!("{path} is missing"))
+fn path(outer: &str, name: &str) -> String {
+    if outer.is_empty() { name.to_owned() } else { format!("{outer}.{name}") }
 }
 
 #[cfg(test)]

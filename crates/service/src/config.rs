@@ -70,10 +70,7 @@ impl Config {
             Err(why) if path.is_none() && why.kind() == io::ErrorKind::NotFound => {
                 Self::parse(None, env)
             }
-            Err(why) => Err(Report::about_file(
-                &name,
-                Problem::Unreadable(why.to_string()),
-            )),
+            Err(why) => Err(Report::about_file(&name, Problem::Unreadable(why.to_string()))),
         }
     }
 
@@ -115,9 +112,7 @@ fn reading(
 ) -> Result<Reading<Config>, Report> {
     let environment = Environment::new(PREFIX, env);
     let defaults = Document::parse("default.toml", DEFAULTS)?;
-    let file = file
-        .map(|(name, text)| Document::parse(name, text))
-        .transpose()?;
+    let file = file.map(|(name, text)| Document::parse(name, text)).transpose()?;
     Ok(Reader::layered(&environment, file.as_ref(), &defaults).read(Config::read))
 }
 

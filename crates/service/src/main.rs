@@ -49,7 +49,12 @@ fn run(command: Command) -> Result<(), Failed> {
         Command::Verify(asked) => command::verify::run(&asked),
         Command::Completions { shell } => {
             let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "boottify-webhooks", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut command,
+                "boottify-webhooks",
+                &mut std::io::stdout(),
+            );
             Ok(())
         }
     }

@@ -39,7 +39,10 @@ pub(crate) struct ListenError {
 /// # Errors
 ///
 /// [`ListenError`] where the address is taken or not ours, or no thread can be had.
-pub(crate) fn start(address: SocketAddr, operations: Operations) -> Result<SocketAddr, ListenError> {
+pub(crate) fn start(
+    address: SocketAddr,
+    operations: Operations,
+) -> Result<SocketAddr, ListenError> {
     let failed = |source| ListenError { address, source };
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
@@ -71,10 +74,8 @@ fn router(operations: Operations) -> Router {
 async fn metrics(State(operations): State<Arc<Operations>>) -> Response {
     (operations.refresh)();
     match TextEncoder::new().encode_to_string(&operations.registry.gather()) {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
-                .into_response()
-        }
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+            .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

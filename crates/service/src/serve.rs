@@ -88,13 +88,17 @@ async fn start(config: &Config) -> Result<Service> {
     let (draining, drains) = watch::channel(false);
     let (drained, mut drain_seen) = watch::channel(false);
 
-    let options = Options { state_dir: config.webhooks.state_dir.clone(), rules: wiring::store_rules(config) };
+    let options = Options {
+        state_dir: config.webhooks.state_dir.clone(),
+        rules: wiring::store_rules(config),
+    };
     let (store, notices) = Store::open(&config.webhooks.store, options)?;
     notices.iter().for_each(tell);
 
     let broker_metrics = broker::Metrics::register(&registry)?;
     let broker_config = wiring::broker(config)?;
-    let (supervisor, intake, states) = Supervisor::new(broker_config, broker_metrics, closing.clone());
+    let (supervisor, intake, states) =
+        Supervisor::new(broker_config, broker_metrics, closing.clone());
     let health = {
         let store = store.clone();
         Health::new(states, move || store.status().is_loaded(), drains)
@@ -149,6 +153,12 @@ async fn take(flow: Flow, store: Store, intake: Intake, closing: CancellationTok
 }
 
 async fn watch_store(store: Store, closing: CancellationToken) {
+    let first = store.clone();
+    // Reading and indexing a large file takes its time; the runtime has other things to do.
+    match tokio::task::spawn_blocking(move || first.load()).await {
+        Ok(notices) => notices.iter().for_each(tell),
+        Err(error) => tracing::error!(%error, "the first reading of the webhooks broke off"),
+    }
     store.run(closing.cancelled(), |notice| tell(&notice)).await;
 }
 
@@ -193,7 +203,10 @@ impl Service {
 
     /// Stops taking, ends what is in flight within `grace`, hands the rest back.
     async fn drain(&mut self, grace: Duration) {
-        tracing::info!(grace_s = grace.as_secs(), "draining: taking nothing more, ending what is in flight");
+        tracing::info!(
+            grace_s = grace.as_secs(),
+            "draining: taking nothing more, ending what is in flight"
+        );
         self.draining.send_replace(true);
         self.closing.cancel();
         if timeout(grace, self.tasks.first_ended()).await.is_err() {

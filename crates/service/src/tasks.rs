@@ -14,7 +14,11 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     /// A task that goes on for as long as the program does.
-    pub(crate) fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         self.others.spawn(named(name, task));
     }
 

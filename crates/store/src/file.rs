@@ -22,23 +22,17 @@ mod entry;
 mod stamp;
 mod watch;
 
+pub(crate) use self::stamp::Stamps;
+pub(crate) use self::watch::watch;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use settings::{Document, MAX_DOCUMENT_BYTES, Problem, Reader, Report, read_bounded};
 
-pub(crate) use self::stamp::Stamps;
-pub(crate) use self::watch::watch;
-use crate::entry::Entry;
-use crate::store::Rules;
-
-/// What a file holds, or why it holds nothing.
-pub(crate) struct Listing {
-    pub(crate) entries: Result<Vec<Entry>, Report>,
-    /// The secrets' files, whose change is a change of the webhooks.
-    pub(crate) secret_files: Vec<PathBuf>,
-}
+use crate::backend::Listing;
+use crate::options::Rules;
 
 /// Reads the whole file.
 pub(crate) fn list(path: &Path, rules: &Rules) -> Listing {

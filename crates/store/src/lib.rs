@@ -5,15 +5,17 @@
 //! away. What cannot be read never replaces what could. It also remembers which webhooks the service
 //! itself disabled.
 //!
-//! Whatever the kind of store, it ends in one function that lists all webhooks (`store::Backend`);
-//! today there is one kind, a TOML file (`file`). Not here: what becomes of an event, metrics, logs.
+//! What differs between kinds of stores is behind `backend`; today there is one kind, a TOML
+//! file (`file`). Not here: what becomes of an event, metrics, logs.
 //! What happened is told as a [`Notice`], and counted in [`Status`].
 
+mod backend;
 mod disabled;
 mod entry;
 mod file;
 mod locator;
 mod notice;
+mod options;
 mod saved;
 mod state_file;
 mod status;
@@ -22,6 +24,7 @@ mod wire;
 
 pub use locator::{InvalidStoreUrl, check_url};
 pub use notice::{Notice, Origin};
+pub use options::{OpenError, Options, ReadError, Rules};
 pub use state_file::{StateError, StateProblem};
 pub use status::Status;
-pub use store::{OpenError, Options, ReadError, Rules, Store, load_once};
+pub use store::{Store, load_once};

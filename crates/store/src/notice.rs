@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use subscriptions::WebhookId;
 
+use crate::options::ReadError;
 use crate::state_file::StateError;
-use crate::store::ReadError;
 
 /// Something that people should be told.
 #[derive(Clone, Debug)]

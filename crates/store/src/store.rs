@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
-use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -18,18 +17,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use event::Catalog;
-use settings::Report;
-use subscriptions::{DuplicateId, RetryPolicy, Snapshot, UrlRules, Webhook, WebhookId};
-use thiserror::Error;
+use subscriptions::{DuplicateId, Snapshot, Webhook, WebhookId};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::backend::{Backend, Stamps};
 use crate::disabled::Disabled;
 use crate::entry::Entry;
-use crate::file::{self, Stamps};
-use crate::locator::{InvalidStoreUrl, Locator};
 use crate::notice::{Notice, Origin};
+use crate::options::{OpenError, Options, ReadError, Rules};
 use crate::saved::{self, Saved};
 use crate::state_file::StateError;
 use crate::status::Status;
@@ -43,57 +39,6 @@ const QUIET: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Shared>);
 
-/// How to open a store.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The folder for what has to survive a restart; made if it is not there.
-    pub state_dir: PathBuf,
-    /// What webhooks may be.
-    pub rules: Rules,
-}
-
-/// What the service's configuration says about webhooks.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// Which URLs are accepted.
-    pub url: UrlRules,
-    /// The service's retry policy, of which a webhook may change parts.
-    pub retry: RetryPolicy,
-    /// The known event types; a webhook that wants another one is refused.
-    pub catalog: Catalog,
-}
-
-/// A store that cannot be opened.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// The URL names no store.
-    #[error(transparent)]
-    Url(#[from] InvalidStoreUrl),
-    /// The state directory cannot be made.
-    #[error("the state directory {} cannot be used", path.display())]
-    StateDir {
-        /// The folder.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-}
-
-/// Webhooks that cannot be read.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum ReadError {
-    /// The store's URL names no store.
-    #[error(transparent)]
-    Url(#[from] InvalidStoreUrl),
-    /// The file cannot be read, or has mistakes: one line for each.
-    #[error(transparent)]
-    File(#[from] Report),
-    /// Two webhooks have one id.
-    #[error(transparent)]
-    Duplicate(#[from] DuplicateId),
-}
-
 #[derive(Debug)]
 struct Shared {
     url: String,
@@ -104,12 +49,6 @@ struct Shared {
     wake: Arc<Notify>,
     asked: Mutex<Asked>,
     inner: Mutex<Inner>,
-}
-
-/// Where webhooks are kept.
-#[derive(Debug)]
-enum Backend {
-    File(PathBuf),
 }
 
 /// What was asked for and waits for the next turn. Locked for moments only, unlike [`Inner`].
@@ -153,8 +92,7 @@ enum Again {
 ///
 /// [`ReadError`] with every mistake.
 pub fn load_once(url: &str, options: &Options) -> Result<Snapshot, ReadError> {
-    let Locator::File(path) = Locator::try_new(url)?;
-    let entries = file::list(&path, &options.rules).entries?;
+    let entries = Backend::open(url)?.list(&options.rules).entries?;
     let disabled = Disabled::load(&options.state_dir).unwrap_or_default();
     Ok(build(&entries, &disabled, 1)?)
 }
@@ -168,7 +106,7 @@ impl Store {
     ///
     /// [`OpenError`] where the URL names no store or the state directory cannot be made.
     pub fn open(url: &str, options: Options) -> Result<(Self, Vec<Notice>), OpenError> {
-        let Locator::File(path) = Locator::try_new(url)?;
+        let backend = Backend::open(url)?;
         let Options { state_dir, rules } = options;
         DirBuilder::new()
             .recursive(true)
@@ -195,7 +133,7 @@ impl Store {
         };
         let store = Self(Arc::new(Shared {
             url: url.to_owned(),
-            backend: Backend::File(path),
+            backend,
             state_dir,
             live: Arc::default(),
             status,
@@ -249,9 +187,8 @@ impl Store {
 
     /// Follows the store until `shutdown`, telling what happens. Spawns nothing that outlives it.
     pub async fn run(&self, shutdown: impl Future<Output = ()>, mut tell: impl FnMut(Notice)) {
-        let Backend::File(path) = &self.0.backend;
-        let _watcher = file::watch(path, Arc::clone(&self.0.wake))
-            .map_err(|error| tell(Notice::NotWatched(Arc::new(error))));
+        let watcher = self.0.backend.watch(Arc::clone(&self.0.wake));
+        let _watcher = watcher.map_err(|error| tell(Notice::NotWatched(Arc::new(error))));
         let mut shutdown = pin!(shutdown);
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -311,8 +248,7 @@ impl Store {
     /// Reads the store, whose stamps were taken just before.
     fn read(&self, inner: &mut Inner, stamps: Stamps, notices: &mut Vec<Notice>) {
         let now = now_ms();
-        let Backend::File(path) = &self.0.backend;
-        let listing = file::list(path, &inner.rules);
+        let listing = self.0.backend.list(&inner.rules);
         // Which secrets are read may have changed with the file; their stamps count from now on.
         let same_files = inner.secret_files == listing.secret_files;
         inner.secret_files = listing.secret_files;
@@ -437,8 +373,7 @@ impl Store {
     }
 
     fn stamps(&self, inner: &Inner) -> Stamps {
-        let Backend::File(path) = &self.0.backend;
-        Stamps::of(path, &inner.secret_files)
+        self.0.backend.stamps(&inner.secret_files)
     }
 
     /// Every field is whole after each statement, so a panic elsewhere spoils nothing.

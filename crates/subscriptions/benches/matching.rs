@@ -26,10 +26,7 @@ fn matching(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let snapshot = Snapshot::build(population::webhooks(WEBHOOKS)?, 1)?;
     let known = EventType::try_new("deployment.succeeded")?;
     let strange = EventType::try_new("invoice.paid")?;
-    let (project, nobody) = (
-        population::project(50_003)?,
-        population::project(WEBHOOKS * 10)?,
-    );
+    let (project, nobody) = (population::project(50_003)?, population::project(WEBHOOKS * 10)?);
     let mut group = criterion.benchmark_group("matching among 100,000");
     for (name, kind, project) in [
         ("nobody's type and project", &strange, Some(&nobody)),
@@ -38,11 +35,7 @@ fn matching(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     ] {
         let matches = snapshot.matching(kind, project).len();
         group.bench_function(format!("{name}, {matches} matches"), |bencher| {
-            bencher.iter(|| {
-                snapshot
-                    .matching(black_box(kind), black_box(project))
-                    .count()
-            });
+            bencher.iter(|| snapshot.matching(black_box(kind), black_box(project)).count());
         });
     }
     group.finish();

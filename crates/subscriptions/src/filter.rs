@@ -96,9 +96,7 @@ impl Pattern {
                 Err(refused())
             };
         }
-        EventType::try_new(text)
-            .map(Self::Exact)
-            .map_err(|_| refused())
+        EventType::try_new(text).map(Self::Exact).map_err(|_| refused())
     }
 
     /// Whether an event of this type matches the pattern.
@@ -153,9 +151,7 @@ impl fmt::Display for Pattern {
 
 impl fmt::Debug for EventFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.0.iter().map(ToString::to_string))
-            .finish()
+        f.debug_list().entries(self.0.iter().map(ToString::to_string)).finish()
     }
 }
 
@@ -172,21 +168,12 @@ mod tests {
     #[test]
     fn covered_patterns_are_dropped() {
         check(&["deployment.created"], &["deployment.created"]);
-        check(
-            &["domain.added", "deployment.created"],
-            &["deployment.created", "domain.added"],
-        );
+        check(&["domain.added", "deployment.created"], &["deployment.created", "domain.added"]);
         check(&["domain.added", "domain.added"], &["domain.added"]);
         check(&["deployment.*", "deployment.created"], &["deployment.*"]);
         check(&["deployment.a.b", "deployment.*"], &["deployment.*"]);
-        check(
-            &["deployment.created", "domain.*"],
-            &["domain.*", "deployment.created"],
-        );
-        check(
-            &["deploy.*", "deployment.created"],
-            &["deploy.*", "deployment.created"],
-        );
+        check(&["deployment.created", "domain.*"], &["domain.*", "deployment.created"]);
+        check(&["deploy.*", "deployment.created"], &["deploy.*", "deployment.created"]);
         check(&["domain.*", "*", "deployment.created"], &["*"]);
     }
 
@@ -208,15 +195,9 @@ mod tests {
                 InvalidFilter::Pattern(text.to_owned())
             );
         }
-        assert_eq!(
-            EventFilter::try_new::<&str>([]).unwrap_err(),
-            InvalidFilter::Empty
-        );
+        assert_eq!(EventFilter::try_new::<&str>([]).unwrap_err(), InvalidFilter::Empty);
         let many = vec!["domain.added"; MAX_PATTERNS + 1];
-        assert_eq!(
-            EventFilter::try_new(many).unwrap_err(),
-            InvalidFilter::TooMany(101)
-        );
+        assert_eq!(EventFilter::try_new(many).unwrap_err(), InvalidFilter::TooMany(101));
         let long = EventFilter::try_new(["x".repeat(10_000)]).unwrap_err();
         assert!(long.to_string().len() < 300, "{long}");
     }

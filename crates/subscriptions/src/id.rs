@@ -39,10 +39,7 @@ impl WebhookId {
     /// [`InvalidWebhookId`] says what is wrong with it.
     pub fn try_new(text: &str) -> Result<Self, InvalidWebhookId> {
         let rest = text.strip_prefix(PREFIX).ok_or(InvalidWebhookId::Prefix)?;
-        if !rest
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-        {
+        if !rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
             return Err(InvalidWebhookId::Character);
         }
         if rest.is_empty() || rest.len() > MAX_REST {
@@ -76,11 +73,7 @@ mod tests {
 
     fn check(text: &str, expected: Result<(), InvalidWebhookId>) {
         let found = WebhookId::try_new(text);
-        assert_eq!(
-            found.map(|id| assert_eq!(id.as_str(), text)),
-            expected,
-            "{text:?}"
-        );
+        assert_eq!(found.map(|id| assert_eq!(id.as_str(), text)), expected, "{text:?}");
     }
 
     #[test]

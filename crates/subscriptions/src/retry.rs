@@ -78,14 +78,8 @@ impl RetryPolicy {
     pub fn try_new(values: RetryValues) -> Result<Self, InvalidRetry> {
         let delays = SHORTEST_DELAY..=LONGEST_DELAY;
         let checks = [
-            (
-                delays.contains(&values.first_delay),
-                InvalidRetry::FirstDelay,
-            ),
-            (
-                (1.0..=10.0).contains(&values.multiplier),
-                InvalidRetry::Multiplier,
-            ),
+            (delays.contains(&values.first_delay), InvalidRetry::FirstDelay),
+            ((1.0..=10.0).contains(&values.multiplier), InvalidRetry::Multiplier),
             (delays.contains(&values.max_delay), InvalidRetry::MaxDelay),
             (values.first_delay <= values.max_delay, InvalidRetry::Order),
             ((0.0..1.0).contains(&values.jitter), InvalidRetry::Jitter),
@@ -93,10 +87,7 @@ impl RetryPolicy {
                 (SHORTEST_DELAY..=LONGEST_LIFE).contains(&values.give_up_after),
                 InvalidRetry::GiveUpAfter,
             ),
-            (
-                delays.contains(&values.retry_after_max),
-                InvalidRetry::RetryAfterMax,
-            ),
+            (delays.contains(&values.retry_after_max), InvalidRetry::RetryAfterMax),
         ];
         match checks.into_iter().find(|(holds, _)| !holds) {
             Some((_, wrong)) => Err(wrong),
@@ -199,23 +190,14 @@ mod tests {
         check(|_| (), None);
         check(|v| v.first_delay = s(1), None);
         check(|v| v.first_delay = ms(999), Some(InvalidRetry::FirstDelay));
-        check(
-            |v| (v.first_delay, v.max_delay) = (LONGEST_DELAY, LONGEST_DELAY),
-            None,
-        );
-        check(
-            |v| v.max_delay = LONGEST_DELAY + ms(1),
-            Some(InvalidRetry::MaxDelay),
-        );
+        check(|v| (v.first_delay, v.max_delay) = (LONGEST_DELAY, LONGEST_DELAY), None);
+        check(|v| v.max_delay = LONGEST_DELAY + ms(1), Some(InvalidRetry::MaxDelay));
         check(|v| v.max_delay = s(4), Some(InvalidRetry::Order));
         check(|v| v.multiplier = 1.0, None);
         check(|v| v.multiplier = 10.0, None);
         check(|v| v.multiplier = 0.99, Some(InvalidRetry::Multiplier));
         check(|v| v.multiplier = f64::NAN, Some(InvalidRetry::Multiplier));
-        check(
-            |v| v.multiplier = f64::INFINITY,
-            Some(InvalidRetry::Multiplier),
-        );
+        check(|v| v.multiplier = f64::INFINITY, Some(InvalidRetry::Multiplier));
         check(|v| v.jitter = 0.0, None);
         check(|v| v.jitter = 0.99, None);
         check(|v| v.jitter = 1.0, Some(InvalidRetry::Jitter));
@@ -223,14 +205,8 @@ mod tests {
         check(|v| v.jitter = f64::NAN, Some(InvalidRetry::Jitter));
         check(|v| v.give_up_after = LONGEST_LIFE, None);
         check(|v| v.give_up_after = s(0), Some(InvalidRetry::GiveUpAfter));
-        check(
-            |v| v.give_up_after = LONGEST_LIFE + s(1),
-            Some(InvalidRetry::GiveUpAfter),
-        );
-        check(
-            |v| v.retry_after_max = s(0),
-            Some(InvalidRetry::RetryAfterMax),
-        );
+        check(|v| v.give_up_after = LONGEST_LIFE + s(1), Some(InvalidRetry::GiveUpAfter));
+        check(|v| v.retry_after_max = s(0), Some(InvalidRetry::RetryAfterMax));
     }
 
     #[test]

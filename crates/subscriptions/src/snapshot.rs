@@ -64,15 +64,9 @@ impl Snapshot {
         if let Some(pair) = webhooks.windows(2).find(|pair| pair[0].id == pair[1].id) {
             return Err(DuplicateId(pair[0].id.clone()));
         }
-        let mut snapshot = Self {
-            generation,
-            ..Self::default()
-        };
+        let mut snapshot = Self { generation, ..Self::default() };
         let mut entries = Vec::new();
-        for (place, webhook) in (0u32..)
-            .zip(&webhooks)
-            .filter(|(_, webhook)| webhook.enabled)
-        {
+        for (place, webhook) in (0u32..).zip(&webhooks).filter(|(_, webhook)| webhook.enabled) {
             snapshot.enabled += 1;
             snapshot.number(webhook, |pattern, project| {
                 entries.push((pattern, project, place));
@@ -88,29 +82,20 @@ impl Snapshot {
     pub fn matching(&self, kind: &EventType, project: Option<&ProjectId>) -> Matching<'_> {
         let exact = self.exact.get(kind).copied();
         let family = self.family.get(kind.family()).copied();
-        let project = project
-            .and_then(|project| self.projects.get(project))
-            .copied();
+        let project = project.and_then(|project| self.projects.get(project)).copied();
         let mut lists: [&[u32]; 6] = [&[]; 6];
         for (pair, pattern) in lists.chunks_exact_mut(2).zip([exact, family, Some(ALL)]) {
             let Some(pattern) = pattern else { continue };
             pair[0] = self.list_of(pattern, ANY_PROJECT);
             pair[1] = project.map_or(&[], |project| self.list_of(pattern, project));
         }
-        Matching {
-            webhooks: &self.webhooks,
-            lists,
-            current: 0,
-        }
+        Matching { webhooks: &self.webhooks, lists, current: 0 }
     }
 
     /// The webhook with this id, enabled or not.
     #[must_use]
     pub fn get(&self, id: &WebhookId) -> Option<&Arc<Webhook>> {
-        let place = self
-            .webhooks
-            .binary_search_by(|webhook| webhook.id.cmp(id))
-            .ok()?;
+        let place = self.webhooks.binary_search_by(|webhook| webhook.id.cmp(id)).ok()?;
         self.webhooks.get(place)
     }
 

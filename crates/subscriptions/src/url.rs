@@ -103,10 +103,7 @@ impl WebhookUrl {
             return Err(InvalidUrl::TooLong(url.as_str().len()));
         }
         // A copy, because the parser's own text has grown to twice its length.
-        let uri: Uri = url
-            .as_str()
-            .parse()
-            .map_err(|_| InvalidUrl::NotRequestable)?;
+        let uri: Uri = url.as_str().parse().map_err(|_| InvalidUrl::NotRequestable)?;
         if uri.host().is_none() {
             return Err(InvalidUrl::NotRequestable);
         }
@@ -151,10 +148,7 @@ fn check_scheme(url: &Url, text: &str, rules: UrlRules) -> Result<(), InvalidUrl
     }
     // WHATWG also takes `https:example.com`, backslashes, and `https:///a` with `a` as the host;
     // nobody means them.
-    match text
-        .get(url.scheme().len()..)
-        .and_then(|rest| rest.strip_prefix("://"))
-    {
+    match text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://")) {
         None => Err(InvalidUrl::NotRequestable),
         Some(rest) if rest.starts_with(['/', '\\']) => Err(ParseError::EmptyHost.into()),
         Some(_) => Ok(()),
@@ -186,11 +180,7 @@ impl fmt::Display for WebhookUrl {
         let scheme = self.uri.scheme_str().unwrap_or_default();
         let authority = self.uri.authority().map_or("", |a| a.as_str());
         write!(f, "{scheme}://{authority}{}", self.uri.path())?;
-        if self.uri.query().is_some() {
-            f.write_str("?…")
-        } else {
-            Ok(())
-        }
+        if self.uri.query().is_some() { f.write_str("?…") } else { Ok(()) }
     }
 }
 

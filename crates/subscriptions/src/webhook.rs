@@ -56,10 +56,7 @@ impl Secrets {
     /// One secret.
     #[must_use]
     pub fn new(primary: Secret) -> Self {
-        Self {
-            primary,
-            also: Vec::new(),
-        }
+        Self { primary, also: Vec::new() }
     }
 
     /// During a rotation: the new secret, and those that receivers may still hold.

@@ -1,8 +1,9 @@
-//! The project's only tool: `cargo xtask check`, `test` and `demo`.
+//! The project's only tool: `cargo xtask check`, `test`, `demo` and `bench`.
 //!
 //! This file reads the command line; each command is a file of its own. Nothing here is part of
 //! the product, and CI calls the same commands as people do.
 
+mod bench;
 mod check;
 mod demo;
 mod paint;
@@ -27,6 +28,8 @@ Commands:
                                     cargo-nextest (or to cargo test where that is missing)
   demo [--once]                     broker, service and receiver on this machine, events from end
                                     to end; stays until Ctrl-C, with --once ends with a summary
+  bench [--quick]                   the service beside the bare loop, in one run; writes a table,
+                                    JSON and a chart below target/bench
   help                              this text
 
 WHICH is one of
@@ -46,6 +49,7 @@ enum Order {
     Check { fast: bool },
     Test { broker: Option<String>, rest: Vec<String> },
     Demo { once: bool },
+    Bench { quick: bool },
 }
 
 fn main() -> ExitCode {
@@ -76,6 +80,7 @@ fn obey(order: Order) -> Result<ExitCode> {
         Order::Check { fast } => runtime.block_on(check::run(fast)),
         Order::Test { broker, rest } => runtime.block_on(test::run(broker.as_deref(), &rest)),
         Order::Demo { once } => runtime.block_on(demo::run(once)),
+        Order::Bench { quick } => runtime.block_on(bench::run(quick)),
     }
 }
 
@@ -88,6 +93,7 @@ fn parse(arguments: &[String]) -> Result<Order, String> {
         _ if asks_for_help(rest) => Ok(Order::Help),
         "check" => flag(command, rest, "--fast").map(|fast| Order::Check { fast }),
         "demo" => flag(command, rest, "--once").map(|once| Order::Demo { once }),
+        "bench" => flag(command, rest, "--quick").map(|quick| Order::Bench { quick }),
         "test" => parse_test(rest),
         other => Err(format!("there is no command `{other}`")),
     }
@@ -150,6 +156,7 @@ mod tests {
             ("check", Order::Check { fast: false }),
             ("check --fast", Order::Check { fast: true }),
             ("demo --once", Order::Demo { once: true }),
+            ("bench", Order::Bench { quick: false }),
             ("test", test(None, &[])),
             ("test --broker 4 -p testbed", test(Some("4"), &["-p", "testbed"])),
             ("test retry --broker=amqp://h", test(Some("amqp://h"), &["retry"])),

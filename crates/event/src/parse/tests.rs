@@ -28,7 +28,8 @@ fn an_id_is_derived_where_none_is_given_or_usable() {
         event.id().as_str().to_owned()
     };
     let derived = EventId::of_body(PAGE.as_bytes());
-    for unusable in [None, Some(""), Some("a\nb")] {
+    let long = "x".repeat(256);
+    for unusable in [None, Some(""), Some("a\nb"), Some(&*long)] {
         assert_eq!(id(unusable), derived.as_str(), "{unusable:?}");
     }
     assert_eq!(id(Some("ä b")), "ä b");
@@ -67,11 +68,32 @@ fn what_a_deployment_must_carry() {
 }
 
 #[test]
+fn a_detail_has_a_bound() {
+    check("deployment.succeeded", &"é\\n".repeat(2_000), Reason::UnknownType, "…\" is not among");
+    let long = "x".repeat(5_000);
+    let texts = [
+        PAGE.replacen("deployment.succeeded", &long, 1),
+        PAGE.replacen(r#""main""#, &format!("{{\"{long}\":{}}}", "9".repeat(4_000)), 1),
+        PAGE.replacen(r#""main""#, &format!("{{\"{long}\":1e999}}"), 1),
+        PAGE.replacen(r#""main""#, &format!("{{\"{long}\":\"\\ud800{long}\"}}"), 1),
+        PAGE.replacen(r#""main""#, &format!("{{\"{long}\":{long}}}"), 1),
+    ];
+    for text in texts {
+        let catalog = Catalog::try_new::<&str>(&[]).unwrap();
+        let rejection = Event::parse(text.as_bytes(), None, &catalog, usize::MAX).unwrap_err();
+        assert!(rejection.detail.chars().count() < 512, "{rejection}");
+    }
+}
+
+#[test]
 fn what_cannot_be_carried() {
     let number = r#""gitBranch":9007199254740993}"#;
-    check(r#""gitBranch":"main"}"#, number, Reason::InexactNumber, "9007199254740993");
+    check(r#""gitBranch":"main"}"#, number, Reason::InexactNumber, "deployment.meta.gitBranch: ");
     check("main", &"x".repeat(10_000), Reason::TooLarge, "at most 10000");
     let catalog = Catalog::try_new::<&str>(&[]).unwrap();
+    assert!(Event::parse(PAGE.as_bytes(), None, &catalog, PAGE.len()).is_ok());
+    let larger = Event::parse(PAGE.as_bytes(), None, &catalog, PAGE.len() - 1);
+    assert_eq!(larger.unwrap_err().reason, Reason::TooLarge);
     let not_utf8 = Event::parse(b"{\"a\":\"\xff\"}", None, &catalog, 99);
     assert_eq!(not_utf8.unwrap_err().detail, "no UTF-8 from byte 6 on");
 }

@@ -101,7 +101,8 @@ fn read(path: &Path, limit: usize) -> Result<Bytes> {
     if path == Path::new("-") {
         io::stdin().take(limit).read_to_end(&mut bytes).context("reading standard input")?;
     } else {
-        let file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let file =
+            fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         file.take(limit)
             .read_to_end(&mut bytes)
             .with_context(|| format!("cannot read {}", path.display()))?;

@@ -53,7 +53,8 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     if path == Path::new("-") {
         io::stdin().take(LARGEST).read_to_end(&mut bytes).context("reading standard input")?;
     } else {
-        let file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let file =
+            fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         file.take(LARGEST)
             .read_to_end(&mut bytes)
             .with_context(|| format!("cannot read {}", path.display()))?;

@@ -38,9 +38,8 @@ impl Broker {
         let heartbeat = section.required("heartbeat", "a duration", wait);
         let deadline = section.required("deadline", "a duration", wait);
         let prefetch = section.required("prefetch", "a number", |value| value.integer(1..=10_000));
-        let delivery_limit = section.required("delivery_limit", "a number", |value| {
-            value.integer(1..=1_000_000)
-        });
+        let delivery_limit =
+            section.required("delivery_limit", "a number", |value| value.integer(1..=1_000_000));
         let bindings = section.required("bindings", "a list of routing keys", bindings);
         let names = section.table("names", names);
         Some(Self {
@@ -62,11 +61,7 @@ impl BrokerUrl {
             return Err("expected a URL that starts with amqp:// or amqps://");
         }
         // lapin would silently connect to localhost instead.
-        if rest
-            .split('/')
-            .next()
-            .is_some_and(|authority| authority.contains('['))
-        {
+        if rest.split('/').next().is_some_and(|authority| authority.contains('[')) {
             return Err("an IPv6 address cannot stand in a broker URL; use a host name");
         }
         match broker::Config::try_new(text, SECOND) {
@@ -100,18 +95,9 @@ fn names(section: &mut Section<'_, '_>) -> Option<Names> {
         section.required(key, "a name", |value| value.parse(|text| name(text, most)))
     };
     let names = (
-        (
-            name("events_exchange", LONGEST_NAME),
-            name("dead_letter_exchange", LONGEST_NAME),
-        ),
-        (
-            name("events_queue", LONGEST_NAME),
-            name("deliveries_queue", LONGEST_NAME),
-        ),
-        (
-            name("rejected_queue", LONGEST_NAME),
-            name("dead_queue", LONGEST_NAME),
-        ),
+        (name("events_exchange", LONGEST_NAME), name("dead_letter_exchange", LONGEST_NAME)),
+        (name("events_queue", LONGEST_NAME), name("deliveries_queue", LONGEST_NAME)),
+        (name("rejected_queue", LONGEST_NAME), name("dead_queue", LONGEST_NAME)),
         name("delay_prefix", LONGEST_PREFIX),
     );
     let ((events_exchange, dead_letter_exchange), (events, deliveries), (rejected, dead), delay) =
@@ -132,10 +118,7 @@ fn names(section: &mut Section<'_, '_>) -> Option<Names> {
 /// Two queues, or two exchanges, of one name would be one.
 fn distinct(section: &mut Section<'_, '_>, names: &Names) {
     if names.events_exchange == names.dead_letter_exchange {
-        section.conflict(
-            "dead_letter_exchange",
-            "has the same name as events_exchange",
-        );
+        section.conflict("dead_letter_exchange", "has the same name as events_exchange");
     }
     let mut seen = BTreeSet::new();
     for (key, name) in [

@@ -28,20 +28,16 @@ impl Delivery {
         let connect_timeout = section.required("connect_timeout", "a duration", |value| {
             value.duration(SECOND / 10..=MINUTE)
         });
-        let timeout = section.required("timeout", "a duration", |value| {
-            value.duration(SECOND..=5 * MINUTE)
-        });
-        let max_response_bytes = section.required("max_response_bytes", "a size", |value| {
-            value.size(1024..=16 * 1024 * 1024)
-        });
+        let timeout =
+            section.required("timeout", "a duration", |value| value.duration(SECOND..=5 * MINUTE));
+        let max_response_bytes = section
+            .required("max_response_bytes", "a size", |value| value.size(1024..=16 * 1024 * 1024));
         let [max_in_flight, max_connections] = ["max_in_flight", "max_connections"]
             .map(|key| section.required(key, "a number", |value| value.integer(1..=100_000)));
-        let idle_timeout = section.required("idle_timeout", "a duration", |value| {
-            value.duration(SECOND..=10 * MINUTE)
-        });
-        let max_idle_per_host = section.required("max_idle_per_host", "a number", |value| {
-            value.integer(0..=10_000)
-        });
+        let idle_timeout = section
+            .required("idle_timeout", "a duration", |value| value.duration(SECOND..=10 * MINUTE));
+        let max_idle_per_host =
+            section.required("max_idle_per_host", "a number", |value| value.integer(0..=10_000));
         let allow_addresses = section.required("allow_addresses", "a list of networks", |value| {
             value.list(|element| element.parse(network))
         });
@@ -77,9 +73,5 @@ fn network(text: &str) -> Result<IpNet, &'static str> {
 /// An absolute path: the service's working folder is nobody's intention.
 pub(super) fn absolute(text: &str) -> Result<PathBuf, &'static str> {
     let path = Path::new(text);
-    if path.is_absolute() {
-        Ok(path.to_owned())
-    } else {
-        Err("expected an absolute path")
-    }
+    if path.is_absolute() { Ok(path.to_owned()) } else { Err("expected an absolute path") }
 }

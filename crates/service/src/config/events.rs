@@ -13,9 +13,8 @@ pub(crate) struct Events {
 
 impl Events {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
-        let max_bytes = section.required("max_bytes", "a size", |value| {
-            value.size(1024..=16 * 1024 * 1024)
-        });
+        let max_bytes =
+            section.required("max_bytes", "a size", |value| value.size(1024..=16 * 1024 * 1024));
         let extra = section.required("extra_types", "a list of event types", |value| {
             value.list(|element| {
                 // The error quotes the text.

@@ -33,9 +33,6 @@ impl Log {
                 ("trace", Level::TRACE),
             ])
         });
-        Some(Self {
-            format: format?,
-            level: level?,
-        })
+        Some(Self { format: format?, level: level? })
     }
 }

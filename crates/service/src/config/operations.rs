@@ -18,9 +18,6 @@ impl Operations {
             value.parse(|text| text.parse().map_err(|_| expected))
         });
         let webhook_label = section.required("webhook_label", "true or false", Value::boolean);
-        Some(Self {
-            listen: listen?,
-            webhook_label: webhook_label?,
-        })
+        Some(Self { listen: listen?, webhook_label: webhook_label? })
     }
 }

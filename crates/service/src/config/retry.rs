@@ -22,7 +22,5 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> Option<RetryPolicy> {
         retry_after_max: retry_after_max?,
     };
     // Each number is within its bounds; what is left is how the two delays stand to each other.
-    RetryPolicy::try_new(values)
-        .map_err(|why| section.conflict("first_delay", why))
-        .ok()
+    RetryPolicy::try_new(values).map_err(|why| section.conflict("first_delay", why)).ok()
 }

@@ -14,8 +14,6 @@ pub(crate) struct Runtime {
 impl Runtime {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let threads = section.optional("threads", |value| value.integer(1..=1024usize));
-        Self {
-            threads: threads.and_then(NonZeroUsize::new),
-        }
+        Self { threads: threads.and_then(NonZeroUsize::new) }
     }
 }

@@ -14,9 +14,8 @@ pub(crate) struct Shutdown {
 impl Shutdown {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
         let most = Duration::from_secs(600);
-        let grace = section.required("grace", "a duration", |value| {
-            value.duration(Duration::ZERO..=most)
-        });
+        let grace =
+            section.required("grace", "a duration", |value| value.duration(Duration::ZERO..=most));
         Some(Self { grace: grace? })
     }
 }

@@ -25,9 +25,8 @@ impl Webhooks {
         });
         let state_dir = section.required("state_dir", "a folder", |value| value.parse(absolute));
         let allow_http = section.required("allow_http", "true or false", Value::boolean);
-        let max_in_flight = section.required("max_in_flight", "a number", |value| {
-            value.integer(1..=10_000)
-        });
+        let max_in_flight =
+            section.required("max_in_flight", "a number", |value| value.integer(1..=10_000));
         Some(Self {
             store: store?,
             state_dir: state_dir?,

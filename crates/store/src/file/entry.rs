@@ -13,7 +13,7 @@ use subscriptions::{
 };
 
 use crate::entry::Entry;
-use crate::store::Rules;
+use crate::options::Rules;
 
 /// The most projects of one webhook. Who wants more wants all.
 const MAX_PROJECTS: usize = 1_000;

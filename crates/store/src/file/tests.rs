@@ -5,6 +5,7 @@ use subscriptions::{RetryPolicy, UrlRules, Webhook};
 use tempfile::TempDir;
 
 use super::*;
+use crate::entry::Entry;
 
 fn rules() -> Rules {
     Rules {

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use event::Catalog;
+use subscriptions::{RetryPolicy, UrlRules};
 use tempfile::TempDir;
 
 use super::*;

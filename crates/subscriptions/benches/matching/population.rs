@@ -34,20 +34,11 @@ fn webhook(n: usize) -> Result<Webhook, Box<dyn Error>> {
         0 => &["*"],
         1..=5 => &["deployment.*"],
         6 | 7 => &["deployment.succeeded", "deployment.failed"],
-        _ => &[
-            "deployment.created",
-            "deployment.failed",
-            "deployment.canceled",
-            "domain.added",
-        ],
+        _ => &["deployment.created", "deployment.failed", "deployment.canceled", "domain.added"],
     };
     let special = n.is_multiple_of(SPECIAL);
     let headers = special.then(|| ("x-tenant", n.to_string()));
-    let project = if n.is_multiple_of(PLATFORM_WIDE) {
-        None
-    } else {
-        Some(project(n)?)
-    };
+    let project = if n.is_multiple_of(PLATFORM_WIDE) { None } else { Some(project(n)?) };
     Ok(Webhook {
         id: WebhookId::try_new(&format!("whk_{n:016}"))?,
         url: WebhookUrl::try_new(&url, UrlRules::default())?,

@@ -15,15 +15,8 @@ const TYPES: [&str; 6] = [
     "domain.removed",
     "created.deployment",
 ];
-const PATTERNS: [&str; 7] = [
-    "*",
-    "deployment.*",
-    "domain.*",
-    "other.*",
-    TYPES[0],
-    TYPES[1],
-    TYPES[3],
-];
+const PATTERNS: [&str; 7] =
+    ["*", "deployment.*", "domain.*", "other.*", TYPES[0], TYPES[1], TYPES[3]];
 const PROJECTS: [&str; 3] = ["prj_a", "prj_b", "prj_c"];
 
 fn project(text: &str) -> ProjectId {
@@ -72,12 +65,10 @@ fn naive(specs: &[Spec], kind: &str, of: Option<&str>) -> Vec<String> {
         .iter()
         .enumerate()
         .filter(|(_, (events, projects, enabled))| {
-            let event = events
-                .iter()
-                .any(|pattern| match pattern.strip_suffix('*') {
-                    Some(start) => kind.starts_with(start),
-                    None => kind == *pattern,
-                });
+            let event = events.iter().any(|pattern| match pattern.strip_suffix('*') {
+                Some(start) => kind.starts_with(start),
+                None => kind == *pattern,
+            });
             let project = projects.is_empty() || of.is_some_and(|of| projects.contains(&of));
             *enabled && event && project
         })
@@ -115,14 +106,8 @@ fn a_webhook_is_found_once_however_often_it_asks() {
     let events = ["deployment.created", "deployment.*", "deployment.created"];
     let hook = webhook(1, &events, &["prj_a", "prj_b", "prj_a"], true);
     let snapshot = Snapshot::build(vec![hook], 1).unwrap();
-    assert_eq!(
-        found(&snapshot, "deployment.created", Some("prj_a")),
-        ["whk_1"]
-    );
-    assert_eq!(
-        found(&snapshot, "deployment.created", Some("prj_b")),
-        ["whk_1"]
-    );
+    assert_eq!(found(&snapshot, "deployment.created", Some("prj_a")), ["whk_1"]);
+    assert_eq!(found(&snapshot, "deployment.created", Some("prj_b")), ["whk_1"]);
     assert_eq!(found(&snapshot, "deployment.created", None), [""; 0]);
 }
 
@@ -132,18 +117,12 @@ fn disabled_webhooks_are_known_but_never_match() {
     assert_eq!(found(&snapshot, "domain.added", None), [""; 0]);
     assert!(snapshot.get(&id(1)).is_some_and(|webhook| !webhook.enabled));
     assert!(snapshot.get(&id(2)).is_none());
-    assert_eq!(
-        (snapshot.len(), snapshot.enabled(), snapshot.generation()),
-        (1, 0, 3)
-    );
+    assert_eq!((snapshot.len(), snapshot.enabled(), snapshot.generation()), (1, 0, 3));
 }
 
 #[test]
 fn an_id_stands_once() {
-    let twice = vec![
-        webhook(1, &["*"], &[], true),
-        webhook(1, &["domain.*"], &[], false),
-    ];
+    let twice = vec![webhook(1, &["*"], &[], true), webhook(1, &["domain.*"], &[], false)];
     assert_eq!(Snapshot::build(twice, 1).unwrap_err(), DuplicateId(id(1)));
 }
 
@@ -151,10 +130,7 @@ fn an_id_stands_once() {
 fn webhooks_can_be_shared_between_snapshots() {
     let first = Snapshot::build(vec![webhook(1, &["*"], &[], true)], 1).unwrap();
     let second = Snapshot::build(first.iter().cloned().collect::<Vec<_>>(), 2).unwrap();
-    assert!(Arc::ptr_eq(
-        first.get(&id(1)).unwrap(),
-        second.get(&id(1)).unwrap()
-    ));
+    assert!(Arc::ptr_eq(first.get(&id(1)).unwrap(), second.get(&id(1)).unwrap()));
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub(super) struct Stage {
     inbox: Inbox,
     space: Space,
     shared: Shared,
+    /// By type: a request does not name its event, and the demo publishes one of each.
     published: HashMap<String, Instant>,
     shown: usize,
 }
@@ -69,7 +70,7 @@ impl Stage {
 
     /// Publishes as an orchestrator does.
     pub(super) async fn publish(&mut self, kind: &str, id: &str, body: &[u8]) -> Result<()> {
-        self.published.insert(id.to_owned(), Instant::now());
+        self.published.insert(kind.to_owned(), Instant::now());
         self.client.publish_event(&self.space.names().events_exchange, kind, id, body).await
     }
 
@@ -79,8 +80,8 @@ impl Stage {
         let requests = self.inbox.since(self.shown);
         self.shown += requests.len();
         let arrival = |request: testbed::node::Checked| {
-            let published = self.published.get(&request.event).copied();
-            Arrival { after: published.map_or(Duration::ZERO, |at| now - at), request }
+            let published = self.published.get(&request.kind).copied();
+            Arrival { after: published.map(|at| now - at), request }
         };
         requests.into_iter().map(arrival).collect()
     }
@@ -103,8 +104,9 @@ impl Stage {
         }
     }
 
-    /// Says how to go on by hand.
-    pub(super) fn invite(&self) {
+    /// Says how to go on by hand; from now on nobody knows when an event was published.
+    pub(super) fn invite(&mut self) {
+        self.published.clear();
         let folder = self.program.folder();
         let (binary, config) = (self.binary.display(), folder.join("config.toml"));
         println!("  publish   {binary} send --config {} deployment.failed", config.display());

@@ -34,10 +34,10 @@ pub(super) fn row(arrival: &Arrival) {
     );
 }
 
-fn time(after: Duration) -> String {
-    match after.as_millis() {
-        0 => "–".to_owned(),
-        millis @ 1..1000 => format!("{millis} ms"),
-        _ => format!("{:.2} s", after.as_secs_f64()),
+fn time(after: Option<Duration>) -> String {
+    match after {
+        None => "–".to_owned(),
+        Some(after) if after < Duration::from_secs(1) => format!("{} ms", after.as_millis()),
+        Some(after) => format!("{:.2} s", after.as_secs_f64()),
     }
 }

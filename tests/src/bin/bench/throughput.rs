@@ -7,6 +7,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use lapin::options::{QueueDeclareOptions, QueuePurgeOptions};
+use lapin::types::FieldTable;
 use testbed::amqp::Client;
 use testbed::eventually;
 use testbed::rabbitmq::Broker;
@@ -15,6 +17,8 @@ use crate::contender::Contender;
 use crate::load::{Shape, publish};
 use crate::process::{cpu_seconds, memory_mb};
 use crate::sink::Sink;
+
+const QUEUE: &str = "webhooks.events";
 
 /// One measurement to be made.
 pub(crate) struct Case {
@@ -44,7 +48,7 @@ impl Case {
         let idle = Contender::Service.start(&url, sink.address, self.shape).await?;
         let idle_mb = memory_mb(idle.pid()?, "VmRSS")?;
         drop(idle);
-        wait_for_depth(&client, 0).await?;
+        empty(&client).await?;
         publish(&client, self.shape, 0, self.events).await?;
         wait_for_depth(&client, self.events).await?;
 
@@ -73,9 +77,24 @@ impl Case {
     }
 }
 
+/// Waits until nobody consumes any more, and throws away what earlier measurements left.
+async fn empty(client: &Client) -> Result<()> {
+    eventually("the queue is empty and alone", Duration::from_secs(60), || async {
+        let channel = client.channel();
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let queue =
+            channel.queue_declare(QUEUE.into(), options, FieldTable::default()).await.ok()?;
+        if queue.consumer_count() == 0 {
+            channel.queue_purge(QUEUE.into(), QueuePurgeOptions::default()).await.ok()?;
+        }
+        (queue.consumer_count() == 0 && queue.message_count() == 0).then_some(())
+    })
+    .await
+}
+
 async fn wait_for_depth(client: &Client, depth: u32) -> Result<()> {
     eventually("the queue's length", Duration::from_secs(60), || async {
-        (client.depth("webhooks.events").await.ok()? == depth).then_some(())
+        (client.depth(QUEUE).await.ok()? == depth).then_some(())
     })
     .await
 }

@@ -1,0 +1,62 @@
+//! What a store is opened with, and why it may not open or be read.
+
+use std::io;
+use std::path::PathBuf;
+
+use event::Catalog;
+use settings::Report;
+use subscriptions::{DuplicateId, RetryPolicy, UrlRules};
+use thiserror::Error;
+
+use crate::locator::InvalidStoreUrl;
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder for what has to survive a restart; made if it is not there.
+    pub state_dir: PathBuf,
+    /// What webhooks may be.
+    pub rules: Rules,
+}
+
+/// What the service's configuration says about webhooks.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Which URLs are accepted.
+    pub url: UrlRules,
+    /// The service's retry policy, of which a webhook may change parts.
+    pub retry: RetryPolicy,
+    /// The known event types; a webhook that wants another one is refused.
+    pub catalog: Catalog,
+}
+
+/// A store that cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The URL names no store.
+    #[error(transparent)]
+    Url(#[from] InvalidStoreUrl),
+    /// The state directory cannot be made.
+    #[error("the state directory {} cannot be used", path.display())]
+    StateDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Webhooks that cannot be read.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ReadError {
+    /// The store's URL names no store.
+    #[error(transparent)]
+    Url(#[from] InvalidStoreUrl),
+    /// The file cannot be read, or has mistakes: one line for each.
+    #[error(transparent)]
+    File(#[from] Report),
+    /// Two webhooks have one id.
+    #[error(transparent)]
+    Duplicate(#[from] DuplicateId),
+}
