@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{self, Malformed, Parked};
-use crate::session::{Consuming, Session};
+use crate::session::{Consuming, Session, SessionError};
 use crate::settlement::Settlement;
 
 /// One message, with the obligation to settle it.
@@ -121,24 +121,23 @@ impl Intake {
             let next = tokio::select! {
                 biased;
                 next = present.messages.next() => next,
-                () = present.session.lost().cancelled() => None,
+                () = present.session.ended() => None,
                 () = self.closing.cancelled() => continue,
             };
             match next {
                 Some((queue, Some(Ok(message)))) => return Some(present.incoming(queue, message)),
-                Some((_, Some(Err(error)))) => {
-                    tracing::debug!(%error, "a consumer ended");
-                    self.lose();
+                Some((_, Some(Err(source)))) => {
+                    self.lose(SessionError::Lost { doing: "consuming", source });
                 }
-                Some((_, None)) | None => self.lose(),
+                Some((_, None)) | None => self.lose(SessionError::Cancelled),
             }
         }
     }
 
     /// The session is of no use any more: its supervisor learns it, its messages come again.
-    fn lose(&mut self) {
+    fn lose(&mut self, cause: SessionError) {
         if let Some(present) = self.present.take() {
-            present.session.lost().cancel();
+            present.session.lose(cause);
         }
     }
 

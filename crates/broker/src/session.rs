@@ -7,12 +7,12 @@
 //! same session: once it is lost the broker gives the message again, and a second way would double
 //! it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lapin::options::{BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Consumer};
+use lapin::{BasicProperties, Channel, Consumer, ErrorKind};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -51,9 +51,9 @@ pub enum SessionError {
     /// The broker cancelled a consumer, as it does when its queue is deleted.
     #[error("the broker cancelled the consumer of a queue")]
     Cancelled,
-    /// A publish did not come through.
-    #[error("a publish did not come through")]
-    Publish,
+    /// A publish did not come through; the text says why.
+    #[error("a publish did not come through: {0}")]
+    Publish(String),
     /// No answer in time.
     #[error("the broker did not answer within {limit:?} while {doing}")]
     Deadline {
@@ -73,9 +73,15 @@ impl SessionError {
             Self::Topology(_) => "topology",
             Self::Lost { .. } => "lost",
             Self::Cancelled => "cancelled",
-            Self::Publish => "publish",
+            Self::Publish(_) => "publish",
             Self::Deadline { .. } => "deadline",
         }
+    }
+
+    /// Whether a message came that the broker's client cannot read, such as one whose id is no
+    /// UTF-8. It will come again and end the next session too.
+    pub(crate) fn is_unreadable_message(&self) -> bool {
+        matches!(self, Self::Lost { source, .. } if matches!(source.kind(), ErrorKind::ParsingError(_)))
     }
 }
 
@@ -88,6 +94,7 @@ struct Inner {
     names: Names,
     metrics: Metrics,
     lost: CancellationToken,
+    cause: Mutex<Option<SessionError>>,
 }
 
 /// One consumer with the way its messages are settled.
@@ -168,28 +175,46 @@ impl Session {
         body: &[u8],
         properties: &BasicProperties,
     ) -> Result<(), PublishError> {
-        let Inner { publisher, names, metrics, lost } = &*self.0;
+        let Inner { publisher, names, metrics, .. } = &*self.0;
         let route = Route { exchange: &names.dead_letter_exchange, key };
         let published = publisher.publish(route, body, properties).await;
         match &published {
             Ok(()) => metrics.published.with_label_values(&[target]).inc(),
             Err(error) => {
-                tracing::warn!(error = %error, target, "failed to hand a message to the broker");
-                lost.cancel();
+                self.lose(SessionError::Publish(error.to_string()));
             }
         }
         published
     }
 
-    /// Ends when something has shown that this session is lost.
-    pub(crate) fn lost(&self) -> &CancellationToken {
-        &self.0.lost
+    /// Something has shown that this session is lost. The first cause counts.
+    pub(crate) fn lose(&self, cause: SessionError) {
+        self.0.cause.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(cause);
+        self.0.lost.cancel();
+    }
+
+    /// Waits until the session is lost, and says why.
+    pub(crate) async fn lost(&self) -> SessionError {
+        self.0.lost.cancelled().await;
+        let mut cause = self.0.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        cause.take().unwrap_or(SessionError::Cancelled)
+    }
+
+    /// Waits until the session is lost, for who need not know why.
+    pub(crate) async fn ended(&self) {
+        self.0.lost.cancelled().await;
     }
 }
 
 impl Parts {
     /// Connects, declares the topology and starts both consumers.
-    pub(crate) async fn build(config: &Config, metrics: &Metrics) -> Result<Self, SessionError> {
+    ///
+    /// `prefetch` takes the place of the configured one while messages are taken one by one.
+    pub(crate) async fn build(
+        config: &Config,
+        prefetch: u16,
+        metrics: &Metrics,
+    ) -> Result<Self, SessionError> {
         let limit = config.deadline;
         let consuming_wire = Wire::open(config.uri(), "boottify-webhooks consuming", limit).await?;
         let publishing_wire =
@@ -204,14 +229,15 @@ impl Parts {
         let publisher = Publisher::new(publishing, status, limit, metrics.clone());
 
         let (events, events_settling) =
-            consume(&consuming_wire, config, &config.names.events_queue).await?;
+            consume(&consuming_wire, limit, prefetch, &config.names.events_queue).await?;
         let (deliveries, deliveries_settling) =
-            consume(&consuming_wire, config, &config.names.deliveries_queue).await?;
+            consume(&consuming_wire, limit, prefetch, &config.names.deliveries_queue).await?;
         let session = Session(Arc::new(Inner {
             publisher,
             names: config.names.clone(),
             metrics: metrics.clone(),
             lost: CancellationToken::new(),
+            cause: Mutex::new(None),
         }));
         let settling = [events_settling, deliveries_settling];
         Ok(Self { session, events, deliveries, settling, probe, consuming_wire, publishing_wire })
@@ -256,18 +282,18 @@ async fn channel(wire: &Wire, limit: Duration) -> Result<Channel, SessionError> 
 
 async fn consume(
     wire: &Wire,
-    config: &Config,
+    limit: Duration,
+    prefetch: u16,
     queue: &str,
 ) -> Result<(Consuming, Settling), SessionError> {
-    let limit = config.deadline;
     let channel = channel(wire, limit).await?;
-    let qos = channel.basic_qos(config.prefetch, BasicQosOptions::default());
+    let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
     within(limit, "setting the prefetch", qos).await?;
     let options = BasicConsumeOptions::default();
     let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
     let consumer = within(limit, "starting a consumer", consumer).await?;
     // Room for every message that can be outstanding, so that settling never waits.
-    let (sender, receiver) = mpsc::channel(usize::from(config.prefetch) + 1);
+    let (sender, receiver) = mpsc::channel(usize::from(prefetch) + 1);
     Ok((
         Consuming { consumer, channel: channel.clone(), verdicts: sender },
         Settling { channel, verdicts: receiver },

@@ -18,7 +18,7 @@ use lapin::Event;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::acks;
@@ -34,6 +34,9 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(15);
 
 /// How often an idle session is asked whether it is still there, and its queues for their length.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+/// How long messages are taken one by one after one came that could not be read.
+const CALM_AFTER: Duration = Duration::from_secs(5);
 
 /// How long the last acknowledgements may take when the service ends.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
@@ -56,9 +59,22 @@ pub struct Supervisor {
     closing: CancellationToken,
 }
 
+/// How messages are taken.
+///
+/// One that the broker's client cannot read ends the session, and the broker counts that against
+/// every message that was handed out and not settled. Taken one by one, only the unreadable one is
+/// handed out again and again, until the queue's delivery limit moves it to the rejected queue.
+#[derive(Clone, Copy)]
+enum Pace {
+    Full,
+    Careful,
+}
+
 /// How a session ended.
 enum End {
     Lost(SessionError),
+    /// A careful session met nothing that it could not read.
+    Calm,
     Closed,
 }
 
@@ -85,21 +101,35 @@ impl Supervisor {
         let mut finished = pin!(finished);
         let mut pause = PAUSE_FIRST;
         let mut told = String::new();
+        let mut pace = Pace::Full;
         loop {
+            let building = Parts::build(&self.config, pace.prefetch(&self.config), &self.metrics);
             let built = tokio::select! {
                 () = finished.as_mut() => return,
-                built = Parts::build(&self.config, &self.metrics) => built,
+                built = building => built,
             };
             let error = match built {
                 Ok(parts) => {
-                    (pause, told) = (PAUSE_FIRST, String::new());
-                    match self.running(parts, finished.as_mut()).await {
+                    pause = PAUSE_FIRST;
+                    let began = Instant::now();
+                    let end = self.running(parts, pace, finished.as_mut()).await;
+                    if began.elapsed() >= CALM_AFTER {
+                        told.clear();
+                    }
+                    match end {
                         End::Closed => return,
+                        End::Calm => {
+                            pace = Pace::Full;
+                            continue;
+                        }
                         End::Lost(error) => error,
                     }
                 }
                 Err(error) => error,
             };
+            if error.is_unreadable_message() {
+                pace = Pace::Careful;
+            }
             self.tell(&error, &mut told);
             tokio::select! {
                 () = finished.as_mut() => return,
@@ -121,7 +151,12 @@ impl Supervisor {
         self.state.send_replace(State::Disconnected(text));
     }
 
-    async fn running(&self, parts: Parts, mut finished: Pin<&mut impl Future<Output = ()>>) -> End {
+    async fn running(
+        &self,
+        parts: Parts,
+        pace: Pace,
+        mut finished: Pin<&mut impl Future<Output = ()>>,
+    ) -> End {
         let Parts { session, events, deliveries, settling, probe, consuming_wire, publishing_wire } =
             parts;
         let [of_events, of_deliveries] = settling;
@@ -132,10 +167,12 @@ impl Supervisor {
             return End::Closed;
         }
         let connected = self.connected();
+        let mut calm = pin!(pace.calm());
         let end = loop {
             tokio::select! {
                 () = finished.as_mut() => break End::Closed,
-                () = session.lost().cancelled() => break End::Lost(SessionError::Publish),
+                error = session.lost() => break End::Lost(error),
+                () = calm.as_mut() => break End::Calm,
                 error = watch_wire(&consuming_wire, &self.metrics) => break End::Lost(error),
                 error = watch_wire(&publishing_wire, &self.metrics) => break End::Lost(error),
                 error = self.probe(&probe, &publishing_wire) => break End::Lost(error),
@@ -148,7 +185,7 @@ impl Supervisor {
             }
         };
         drop(connected);
-        session.lost().cancel();
+        session.lose(SessionError::Cancelled);
         if matches!(end, End::Closed) {
             drop(session);
             let flush = async { if all_settled { Ok(((), ())) } else { settled.await } };
@@ -209,6 +246,23 @@ impl Supervisor {
                     Err(error) => return error,
                 }
             }
+        }
+    }
+}
+
+impl Pace {
+    fn prefetch(self, config: &Config) -> u16 {
+        match self {
+            Self::Full => config.prefetch,
+            Self::Careful => 1,
+        }
+    }
+
+    /// Ends once a careful session has lasted long enough to be trusted.
+    async fn calm(self) {
+        match self {
+            Self::Full => std::future::pending().await,
+            Self::Careful => sleep(CALM_AFTER).await,
         }
     }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod config;
 mod exit;
+mod files;
 mod health;
 mod log;
 mod ops;
@@ -63,6 +64,7 @@ fn run(command: Command) -> Result<(), Failed> {
 fn serve(configured: Configured) -> Result<(), Failed> {
     let config = load(&configured)?;
     let log = log::start(config.log.format, config.log.level)?;
+    files::make_room(config.delivery.max_connections);
     let runtime = runtime(&config)?;
     let started = Started { config, config_path: configured.config, log };
     let served = runtime.block_on(serve::serve(started));
