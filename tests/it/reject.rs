@@ -2,7 +2,9 @@
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
+use testbed::eventually;
 use testbed::page;
+use testbed::raw::{self, Raw};
 use testbed::setup::Webhook;
 
 use crate::stage::{SOON, Stage};
@@ -119,6 +121,41 @@ async fn a_foreign_message_among_the_deliveries_is_rejected() {
     let rejected = stage.client.wait_for(&names.rejected_queue, SOON).await.unwrap();
     let reason = rejected.header("x-rejected-reason");
     assert_eq!(reason.as_deref(), Some("malformed_delivery"));
+    stage.close().await;
+}
+
+/// The broker's client gives up a connection over an id that is no UTF-8. The queue's delivery limit
+/// moves the message out of the way, and no other with it.
+#[tokio::test]
+async fn poison_is_moved_out_of_the_way_alone() {
+    let stage = Stage::new(|setup, receiver| {
+        setup
+            .set("broker.delivery_limit", 3)
+            .webhook(Webhook::new("whk_1", &receiver.url("/hook")).set("max_in_flight", 100))
+    })
+    .await;
+    let Some(broker) = stage.space.address().amqp() else { return };
+    let names = stage.space.names().clone();
+    stage.publish("domain.added", "prj_1", "evt_before").await;
+    let (vhost, exchange) = (stage.space.vhost().to_owned(), names.events_exchange.clone());
+    let poison = tokio::task::spawn_blocking(move || {
+        let (vhost, exchange) = (vhost.as_str(), exchange.as_str());
+        let raw =
+            Raw { vhost, exchange, key: "domain.added", id: b"evt_\xff", body: page::PAYLOAD };
+        raw::publish(broker, raw)
+    });
+    poison.await.unwrap().unwrap();
+    for n in 0..50 {
+        stage.publish("domain.added", "prj_1", &format!("evt_{n}")).await;
+    }
+    let delivered = stage.receiver.wait_for(51, SOON).await.unwrap();
+    assert!(delivered.len() >= 51);
+    eventually("the poison is put aside", SOON, || async {
+        (stage.client.depth(&names.rejected_queue).await.ok()? == 1).then_some(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(stage.client.depth(&names.dead_queue).await.unwrap(), 0);
     stage.close().await;
 }
 

@@ -18,6 +18,7 @@ pub mod ports;
 pub mod program;
 pub mod proxy;
 pub mod rabbitmq;
+pub mod raw;
 pub mod receiver;
 pub mod report;
 pub mod setup;

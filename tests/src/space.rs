@@ -114,7 +114,12 @@ impl Space {
 
     /// The URL for clients.
     pub fn url(&self) -> String {
-        self.address.url(self.vhost.as_deref().unwrap_or("/"))
+        self.address.url(self.vhost())
+    }
+
+    /// The virtual host that it is, or lies in.
+    pub fn vhost(&self) -> &str {
+        self.vhost.as_deref().unwrap_or("/")
     }
 
     /// The broker it lies in.
