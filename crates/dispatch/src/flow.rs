@@ -155,7 +155,7 @@ impl Flow {
 
     async fn take(&self, incoming: Incoming) {
         let parts = &*self.0;
-        parts.metrics.unsettled.inc();
+        let _unsettled = parts.metrics.unsettled();
         match incoming {
             Incoming::Event(message) => parts.take_event(message).await,
             Incoming::Parked(message) => parts.take_parked(message).await,
@@ -163,7 +163,6 @@ impl Flow {
                 parts.reject(message, "malformed_delivery", &malformed.to_string()).await;
             }
         }
-        parts.metrics.unsettled.dec();
     }
 }
 

@@ -14,11 +14,11 @@ const LATENCY_BUCKETS: [f64; 16] = [
 pub struct Metrics {
     pub(crate) events_consumed: IntCounterVec,
     pub(crate) events_rejected: IntCounterVec,
-    pub(crate) unsettled: IntGauge,
     pub(crate) in_flight: IntGauge,
     pub(crate) postponed: IntCounterVec,
     pub(crate) reports_dropped: IntCounter,
     pub(crate) backlog_oldest_age: Gauge,
+    unsettled: IntGauge,
     delivered: IntCounter,
     outcomes: IntCounterVec,
     by_webhook: Option<IntCounterVec>,
@@ -87,6 +87,12 @@ impl Metrics {
         })
     }
 
+    /// Counts one message more until the guard is dropped, by whatever end its task comes to.
+    pub(crate) fn unsettled(&self) -> impl Drop {
+        self.unsettled.inc();
+        Unsettled(self.unsettled.clone())
+    }
+
     /// A delivery succeeded, so long after its event was published.
     pub(crate) fn delivered(&self, webhook: &str, latency_ms: i64) {
         self.delivered.inc();
@@ -105,5 +111,13 @@ impl Metrics {
         if let Some(by_webhook) = &self.by_webhook {
             by_webhook.with_label_values(&[webhook, outcome]).inc();
         }
+    }
+}
+
+struct Unsettled(IntGauge);
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

@@ -1,6 +1,7 @@
 //! The subcommands that do one thing and end; each file is one of them.
 
 pub(crate) mod check;
+mod input;
 pub(crate) mod send;
 pub(crate) mod verify;
 pub(crate) mod webhooks;

@@ -1,8 +1,5 @@
 //! `send`: publishes one event as an orchestrator would, and says what it will meet.
 
-use std::fs;
-use std::io::{self, Read};
-use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
@@ -15,6 +12,7 @@ use serde_json::{Value, json};
 use store::{Options, load_once};
 
 use crate::cli::Send;
+use crate::command::input;
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::wiring;
@@ -23,7 +21,11 @@ use crate::wiring;
 pub(crate) async fn run(asked: &Send, config: &Config) -> Result<(), Failed> {
     let now = Timestamp::try_from(SystemTime::now()).context("reading the clock")?;
     let body = match (&asked.file, &asked.kind) {
-        (Some(path), _) => read(path, config.events.max_bytes)?,
+        // One byte more than an event may have, so that too large ones are told as such.
+        (Some(path), _) => {
+            let limit = u64::try_from(config.events.max_bytes).unwrap_or(u64::MAX);
+            input::read(path, limit.saturating_add(1))?.into()
+        }
         (None, Some(kind)) => sample(kind, &asked.project, now)?,
         (None, None) => return Err(Failed::Usage("an event type or --file is needed".to_owned())),
     };
@@ -92,22 +94,6 @@ fn sample(kind: &str, project: &str, now: Timestamp) -> Result<Bytes> {
         members.insert("project".to_owned(), json!({ "id": project, "name": "my-project" }));
     }
     Ok(event.to_string().into())
-}
-
-/// Reads at most one byte more than an event may have, so that too large ones are told as such.
-fn read(path: &Path, limit: usize) -> Result<Bytes> {
-    let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().take(limit).read_to_end(&mut bytes).context("reading standard input")?;
-    } else {
-        let file =
-            fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        file.take(limit)
-            .read_to_end(&mut bytes)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-    }
-    Ok(bytes.into())
 }
 
 fn random_id() -> Result<String> {

@@ -1,14 +1,11 @@
 //! `verify`: whether a request is from us, checked as a receiver would check it.
 
-use std::fs;
-use std::io::{self, Read};
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
 use signing::{Secret, boottify, standard};
 
 use crate::cli::Verify;
+use crate::command::input;
 use crate::exit::Failed;
 
 /// More than any event is allowed to have.
@@ -17,7 +14,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 /// Says yes, or ends with exit code 1 and says why not.
 pub(crate) fn run(asked: &Verify) -> Result<(), Failed> {
     let secret = secret(asked)?;
-    let body = read(&asked.body)?;
+    let body = input::read(&asked.body, LARGEST)?;
     if let Some(signature) = &asked.signature
         && !boottify::verify(&secret, &body, signature)
     {
@@ -39,25 +36,11 @@ pub(crate) fn run(asked: &Verify) -> Result<(), Failed> {
 fn secret(asked: &Verify) -> Result<Secret, Failed> {
     let text = match (&asked.secret, &asked.secret_file) {
         (Some(text), _) => text.clone(),
-        (None, Some(path)) => String::from_utf8(read(path)?)
+        (None, Some(path)) => String::from_utf8(input::read(path, LARGEST)?)
             .map_err(|_| Failed::Usage("the secret's file holds no text".to_owned()))?,
         (None, None) => return Err(Failed::Usage("a secret is needed: --secret-file".to_owned())),
     };
     // A file that an editor wrote ends with a line end that is not part of the secret.
     Secret::try_new(text.trim_end_matches(['\r', '\n']))
         .map_err(|error| Failed::Usage(error.to_string()))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().take(LARGEST).read_to_end(&mut bytes).context("reading standard input")?;
-    } else {
-        let file =
-            fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        file.take(LARGEST)
-            .read_to_end(&mut bytes)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-    }
-    Ok(bytes)
 }
