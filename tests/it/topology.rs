@@ -3,7 +3,9 @@
 
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
+use testbed::page;
 use testbed::program::Program;
+use testbed::rabbitmq::Broker;
 use testbed::receiver::{Receiver, Script};
 use testbed::setup::{Setup, Webhook};
 use testbed::space::Space;
@@ -61,4 +63,37 @@ async fn a_broker_that_is_not_there_or_refuses_is_told_and_waited_for() {
         assert!(program.wait(SOON).await.unwrap().success());
     }
     space.close().await.unwrap();
+}
+
+/// The README's permissions are enough for all that the program does, and one less is told.
+#[tokio::test]
+async fn the_least_permissions_are_enough_on_a_private_broker() {
+    const LEAST: &str = r"^(boottify\.events|webhooks\..*)$";
+    let broker = Broker::start().await.unwrap();
+    let space = Space::alone(&broker);
+    let receiver = Receiver::start(Script::fail(1, 500)).await.unwrap();
+    let permit = async |write: &str| {
+        let permissions = ["set_permissions", "--vhost", "/", "hooks", LEAST, write, LEAST];
+        broker.ctl(&permissions).await.unwrap();
+    };
+    broker.ctl(&["add_user", "hooks", "hunter2"]).await.unwrap();
+    permit("^boottify.*").await;
+    let setup = Setup::new(&space)
+        .set("broker.url", space.url().replacen("guest:guest", "hooks:hunter2", 1))
+        .set("retry.first_delay", "1s")
+        .webhook(Webhook::new("whk_1", &receiver.url("/hook")));
+    let mut program = Program::launch(&setup, &[]).await.unwrap();
+    let line = program.logged("no permission", SOON).await.unwrap();
+    assert!(line.contains("webhooks.") && !line.contains("hunter2"), "{line}");
+
+    permit(LEAST).await;
+    program.ready().await.unwrap();
+    let client = space.client().await.unwrap();
+    let exchange = &space.names().events_exchange;
+    client.publish_event(exchange, "x", "evt_1", page::PAYLOAD).await.unwrap();
+    client.publish_event(exchange, "x", "evt_2", b"no event").await.unwrap();
+    receiver.wait_for(2, SOON).await.unwrap();
+    client.wait_for(&space.names().rejected_queue, SOON).await.unwrap();
+    program.sigterm();
+    assert!(program.wait(SOON).await.unwrap().success());
 }
