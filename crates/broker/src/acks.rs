@@ -47,13 +47,15 @@ enum Say {
 struct Window {
     first: u64,
     tags: VecDeque<Tag>,
+    /// Tags that are done and not acknowledged yet.
+    done: Vec<u64>,
     waiting_since: Option<Instant>,
 }
 
 impl Default for Window {
     fn default() -> Self {
         // Delivery tags count from 1 on every channel (AMQP 0-9-1, section 1.1).
-        Self { first: 1, tags: VecDeque::new(), waiting_since: None }
+        Self { first: 1, tags: VecDeque::new(), done: Vec::new(), waiting_since: None }
     }
 }
 
@@ -71,8 +73,9 @@ impl Window {
         }
         if self.tags[index] == Tag::Outstanding {
             self.tags[index] = state;
-            if state == Tag::Settled {
-                say.push(Say::GiveBack(tag));
+            match verdict {
+                Verdict::Done(tag) => self.done.push(tag),
+                Verdict::GiveBack(tag) => say.push(Say::GiveBack(tag)),
             }
         }
     }
@@ -89,15 +92,17 @@ impl Window {
             self.first += 1;
         }
         say.extend(up_to.map(Say::AckUpTo));
-        if !self.tags.contains(&Tag::Done) {
+        self.done.retain(|tag| *tag >= self.first);
+        if self.done.is_empty() {
             self.waiting_since = None;
         } else if now >= *self.waiting_since.get_or_insert(now) + PATIENCE {
             self.waiting_since = None;
-            for (tag, state) in (self.first..).zip(&mut self.tags) {
-                if *state == Tag::Done {
+            for tag in self.done.drain(..) {
+                let index = usize::try_from(tag - self.first).unwrap_or(usize::MAX);
+                if let Some(state) = self.tags.get_mut(index) {
                     *state = Tag::Settled;
-                    say.push(Say::Ack(tag));
                 }
+                say.push(Say::Ack(tag));
             }
         }
     }
@@ -201,8 +206,8 @@ mod tests {
         assert_eq!(say, expected, "{verdicts:?}");
     }
 
-    #[tokio::test]
-    async fn what_is_said_to_the_broker() {
+    #[test]
+    fn what_is_said_to_the_broker() {
         use Verdict::{Done, GiveBack};
         check(&[Done(1), Done(2), Done(3)], true, &[Say::AckUpTo(3)]);
         check(&[Done(3), Done(1)], true, &[Say::AckUpTo(1)]);

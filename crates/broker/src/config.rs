@@ -9,11 +9,12 @@ use std::time::Duration;
 use lapin::uri::AMQPUri;
 use thiserror::Error;
 
-/// The largest AMQP frame that we agree to, in bytes.
+/// The largest AMQP frame that we agree to on the two connections, in bytes.
 ///
-/// lapin allocates 32 frames for reading and 32 for writing per connection; with the broker's
-/// default of 128 KiB two connections would take 16 MiB.
-const FRAME_MAX: u32 = 32 * 1024;
+/// lapin keeps room for 32 frames each way. What comes must be as large as the broker's default, for
+/// the properties of a message come in one frame whatever their size; what we send we bound.
+const CONSUMING_FRAME_MAX: u32 = 128 * 1024;
+const PUBLISHING_FRAME_MAX: u32 = 32 * 1024;
 
 /// How the broker is reached and which bounds hold on it.
 #[derive(Clone)]
@@ -79,7 +80,6 @@ impl Config {
         let mut uri: AMQPUri = url.parse().map_err(|_| InvalidUrl)?;
         let seconds = u16::try_from(heartbeat.as_secs()).unwrap_or(u16::MAX).max(1);
         uri.query.heartbeat = Some(lapin::types::Heartbeat::from(seconds));
-        uri.query.frame_max = Some(FRAME_MAX);
         Ok(Self {
             uri,
             deadline: Duration::from_secs(10),
@@ -90,8 +90,18 @@ impl Config {
         })
     }
 
-    pub(crate) fn uri(&self) -> AMQPUri {
-        self.uri.clone()
+    pub(crate) fn consuming_uri(&self) -> AMQPUri {
+        self.uri_with(CONSUMING_FRAME_MAX)
+    }
+
+    pub(crate) fn publishing_uri(&self) -> AMQPUri {
+        self.uri_with(PUBLISHING_FRAME_MAX)
+    }
+
+    fn uri_with(&self, frame_max: u32) -> AMQPUri {
+        let mut uri = self.uri.clone();
+        uri.query.frame_max = Some(frame_max);
+        uri
     }
 
     /// Where the broker is, for people: host, port and virtual host, never the password.

@@ -35,9 +35,13 @@ const DEAD_AT: &str = "x-dead-at";
 const REJECTED_REASON: &str = "x-rejected-reason";
 const REJECTED_DETAIL: &str = "x-rejected-detail";
 const REJECTED_AT: &str = "x-rejected-at";
+const REJECTED_HEADERS_DROPPED: &str = "x-rejected-headers-dropped";
 const TRACEPARENT: &str = "traceparent";
 /// Set by RabbitMQ's own timestamp interceptor, and by our `send`.
 const TIMESTAMP_IN_MS: &str = "timestamp_in_ms";
+
+/// The most headers of a foreign message that are kept with it, in bytes: well within one frame.
+const HEADERS_MAX: usize = 8 * 1_024;
 
 /// The longest detail that is written into a header, in bytes.
 const DETAIL_MAX: usize = 1_024;
@@ -165,10 +169,11 @@ impl Parked {
 }
 
 impl Rejected<'_> {
-    /// The message's own properties, with the reason added and what could stop it from being kept
-    /// (an expiry, a user id that is not ours, a priority) taken off.
+    /// What names the message and says what it holds, and its headers, with the reason added. Left
+    /// out is what could stop it from being kept: an expiry, a user id that is not ours, headers
+    /// beyond the bound, and those that would send it to further queues.
     pub(crate) fn properties(&self, original: &BasicProperties) -> BasicProperties {
-        let mut headers = original.headers().clone().unwrap_or_default();
+        let mut headers = kept_headers(original.headers().as_ref());
         insert_text(&mut headers, REJECTED_REASON, self.reason);
         insert_text(&mut headers, REJECTED_DETAIL, self.detail);
         insert_number(&mut headers, REJECTED_AT, self.at_ms);
@@ -250,6 +255,27 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// The headers of a foreign message as far as they fit, without RabbitMQ's sender-selected
+/// distribution: a copy to the deliveries queue would come back here, and again.
+fn kept_headers(original: Option<&FieldTable>) -> FieldTable {
+    let mut kept = FieldTable::default();
+    let (mut room, mut dropped) = (HEADERS_MAX, 0);
+    for (name, value) in original.into_iter().flat_map(FieldTable::inner) {
+        // The debug form is longer than the wire's, never much shorter.
+        let size = name.as_str().len() + format!("{value:?}").len();
+        if matches!(name.as_str(), "CC" | "BCC") || size > room {
+            dropped += 1;
+            continue;
+        }
+        room -= size;
+        kept.insert(name.clone(), value.clone());
+    }
+    if dropped > 0 {
+        insert_number(&mut kept, REJECTED_HEADERS_DROPPED, dropped);
+    }
+    kept
+}
+
 fn insert_text(headers: &mut FieldTable, name: &str, value: &str) {
     let end = value.floor_char_boundary(DETAIL_MAX);
     headers.insert(name.into(), AMQPValue::LongString(value[..end].into()));
@@ -303,6 +329,20 @@ mod tests {
             Parked::read(&BasicProperties::default(), Bytes::new()),
             Err(Malformed(WEBHOOK_ID))
         );
+    }
+
+    #[test]
+    fn foreign_headers_are_kept_within_bounds_and_lead_nowhere_else() {
+        let mut headers = FieldTable::default();
+        insert_text(&mut headers, "CC", "webhooks.deliveries");
+        headers.insert("large".into(), AMQPValue::LongString("x".repeat(HEADERS_MAX).into()));
+        insert_text(&mut headers, "small", "kept");
+        let rejected = Rejected { reason: "not_json", detail: "", at_ms: 0 };
+        let properties = rejected.properties(&BasicProperties::default().with_headers(headers));
+        let headers = Headers(properties.headers().as_ref());
+        assert_eq!(headers.text("small"), Some("kept"));
+        assert!(headers.get("CC").is_none() && headers.get("large").is_none());
+        assert_eq!(headers.number(REJECTED_HEADERS_DROPPED), Ok(2));
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! between the broker's client and the flow. When a consumer ends it tells the supervisor and
 //! waits for the next session.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::options::BasicCancelOptions;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{self, Malformed, Parked};
@@ -70,7 +72,7 @@ impl IncomingEvent {
 
 /// The stream of incoming messages; see the module.
 pub struct Intake {
-    consumers: mpsc::Receiver<Consumers>,
+    slot: Arc<Slot>,
     present: Option<Present>,
     closing: CancellationToken,
 }
@@ -80,6 +82,31 @@ pub(crate) struct Consumers {
     pub(crate) session: Session,
     pub(crate) events: Consuming,
     pub(crate) deliveries: Consuming,
+}
+
+/// Where the supervisor leaves the consumers of the present session, in place of older ones.
+#[derive(Default)]
+pub(crate) struct Slot {
+    consumers: Mutex<Option<Consumers>>,
+    filled: Notify,
+}
+
+impl Slot {
+    pub(crate) fn put(&self, consumers: Consumers) {
+        *self.consumers.lock().unwrap_or_else(PoisonError::into_inner) = Some(consumers);
+        self.filled.notify_one();
+    }
+
+    /// Waits for consumers. Cancel-safe.
+    async fn take(&self) -> Consumers {
+        loop {
+            let taken = self.consumers.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match taken {
+                Some(consumers) => return consumers,
+                None => self.filled.notified().await,
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -99,8 +126,8 @@ struct Present {
 type Tagged = (Queue, Option<Result<Delivery, lapin::Error>>);
 
 impl Intake {
-    pub(crate) fn new(consumers: mpsc::Receiver<Consumers>, closing: CancellationToken) -> Self {
-        Self { consumers, present: None, closing }
+    pub(crate) fn new(slot: Arc<Slot>, closing: CancellationToken) -> Self {
+        Self { slot, present: None, closing }
     }
 
     /// The next message; `None` once the intake is closed. Cancel-safe.
@@ -108,7 +135,7 @@ impl Intake {
         loop {
             let Some(present) = &mut self.present else {
                 let consumers = tokio::select! {
-                    consumers = self.consumers.recv() => consumers?,
+                    consumers = self.slot.take() => consumers,
                     () = self.closing.cancelled() => return None,
                 };
                 self.present = Some(Present::new(consumers));
@@ -117,11 +144,16 @@ impl Intake {
             if self.closing.is_cancelled() {
                 return self.close().await;
             }
+            // What a lost session handed out comes again: nothing more of it is taken.
+            if present.session.is_lost() {
+                self.present = None;
+                continue;
+            }
             // Messages first: under load the other two are not even asked.
             let next = tokio::select! {
                 biased;
                 next = present.messages.next() => next,
-                () = present.session.ended() => None,
+                () = present.session.ended() => continue,
                 () = self.closing.cancelled() => continue,
             };
             match next {

@@ -1,20 +1,31 @@
 //! Publishing under confirms: what returns `Ok` is held by the broker, whatever happens next.
 //!
+//! Each publish has a channel to itself until its confirm has come. The client library numbers
+//! publishes and queues their frames in two steps, and hands a returned message to whichever confirm
+//! comes next: with several publishes under way on one channel, one could be taken for the other.
+//!
 //! While the broker is alarmed it blocks connections that publish; the wait then has no deadline,
 //! because giving up would only hand the same work out again. A refused publish (a full queue) is
 //! tried again after a pause for as long as the session lives: the messages it stands for stay
 //! unsettled, so that the prefetch window fills and consumption stops by itself.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lapin::options::BasicPublishOptions;
 use lapin::{BasicProperties, Channel, Confirmation, ConnectionStatus};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::metrics::Metrics;
 
-/// Pause before a refused publish is tried again.
+/// Channels, and so publishes at the same time: with a confirm in a few milliseconds enough for
+/// thousands of failures a second, and few beside the 2,047 that a connection may have.
+pub(crate) const CHANNELS: usize = 64;
+
+/// Pause before a refused publish is tried again: long against a full queue's traffic, short against
+/// the delays that it holds up.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why something is not known to be held by the broker.
@@ -43,9 +54,10 @@ pub(crate) struct Route<'a> {
     pub(crate) key: &'a str,
 }
 
-/// A channel in confirm mode and what is needed to wait on it.
+/// Channels in confirm mode and what is needed to wait on them.
 pub(crate) struct Publisher {
-    channel: Channel,
+    free: Mutex<Vec<Channel>>,
+    permits: Semaphore,
     status: ConnectionStatus,
     deadline: Duration,
     metrics: Metrics,
@@ -59,12 +71,13 @@ enum Sent {
 
 impl Publisher {
     pub(crate) fn new(
-        channel: Channel,
+        channels: Vec<Channel>,
         status: ConnectionStatus,
         deadline: Duration,
         metrics: Metrics,
     ) -> Self {
-        Self { channel, status, deadline, metrics }
+        let permits = Semaphore::new(channels.len());
+        Self { free: Mutex::new(channels), permits, status, deadline, metrics }
     }
 
     /// Publishes until the broker holds the message.
@@ -93,8 +106,15 @@ impl Publisher {
     ) -> Result<Sent, PublishError> {
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let publish = async {
+            // The semaphore is never closed, and there is a channel for each of its permits.
+            let _permit = self.permits.acquire().await;
+            let Some(channel) = self.free().pop() else { return Ok(Confirmation::NotRequested) };
             let (exchange, key) = (route.exchange.into(), route.key.into());
-            self.channel.basic_publish(exchange, key, options, body, properties).await?.await
+            let sent = channel.basic_publish(exchange, key, options, body, properties).await;
+            let confirmed = sent?.await;
+            // Only a channel with nothing under way is used again.
+            self.free().push(channel);
+            confirmed
         };
         match self.unless_blocked(publish).await?.map_err(PublishError::Lost)? {
             Confirmation::Ack(None) => Ok(Sent::Held),
@@ -102,9 +122,14 @@ impl Publisher {
                 exchange: route.exchange.to_owned(),
                 key: route.key.to_owned(),
             }),
-            // Without confirm mode nothing would be known; the channel is always in it.
+            // Nothing was sent, or nothing is known of it; both are tried again.
             Confirmation::Nack(_) | Confirmation::NotRequested => Ok(Sent::Refused),
         }
+    }
+
+    /// The list is whole after every statement, so a panic elsewhere spoils nothing.
+    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Channel>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for `answer` with a deadline that stands still while the broker blocks us.

@@ -10,6 +10,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Consumer, ErrorKind};
@@ -22,7 +23,7 @@ use crate::config::{Config, Names};
 use crate::envelope::{Parked, PublishedEvent, Rejected};
 use crate::ladder;
 use crate::metrics::Metrics;
-use crate::publisher::{PublishError, Publisher, Route};
+use crate::publisher::{CHANNELS, PublishError, Publisher, Route};
 use crate::settlement::Verdict;
 use crate::topology::{self, TopologyError};
 use crate::wire::Wire;
@@ -48,8 +49,8 @@ pub enum SessionError {
         #[source]
         source: lapin::Error,
     },
-    /// The broker cancelled a consumer, as it does when its queue is deleted.
-    #[error("the broker cancelled the consumer of a queue")]
+    /// A consumer or a connection ended without an error, as when a queue is deleted.
+    #[error("a consumer or a connection ended without a word; was a queue deleted?")]
     Cancelled,
     /// A publish did not come through; the text says why.
     #[error("a publish did not come through: {0}")]
@@ -72,7 +73,7 @@ impl SessionError {
             Self::Connect(_) => "connect",
             Self::Topology(_) => "topology",
             Self::Lost { .. } => "lost",
-            Self::Cancelled => "cancelled",
+            Self::Cancelled => "ended",
             Self::Publish(_) => "publish",
             Self::Deadline { .. } => "deadline",
         }
@@ -200,6 +201,10 @@ impl Session {
         cause.take().unwrap_or(SessionError::Cancelled)
     }
 
+    pub(crate) fn is_lost(&self) -> bool {
+        self.0.lost.is_cancelled()
+    }
+
     /// Waits until the session is lost, for who need not know why.
     pub(crate) async fn ended(&self) {
         self.0.lost.cancelled().await;
@@ -216,17 +221,14 @@ impl Parts {
         metrics: &Metrics,
     ) -> Result<Self, SessionError> {
         let limit = config.deadline;
-        let consuming_wire = Wire::open(config.uri(), "boottify-webhooks consuming", limit).await?;
+        let consuming_wire =
+            Wire::open(config.consuming_uri(), "boottify-webhooks consuming", limit).await?;
         let publishing_wire =
-            Wire::open(config.uri(), "boottify-webhooks publishing", limit).await?;
+            Wire::open(config.publishing_uri(), "boottify-webhooks publishing", limit).await?;
         let probe = channel(&consuming_wire, limit).await?;
         topology::declare(&probe, config).await?;
 
-        let publishing = channel(&publishing_wire, limit).await?;
-        let confirms = publishing.confirm_select(ConfirmSelectOptions::default());
-        within(limit, "switching on confirms", confirms).await?;
-        let status = publishing_wire.connection.status().clone();
-        let publisher = Publisher::new(publishing, status, limit, metrics.clone());
+        let publisher = publisher(&publishing_wire, CHANNELS, limit, metrics).await?;
 
         let (events, events_settling) =
             consume(&consuming_wire, limit, prefetch, &config.names.events_queue).await?;
@@ -255,12 +257,8 @@ pub async fn publish_event(
     metrics: &Metrics,
 ) -> Result<(), PublishEventError> {
     let limit = config.deadline;
-    let wire = Wire::open(config.uri(), "boottify-webhooks send", limit).await?;
-    let channel = channel(&wire, limit).await?;
-    let confirms = channel.confirm_select(ConfirmSelectOptions::default());
-    within(limit, "switching on confirms", confirms).await?;
-    let status = wire.connection.status().clone();
-    let publisher = Publisher::new(channel, status, limit, metrics.clone());
+    let wire = Wire::open(config.publishing_uri(), "boottify-webhooks send", limit).await?;
+    let publisher = publisher(&wire, 1, limit, metrics).await?;
     let route = Route { exchange: &config.names.events_exchange, key: &event.kind };
     Ok(publisher.publish(route, &event.body, &event.properties()).await?)
 }
@@ -274,6 +272,24 @@ pub enum PublishEventError {
     /// The broker did not take it.
     #[error(transparent)]
     Publish(#[from] PublishError),
+}
+
+/// A publisher with `count` channels in confirm mode.
+async fn publisher(
+    wire: &Wire,
+    count: usize,
+    limit: Duration,
+    metrics: &Metrics,
+) -> Result<Publisher, SessionError> {
+    let confirming = async || {
+        let channel = channel(wire, limit).await?;
+        let confirms = channel.confirm_select(ConfirmSelectOptions::default());
+        within(limit, "switching on confirms", confirms).await?;
+        Ok::<_, SessionError>(channel)
+    };
+    let channels = try_join_all((0..count).map(|_| confirming())).await?;
+    let status = wire.connection.status().clone();
+    Ok(Publisher::new(channels, status, limit, metrics.clone()))
 }
 
 async fn channel(wire: &Wire, limit: Duration) -> Result<Channel, SessionError> {

@@ -11,35 +11,38 @@
 //! session and all it consists of, and build a new one. It never gives up.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use lapin::Event;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::acks;
 use crate::config::Config;
-use crate::intake::{Consumers, Intake};
+use crate::intake::{Consumers, Intake, Slot};
 use crate::metrics::Metrics;
 use crate::session::{Parts, SessionError, Settling, within};
 use crate::wire::Wire;
 
-/// The first pause after a session was lost or could not be built, and the longest one.
+/// The first pause after a session was lost or could not be built, and the longest one: a restarted
+/// broker is back in seconds, a broker that stays away is not to be stormed.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
 const PAUSE_LONGEST: Duration = Duration::from_secs(15);
 
-/// How often an idle session is asked whether it is still there, and its queues for their length.
+/// How often a session is asked whether it is still there, and its queues for their length: one
+/// passive declare per queue, hardly a load, and a metric's usual resolution.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 
-/// How long messages are taken one by one after one came that could not be read.
+/// How long a session must last to be trusted: longer than any poison takes to end it.
 const CALM_AFTER: Duration = Duration::from_secs(5);
 
-/// How long the last acknowledgements may take when the service ends.
-const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+/// How long the last acknowledgements, and then each connection's close, may take at the end.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the supervisor knows of the broker, for readiness and people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,16 +57,17 @@ pub enum State {
 pub struct Supervisor {
     config: Config,
     metrics: Metrics,
-    consumers: mpsc::Sender<Consumers>,
+    slot: Arc<Slot>,
     state: watch::Sender<State>,
     closing: CancellationToken,
 }
 
 /// How messages are taken.
 ///
-/// One that the broker's client cannot read ends the session, and the broker counts that against
-/// every message that was handed out and not settled. Taken one by one, only the unreadable one is
-/// handed out again and again, until the queue's delivery limit moves it to the rejected queue.
+/// The broker counts the end of a session against every message that was handed out and not
+/// settled, and takes for poison what reaches the delivery limit. So after a session that ended
+/// soon, messages are taken one by one from each queue: if one of them is the cause (it cannot be
+/// read, it cannot be parked), it alone reaches the limit.
 #[derive(Clone, Copy)]
 enum Pace {
     Full,
@@ -89,10 +93,10 @@ impl Supervisor {
         metrics: Metrics,
         closing: CancellationToken,
     ) -> (Self, Intake, watch::Receiver<State>) {
-        let (consumers, receiver) = mpsc::channel(1);
+        let slot = Arc::new(Slot::default());
         let (state, states) = watch::channel(State::Disconnected("not connected yet".to_owned()));
-        let intake = Intake::new(receiver, closing.clone());
-        (Self { config, metrics, consumers, state, closing }, intake, states)
+        let intake = Intake::new(Arc::clone(&slot), closing.clone());
+        (Self { config, metrics, slot, state, closing }, intake, states)
     }
 
     /// Runs until `finished` ends, which must be when nothing is left in flight (or nobody waits
@@ -108,29 +112,33 @@ impl Supervisor {
                 () = finished.as_mut() => return,
                 built = building => built,
             };
+            let began = Instant::now();
             let error = match built {
                 Ok(parts) => {
-                    pause = PAUSE_FIRST;
-                    let began = Instant::now();
                     let end = self.running(parts, pace, finished.as_mut()).await;
                     if began.elapsed() >= CALM_AFTER {
+                        (pause, pace) = (PAUSE_FIRST, Pace::Full);
                         told.clear();
+                    } else {
+                        pace = Pace::Careful;
                     }
                     match end {
                         End::Closed => return,
-                        End::Calm => {
-                            pace = Pace::Full;
-                            continue;
-                        }
+                        End::Calm => continue,
                         End::Lost(error) => error,
                     }
                 }
                 Err(error) => error,
             };
             if error.is_unreadable_message() {
-                pace = Pace::Careful;
+                // Waiting would not make it readable; the delivery limit has to be reached.
+                (pause, pace) = (PAUSE_FIRST, Pace::Careful);
             }
             self.tell(&error, &mut told);
+            if self.closing.is_cancelled() {
+                // What is in flight belongs to the lost session; a new one would only take more.
+                return finished.await;
+            }
             tokio::select! {
                 () = finished.as_mut() => return,
                 () = sleep(pause) => {}
@@ -163,9 +171,7 @@ impl Supervisor {
         let settle = async { tokio::try_join!(self.settle(of_events), self.settle(of_deliveries)) };
         let (mut settled, mut all_settled) = (pin!(settle), false);
         let consumers = Consumers { session: session.clone(), events, deliveries };
-        if !self.closing.is_cancelled() && self.consumers.send(consumers).await.is_err() {
-            return End::Closed;
-        }
+        self.slot.put(consumers);
         let connected = self.connected();
         let mut calm = pin!(pace.calm());
         let end = loop {
@@ -190,7 +196,7 @@ impl Supervisor {
             drop(session);
             let flush = async { if all_settled { Ok(((), ())) } else { settled.await } };
             if timeout(FLUSH_LIMIT, flush).await.is_err() {
-                tracing::warn!("the broker did not take the last acknowledgements in time");
+                tracing::info!("what was not settled in time is given to others by the broker");
             }
             close(&consuming_wire).await;
             close(&publishing_wire).await;
@@ -243,6 +249,8 @@ impl Supervisor {
                 let opened = publishing.connection.create_channel();
                 match within(self.config.deadline, "probing the publishing side", opened).await {
                     Ok(channel) => drop(channel),
+                    // The broker began to block us after it was looked at.
+                    Err(_) if publishing.connection.status().blocked() => {}
                     Err(error) => return error,
                 }
             }

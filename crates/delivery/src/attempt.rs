@@ -16,7 +16,7 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use subscriptions::{Host, Webhook};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::connector::{self, ConnectError, Connector};
 use crate::guard::Guard;
@@ -118,7 +118,8 @@ impl Sender {
     /// Makes one attempt.
     pub async fn attempt(&self, request: &Request<'_>) -> Outcome {
         let started = Instant::now();
-        let outcome = match timeout(self.limits.timeout, self.send(request)).await {
+        let deadline = started + self.limits.timeout;
+        let outcome = match timeout_at(deadline, self.send(request, deadline)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(not_sent)) => {
                 self.metrics.connections_exhausted.inc();
@@ -136,7 +137,7 @@ impl Sender {
         outcome
     }
 
-    async fn send(&self, request: &Request<'_>) -> Result<Outcome, NotSent> {
+    async fn send(&self, request: &Request<'_>, deadline: Instant) -> Result<Outcome, NotSent> {
         // hyper-util's connector does not ask the resolver for a literal address.
         if let Host::Address(address) = request.webhook.url.host()
             && let Err(blocked) = self.guard.judge(address)
@@ -149,15 +150,22 @@ impl Sender {
         *message.uri_mut() = request.webhook.url.uri().clone();
         *message.headers_mut() = headers(request, now_seconds());
         match self.client.request(message).await {
-            Ok(response) => Ok(self.read(response).await),
+            Ok(response) => Ok(self.read(response, deadline).await),
             Err(error) => failed(&error).map(Outcome::Failed),
         }
     }
 
-    async fn read(&self, response: http::Response<Incoming>) -> Outcome {
+    /// Any other status than 2xx says all by itself: its body is read for people only.
+    async fn read(&self, response: http::Response<Incoming>, deadline: Instant) -> Outcome {
         let (head, body) = response.into_parts();
-        let excerpt = match self.read_body(body).await {
+        let read = if head.status.is_success() {
+            self.read_body(body).await
+        } else {
+            timeout_at(deadline, self.read_body(body)).await.unwrap_or_else(|_| Ok(Bytes::new()))
+        };
+        let excerpt = match read {
             Ok(excerpt) => excerpt,
+            Err(_) if !head.status.is_success() => Bytes::new(),
             Err(error) => {
                 let status = head.status.as_u16();
                 let detail = format!("the response {status} broke off: {}", causes(&error));

@@ -11,6 +11,9 @@ use std::sync::{Mutex, PoisonError};
 
 const MINUTE_MS: i64 = 60_000;
 
+/// Minutes of the longest delay, a day, and one begun at either end.
+const MINUTES_MAX: usize = 24 * 60 + 2;
+
 /// Earliest first attempt, by minute of the due time.
 #[derive(Default)]
 pub(crate) struct Backlog(Mutex<BTreeMap<i64, i64>>);
@@ -19,6 +22,10 @@ impl Backlog {
     /// A delivery first attempted at `first_ms` waits until `due_ms`.
     pub(crate) fn parked(&self, first_ms: i64, due_ms: i64) {
         let mut minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if minutes.len() >= MINUTES_MAX {
+            // Nobody asked for the age in more than a day.
+            minutes.pop_first();
+        }
         let earliest = minutes.entry(due_ms / MINUTE_MS).or_insert(first_ms);
         *earliest = first_ms.min(*earliest);
     }

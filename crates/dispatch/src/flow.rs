@@ -95,6 +95,7 @@ struct Task<'a> {
     published_ms: i64,
     first_attempt_ms: Option<i64>,
     attempts: u32,
+    last: Option<Last<'a>>,
 }
 
 /// Why a delivery waits or ends without success.
@@ -191,11 +192,14 @@ impl Parts {
             published_ms,
             first_attempt_ms: None,
             attempts: 0,
+            last: None,
         };
         let mut matching = snapshot.matching(event.kind(), event.project());
         let (mut deliveries, mut all_held) = (FuturesUnordered::new(), true);
         loop {
-            while deliveries.len() < FAN_OUT
+            // Once one could not be handed over, the message comes again with all of them.
+            while all_held
+                && deliveries.len() < FAN_OUT
                 && let Some(webhook) = matching.next()
             {
                 deliveries.push(self.deliver(task(webhook)));
@@ -252,8 +256,13 @@ impl Parts {
             session,
             traceparent: parked.traceparent.as_deref(),
             published_ms: parked.published_ms,
-            first_attempt_ms: Some(parked.first_attempt_ms),
+            // Time that was only spent being postponed does not count towards giving up.
+            first_attempt_ms: (parked.attempts > 0).then_some(parked.first_attempt_ms),
             attempts: parked.attempts,
+            last: parked.last_failure.as_deref().map(|kind| Last {
+                kind,
+                detail: parked.last_failure_detail.as_deref().unwrap_or_default(),
+            }),
         })
         .await
     }
@@ -267,11 +276,11 @@ impl Parts {
         now: i64,
     ) -> Result<(), PublishError> {
         let read_at = self.feed.read_at_ms.load(Ordering::Relaxed);
-        if read_at > parked.first_attempt_ms + UNKNOWN_MARGIN_MS {
+        if read_at > parked.first_attempt_ms.saturating_add(UNKNOWN_MARGIN_MS) {
             self.metrics.outcome(&parked.webhook, "dropped", "webhook_deleted");
             return Ok(());
         }
-        let due_ms = now + duration_ms(UNKNOWN);
+        let due_ms = now.saturating_add(duration_ms(UNKNOWN));
         session.park(&Parked { parked_ms: now, due_ms, ..parked.clone() }, now).await
     }
 
@@ -281,20 +290,27 @@ impl Parts {
         let Some(slot) = self.gate.pass(&task.webhook.id, limit) else {
             return self.postpone(&task, "webhook_in_flight").await;
         };
+        let Ok(permit) = self.in_flight.try_acquire() else {
+            return self.postpone(&task, "in_flight").await;
+        };
         let started = now_ms();
         let outcome = self.attempt(&task).await;
-        drop(slot);
+        drop((slot, permit));
         match outcome {
             Outcome::Delivered(_) => {
-                self.metrics.delivered(task.webhook.id.as_str(), now_ms() - task.published_ms);
+                self.metrics.delivered(
+                    task.webhook.id.as_str(),
+                    now_ms().saturating_sub(task.published_ms),
+                );
                 Ok(())
             }
             Outcome::NotSent(bound) => self.postpone(&task, bound.as_str()).await,
             Outcome::Failed(failure) => {
-                let attempts = task.attempts.saturating_add(1);
+                let kind = failure.kind.to_string();
                 let task = Task {
                     first_attempt_ms: Some(task.first_attempt_ms.unwrap_or(started)),
-                    attempts,
+                    attempts: task.attempts.saturating_add(1),
+                    last: Some(Last { kind: &kind, detail: &failure.detail }),
                     ..task
                 };
                 self.failed(&task, &failure).await
@@ -303,9 +319,7 @@ impl Parts {
     }
 
     async fn attempt(&self, task: &Task<'_>) -> Outcome {
-        // The semaphore is never closed.
-        let _permit = self.in_flight.acquire().await;
-        self.metrics.in_flight.inc();
+        let _in_flight = self.metrics.in_flight();
         let delivery = DeliveryId::derive(task.event.id(), task.webhook.id.as_str());
         let request = Request {
             webhook: task.webhook,
@@ -314,9 +328,7 @@ impl Parts {
             attempt: task.attempts.saturating_add(1),
             traceparent: task.traceparent,
         };
-        let outcome = self.sender.attempt(&request).await;
-        self.metrics.in_flight.dec();
-        outcome
+        self.sender.attempt(&request).await
     }
 
     async fn failed(
@@ -324,25 +336,21 @@ impl Parts {
         task: &Task<'_>,
         failure: &delivery::Failure,
     ) -> Result<(), PublishError> {
-        let kind = failure.kind.to_string();
-        let last = Last { kind: &kind, detail: &failure.detail };
+        let kind = task.last.map_or("", |last| last.kind);
         let policy = task.webhook.retry.as_ref().unwrap_or(&task.rules.retry);
         let now = now_ms();
-        let elapsed = now - task.first_attempt_ms.unwrap_or(now);
+        let elapsed = now.saturating_sub(task.first_attempt_ms.unwrap_or(now));
         let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or_default());
         match retry::next(policy, task.attempts, elapsed, failure) {
             Next::Retry(delay) => {
-                self.metrics.outcome(task.webhook.id.as_str(), "failed", &kind);
-                self.park(task, now, delay, Some(last)).await
+                self.metrics.outcome(task.webhook.id.as_str(), "failed", kind);
+                self.park(task, now, delay).await
             }
-            Next::GiveUp => {
-                let parked = task.parked(now, now, Some(last));
-                self.bury(&parked, task.session, "gave_up", &kind).await
-            }
+            Next::GiveUp => self.bury(&task.parked(now, now), task.session, "gave_up", kind).await,
             Next::Disable => {
-                self.report(Report::Gone(task.webhook.id.clone()));
-                let parked = task.parked(now, now, Some(last));
-                self.bury(&parked, task.session, "gone", &kind).await
+                let Webhook { id, url, .. } = task.webhook;
+                self.report(Report::Gone { webhook: id.clone(), url: url.clone() });
+                self.bury(&task.parked(now, now), task.session, "gone", kind).await
             }
         }
     }
@@ -350,17 +358,11 @@ impl Parts {
     /// Waits in the broker without counting as an attempt.
     async fn postpone(&self, task: &Task<'_>, why: &'static str) -> Result<(), PublishError> {
         self.metrics.postponed.with_label_values(&[why]).inc();
-        self.park(task, now_ms(), POSTPONE, None).await
+        self.park(task, now_ms(), POSTPONE).await
     }
 
-    async fn park(
-        &self,
-        task: &Task<'_>,
-        now: i64,
-        delay: Duration,
-        last: Option<Last<'_>>,
-    ) -> Result<(), PublishError> {
-        let parked = task.parked(now, now.saturating_add(duration_ms(delay)), last);
+    async fn park(&self, task: &Task<'_>, now: i64, delay: Duration) -> Result<(), PublishError> {
+        let parked = task.parked(now, now.saturating_add(duration_ms(delay)));
         task.session.park(&parked, now).await?;
         self.backlog.parked(parked.first_attempt_ms, parked.due_ms);
         Ok(())
@@ -374,7 +376,8 @@ impl Parts {
         failure: &str,
     ) -> Result<(), PublishError> {
         session.bury(parked, reason, now_ms()).await?;
-        self.metrics.outcome(&parked.webhook, "dead", reason);
+        let kind = parked.last_failure.as_deref().unwrap_or(reason);
+        self.metrics.outcome(&parked.webhook, "dead", kind);
         tracing::warn!(
             webhook.id = &*parked.webhook,
             event.id = &*parked.event,
@@ -403,7 +406,7 @@ impl Parts {
 
 impl Task<'_> {
     /// What another replica needs to go on with this.
-    fn parked(&self, now: i64, due_ms: i64, last: Option<Last<'_>>) -> Parked {
+    fn parked(&self, now: i64, due_ms: i64) -> Parked {
         Parked {
             webhook: self.webhook.id.as_str().into(),
             event: self.event.id().as_str().into(),
@@ -414,8 +417,8 @@ impl Task<'_> {
             first_attempt_ms: self.first_attempt_ms.unwrap_or(now),
             parked_ms: now,
             due_ms,
-            last_failure: last.map(|last| last.kind.into()),
-            last_failure_detail: last.map(|last| last.detail.into()),
+            last_failure: self.last.map(|last| last.kind.into()),
+            last_failure_detail: self.last.map(|last| last.detail.into()),
             traceparent: self.traceparent.map(Box::from),
         }
     }

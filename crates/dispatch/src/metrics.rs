@@ -14,11 +14,11 @@ const LATENCY_BUCKETS: [f64; 16] = [
 pub struct Metrics {
     pub(crate) events_consumed: IntCounterVec,
     pub(crate) events_rejected: IntCounterVec,
-    pub(crate) in_flight: IntGauge,
     pub(crate) postponed: IntCounterVec,
     pub(crate) reports_dropped: IntCounter,
     pub(crate) backlog_oldest_age: Gauge,
     unsettled: IntGauge,
+    in_flight: IntGauge,
     delivered: IntCounter,
     outcomes: IntCounterVec,
     by_webhook: Option<IntCounterVec>,
@@ -89,8 +89,12 @@ impl Metrics {
 
     /// Counts one message more until the guard is dropped, by whatever end its task comes to.
     pub(crate) fn unsettled(&self) -> impl Drop {
-        self.unsettled.inc();
-        Unsettled(self.unsettled.clone())
+        Counted::new(&self.unsettled)
+    }
+
+    /// Counts one attempt more until the guard is dropped.
+    pub(crate) fn in_flight(&self) -> impl Drop {
+        Counted::new(&self.in_flight)
     }
 
     /// A delivery succeeded, so long after its event was published.
@@ -114,9 +118,16 @@ impl Metrics {
     }
 }
 
-struct Unsettled(IntGauge);
+struct Counted(IntGauge);
 
-impl Drop for Unsettled {
+impl Counted {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -64,11 +64,10 @@ pub(crate) async fn serve(started: Started) -> Result<()> {
     let grace = started.config.shutdown.grace;
     let mut service = start(&started.config).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "boottify-webhooks started");
-    let mut current = started;
     loop {
         tokio::select! {
             asked = signals.next() => match asked {
-                Asked::Reload => current = service.reload(current),
+                Asked::Reload => service.reload(&started),
                 Asked::End => break,
             },
             ended = service.tasks.ended() => {
@@ -166,7 +165,12 @@ async fn watch_store(store: Store, closing: CancellationToken) {
 async fn act(store: Store, mut reports: mpsc::Receiver<Report>) {
     while let Some(report) = reports.recv().await {
         match report {
-            Report::Gone(webhook) => {
+            Report::Gone { webhook, url } => {
+                // Its owner may have corrected the URL while the request was on its way.
+                let snapshot = store.snapshots().load_full();
+                if snapshot.get(&webhook).is_none_or(|current| current.url != url) {
+                    continue;
+                }
                 tracing::warn!(webhook.id = %webhook, "the receiver answered 410 Gone: disabling the webhook");
                 store.disable(webhook, "the receiver answered 410 Gone".to_owned());
             }
@@ -180,25 +184,24 @@ fn tell(notice: &Notice) {
 
 impl Service {
     /// Reads the configuration again and applies what can change while it runs.
-    fn reload(&self, current: Started) -> Started {
-        let config = match Config::load(current.config_path.as_deref(), std::env::vars()) {
+    fn reload(&self, started: &Started) {
+        let config = match Config::load(started.config_path.as_deref(), std::env::vars()) {
             Ok(config) => config,
             Err(report) => {
                 tracing::error!("the configuration was not reloaded, nothing changed: {report}");
-                return current;
+                return;
             }
         };
-        current.log.set(config.log.level);
+        started.log.set(config.log.level);
         self.flow.set_rules(wiring::flow_rules(&config));
         self.store.reconfigure(wiring::store_rules(&config));
-        let fixed = wiring::needs_restart(&current.config, &config);
+        let fixed = wiring::needs_restart(&started.config, &config);
         if fixed.is_empty() {
             tracing::info!("configuration reloaded");
         } else {
             let sections = fixed.join(", ");
             tracing::warn!("configuration reloaded; changes of {sections} need a restart");
         }
-        Started { config, ..current }
     }
 
     /// Stops taking, ends what is in flight within `grace`, hands the rest back.
