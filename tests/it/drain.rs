@@ -42,6 +42,7 @@ async fn what_is_in_flight_ends_and_nothing_comes_twice() {
     ids.dedup();
     assert_eq!(ids.len(), 8);
     stage.settled(8 - u32::try_from(attempted).unwrap()).await;
+    assert_eq!(stage.receiver.count(), 8, "something came twice");
     stage.close().await;
 }
 

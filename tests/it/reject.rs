@@ -107,6 +107,44 @@ async fn odd_properties_do_no_harm() {
     stage.close().await;
 }
 
+/// Headers are the publisher's too: many, large, or naming further queues.
+#[tokio::test]
+async fn headers_of_what_is_rejected_lead_nowhere_and_fit() {
+    let stage = Stage::simple().await;
+    let names = stage.space.names();
+    let text = |text: String| AMQPValue::LongString(text.into());
+    let mut copies = FieldTable::default();
+    let further = vec![text(names.deliveries_queue.clone())];
+    copies.insert("CC".into(), AMQPValue::FieldArray(further.into()));
+    let mut large = FieldTable::default();
+    large.insert("large".into(), text("x".repeat(60 * 1024)));
+    large.insert("small".into(), text("kept".to_owned()));
+    for (id, headers) in [("copies", copies), ("large", large)] {
+        let properties =
+            BasicProperties::default().with_message_id(id.into()).with_headers(headers);
+        let exchange = &names.events_exchange;
+        stage.client.publish(exchange, "x", properties, b"no event").await.unwrap();
+    }
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let rejected = stage.client.wait_for(&names.rejected_queue, SOON).await.unwrap();
+        if rejected.id() == Some("large") {
+            assert_eq!(rejected.header("small").as_deref(), Some("kept"));
+            assert_eq!(rejected.header("x-rejected-headers-dropped").as_deref(), Some("1"));
+        }
+        ids.push(rejected.id().unwrap_or_default().to_owned());
+    }
+    ids.sort_unstable();
+    assert_eq!(ids, ["copies", "large"]);
+    // Had it kept its `CC`, it would have come back among the deliveries by now.
+    stage.publish("domain.added", "prj_1", "evt_1").await;
+    stage.receiver.wait_for(1, SOON).await.unwrap();
+    stage.settled(3).await;
+    assert_eq!(stage.client.depth(&names.rejected_queue).await.unwrap(), 0);
+    assert_eq!(stage.sum("broker_session_failures_total", &[]), 0.0);
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn a_foreign_message_among_the_deliveries_is_rejected() {
     let stage = Stage::simple().await;
@@ -134,7 +172,10 @@ async fn poison_is_moved_out_of_the_way_alone() {
             .webhook(Webhook::new("whk_1", &receiver.url("/hook")).set("max_in_flight", 100))
     })
     .await;
-    let Some(broker) = stage.space.address().amqp() else { return };
+    let Some(broker) = stage.space.address().amqp() else {
+        eprintln!("NOTICE: skipped, somebody else's broker is not given poison");
+        return;
+    };
     let names = stage.space.names().clone();
     stage.publish("domain.added", "prj_1", "evt_before").await;
     let (vhost, exchange) = (stage.space.vhost().to_owned(), names.events_exchange.clone());
@@ -149,7 +190,10 @@ async fn poison_is_moved_out_of_the_way_alone() {
         stage.publish("domain.added", "prj_1", &format!("evt_{n}")).await;
     }
     let delivered = stage.receiver.wait_for(51, SOON).await.unwrap();
-    assert!(delivered.len() >= 51);
+    let mut ids: Vec<_> = delivered.iter().map(testbed::receiver::Received::delivery).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert!(ids.len() >= 50, "{} different deliveries", ids.len());
     eventually("the poison is put aside", SOON, || async {
         (stage.client.depth(&names.rejected_queue).await.ok()? == 1).then_some(())
     })

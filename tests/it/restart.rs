@@ -146,7 +146,10 @@ async fn an_alarmed_broker_stops_nothing_but_publishes() {
 #[tokio::test]
 async fn cut_refused_and_silent_connections_are_replaced() {
     let space = Space::open().await.unwrap();
-    let Some(target) = space.address().amqp() else { return };
+    let Some(target) = space.address().amqp() else {
+        eprintln!("NOTICE: skipped, there is no way to put a proxy before somebody else's broker");
+        return;
+    };
     let proxy = Proxy::start(target).await.unwrap();
     let receiver = Receiver::start(Script::ok()).await.unwrap();
     let setup = setup(&space, &receiver).set("broker.url", proxy.before(&space.url()));
