@@ -1,5 +1,6 @@
 //! Every event reaches every webhook that matches it and no other, signed as the page says.
 
+use testbed::amqp::event_properties;
 use testbed::node::{self, PageReceiver};
 use testbed::page;
 use testbed::program;
@@ -139,6 +140,26 @@ async fn events_reach_matching_webhooks_and_no_others() {
         assert_eq!(got, expected, "webhook {name}");
     }
     assert!(stage.receiver.requests_at("/off").is_empty());
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_at_the_receiver_and_over_a_retry() {
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let stage = Stage::new(|setup, receiver| {
+        receiver.answer("/hook", Script::fail(1, 500));
+        setup.webhook(Webhook::new("whk_1", &receiver.url("/hook")).retry("first_delay", "1s"))
+    })
+    .await;
+    let mut headers = lapin::types::FieldTable::default();
+    let value = lapin::types::AMQPValue::LongString(TRACE.into());
+    headers.insert("traceparent".into(), value);
+    let properties = event_properties("evt_1").with_headers(headers);
+    let exchange = &stage.space.names().events_exchange;
+    stage.client.publish(exchange, "x", properties, page::PAYLOAD).await.unwrap();
+    let requests = stage.receiver.wait_for(2, SOON).await.unwrap();
+    let traces: Vec<_> = requests.iter().map(|request| request.header("traceparent")).collect();
+    assert_eq!(traces, [TRACE, TRACE]);
     stage.close().await;
 }
 

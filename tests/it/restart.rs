@@ -200,3 +200,45 @@ async fn a_deleted_queue_is_made_again() {
     stage.receiver.wait_for(1, SOON).await.unwrap();
     stage.close().await;
 }
+
+#[tokio::test]
+async fn a_full_queue_stops_consumption_and_loses_nothing() {
+    let broker = Broker::start().await.unwrap();
+    let space = Space::alone(&broker);
+    let receiver = Receiver::start(Script::fail(30, 500)).await.unwrap();
+    let setup = Setup::new(&space)
+        .set("broker.prefetch", 5)
+        .set("retry.first_delay", "1s")
+        .set("retry.max_delay", "1s")
+        .webhook(Webhook::new("whk_1", &receiver.url("/hook")));
+    let mut program = Program::start(&setup).await.unwrap();
+    let full = r#"{"max-length":0,"overflow":"reject-publish"}"#;
+    let policy = ["set_policy", "full", "^webhooks.delay", full, "--apply-to", "queues"];
+    broker.ctl(&policy).await.unwrap();
+    let client = space.client().await.unwrap();
+    publish(&client, &space, 0..30).await;
+    eventually("publishes are refused", SOON, || async {
+        let refused = "boottify_webhooks_broker_publishes_refused_total";
+        (program.metrics().ok()?.sum(refused, &[]) >= 5.0).then_some(())
+    })
+    .await
+    .unwrap();
+    let waiting = client.depth(&space.names().events_queue).await.unwrap();
+    assert!(waiting > 0, "consumption went on");
+    assert_eq!(program.get("/readyz").unwrap().status, 200);
+
+    broker.ctl(&["clear_policy", "full"]).await.unwrap();
+    let delivered = eventually("all are delivered", LATER, || async {
+        let delivered = [("outcome", "delivered")];
+        let sum = program.metrics().ok()?.sum("boottify_webhooks_deliveries_total", &delivered);
+        (sum >= 30.0).then_some(())
+    });
+    if let Err(error) = delivered.await {
+        panic!("{error:#}\n{}", program.log().join("\n"));
+    }
+    for queue in [&space.names().rejected_queue, &space.names().dead_queue] {
+        assert_eq!(client.depth(queue).await.unwrap(), 0, "{queue}");
+    }
+    program.sigterm();
+    assert!(program.wait(SOON).await.unwrap().success());
+}

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use testbed::eventually;
 use testbed::receiver::{Answer, Script};
 use testbed::setup::Webhook;
 
@@ -114,4 +115,27 @@ async fn what_waits_belongs_to_the_webhook_as_it_is_now() {
 /// A webhook with time to be changed before the second attempt.
 fn slow(id: &str, url: &str) -> Webhook {
     Webhook::new(id, url).retry("first_delay", "4s").retry("jitter", 0.0)
+}
+
+/// A webhook that is not in the snapshot may be one that only another replica has heard of: its
+/// deliveries go on waiting until the store was read well after their first attempt.
+#[tokio::test]
+async fn deliveries_of_a_deleted_webhook_end() {
+    let stage = Stage::new(|setup, receiver| {
+        receiver.answer("/gone", Script::always(Answer::status(500)));
+        setup.webhook(slow("whk_gone", &receiver.url("/gone")))
+    })
+    .await;
+    stage.publish("domain.added", "prj_1", "evt_1").await;
+    stage.reaches("deliveries_total", &[("outcome", "failed")], 1.0).await;
+    let other = slow("whk_other", &stage.receiver.url("/other"));
+    stage.program.set_webhooks(&[other]).unwrap();
+    let dropped = [("outcome", "dropped"), ("failure", "webhook_deleted")];
+    eventually("it is given up", Duration::from_secs(90), || async {
+        (stage.sum("deliveries_total", &dropped) == 1.0).then_some(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(stage.receiver.count(), 1);
+    stage.close().await;
 }
