@@ -24,7 +24,8 @@ const GATHER: Duration = Duration::from_millis(2);
 /// How long one unsettled message may hold back the acknowledgement of those behind it.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// The most verdicts taken up in one round.
+/// The most verdicts taken up in one round: more than a gathering usually finds, so that a round is
+/// cut only when the machine cannot keep up anyway.
 const ROUND: usize = 1_024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,6 +31,9 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// Why something is not known to be held by the broker.
 #[derive(Debug, Error)]
 pub enum PublishError {
+    /// The session was known to be gone before anything was tried.
+    #[error("the session with the broker is over")]
+    Over,
     /// The session is gone; what it handed out comes again.
     #[error("the connection to the broker was lost")]
     Lost(#[source] lapin::Error),

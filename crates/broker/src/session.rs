@@ -201,7 +201,10 @@ impl Session {
         cause.take().unwrap_or(SessionError::Cancelled)
     }
 
-    pub(crate) fn is_lost(&self) -> bool {
+    /// Whether this session is known to be lost: whatever it handed out comes again, so that
+    /// nothing more should be begun with it.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
         self.0.lost.is_cancelled()
     }
 

@@ -37,14 +37,16 @@ use crate::retry::{self, Next};
 /// shortest delay that the contract knows.
 const POSTPONE: Duration = Duration::from_secs(1);
 
-/// How long a delivery waits whose webhook this replica has not heard of yet.
+/// How long a delivery waits whose webhook this replica has not heard of yet: changes are live within
+/// a second, so one wait is nearly always enough.
 const UNKNOWN: Duration = Duration::from_secs(5);
 
 /// How much a snapshot must be younger than a delivery before the absence of its webhook counts as
 /// deleted: more than a change takes to be live, and than clocks of replicas differ.
 const UNKNOWN_MARGIN_MS: i64 = 30_000;
 
-/// The most deliveries of one event that go on at the same time.
+/// The most deliveries of one event that go on at the same time: enough to keep both cores busy with
+/// one event, and an event for ten thousand webhooks holds the state of no more than these.
 const FAN_OUT: usize = 64;
 
 /// What can be changed while the flow runs: what an event is, and the defaults for each webhook.
@@ -286,6 +288,10 @@ impl Parts {
 
     /// One delivery: attempt it if it may go now, and hand over what is left to be done.
     async fn deliver(&self, task: Task<'_>) -> Result<(), PublishError> {
+        if task.session.is_lost() {
+            // An attempt now would only be a repeat of the one that comes with the next session.
+            return Err(PublishError::Over);
+        }
         let limit = task.webhook.max_in_flight.unwrap_or(task.rules.webhook_max_in_flight);
         let Some(slot) = self.gate.pass(&task.webhook.id, limit) else {
             return self.postpone(&task, "webhook_in_flight").await;

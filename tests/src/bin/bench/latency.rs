@@ -38,8 +38,9 @@ impl Case {
         let _running = self.contender.start(&url, sink.address, self.shape).await?;
         let rate = RATE / self.shape.fan_out;
         // The first second warms up connections and is not counted.
+        sink.reset(false);
         self.publish(&client, rate, 1).await?;
-        sink.wait_for(u64::from(rate * self.shape.fan_out)).await.ok();
+        sink.wait_for(u64::from(rate * self.shape.fan_out)).await?;
         sink.reset(true);
         self.publish(&client, rate, self.seconds).await?;
         sink.wait_for(u64::from(rate * self.shape.fan_out * self.seconds)).await?;

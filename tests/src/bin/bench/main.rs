@@ -58,7 +58,10 @@ async fn run(plan: Plan) -> Result<()> {
     for fan_out in [1, 10] {
         let shape = Shape::fan_out(fan_out);
         for round in 1..=plan.rounds {
-            for contender in [Contender::Bare, Contender::Service] {
+            // Who begins changes with every round.
+            let mut turns = [Contender::Bare, Contender::Service];
+            turns.rotate_left(round % 2);
+            for contender in turns {
                 eprintln!("throughput, fan-out {fan_out}, round {round}: {contender}");
                 let events = plan.events / fan_out;
                 let bench = throughput::Case { contender, shape, events };
