@@ -68,8 +68,8 @@ fn an_exception_is_exactly_that() {
     for allowed in ["10.1.2.3", "::ffff:10.1.2.3", "::1"] {
         assert_eq!(guard.judge(allowed.parse().unwrap()), Ok(()), "{allowed}");
     }
-    for refused in ["10.2.0.1", "127.0.0.1", "::2:1", "fe80::1"] {
-        assert!(guard.judge(refused.parse().unwrap()).is_err() || refused == "::2:1", "{refused}");
+    for refused in ["10.2.0.1", "127.0.0.1", "fe80::1"] {
+        assert!(guard.judge(refused.parse().unwrap()).is_err(), "{refused}");
     }
 }
 
