@@ -11,40 +11,34 @@ use crate::stage::{SOON, Stage};
 
 #[tokio::test]
 async fn delays_are_never_early_and_hardly_late() {
+    const EVENTS: usize = 20;
     let delays = [1_000_u64, 1_300, 2_500, 3_000, 4_700, 7_900];
     let stage = Stage::new(|setup, receiver| {
         delays.iter().fold(setup, |setup, millis| {
             let path = format!("/{millis}");
-            receiver.answer(&path, Script::fail(1, 500));
+            // Whichever requests come first fail; every further attempt has the same delay.
+            receiver.answer(&path, Script::fail(EVENTS, 500));
             let delay = format!("{millis}ms");
             let webhook = Webhook::new(&format!("whk_{millis}"), &receiver.url(&path));
-            setup.webhook(
-                webhook
-                    .retry("first_delay", delay.as_str())
-                    .retry("max_delay", "1h")
-                    .retry("jitter", 0.0),
-            )
+            let webhook = webhook.retry("first_delay", delay.as_str()).retry("multiplier", 1.0);
+            setup.webhook(webhook.retry("jitter", 0.0))
         })
     })
     .await;
-    for n in 0..20 {
+    for n in 0..EVENTS {
         stage.publish("domain.added", "prj_1", &format!("evt_{n}")).await;
-        for millis in delays {
-            stage.receiver.answer(&format!("/{millis}"), Script::fail(1, 500));
-        }
-        // The next event's first attempts must meet the scripts that were just set.
-        stage.settled(n + 1).await;
     }
-    let all = 20.0 * delays.len() as f64;
+    let all = (EVENTS * delays.len()) as f64;
     stage.reaches("deliveries_total", &[("outcome", "delivered")], all).await;
     for millis in delays {
         let requests = stage.receiver.requests_at(&format!("/{millis}"));
-        for second in requests.iter().filter(|request| request.attempt() == 2) {
-            let same = |first: &&testbed::receiver::Received| {
-                first.attempt() == 1 && first.delivery() == second.delivery()
+        assert_eq!(requests.len(), 2 * EVENTS);
+        for later in requests.iter().filter(|request| request.attempt() > 1) {
+            let before = |first: &&testbed::receiver::Received| {
+                first.attempt() + 1 == later.attempt() && first.delivery() == later.delivery()
             };
-            let first = requests.iter().find(same).unwrap();
-            let (waited, delay) = (second.at - first.at, Duration::from_millis(millis));
+            let first = requests.iter().find(before).unwrap();
+            let (waited, delay) = (later.at - first.at, Duration::from_millis(millis));
             let late = Duration::from_secs(1).max(delay / 20);
             assert!(waited >= delay, "{millis} ms came after {waited:?}");
             assert!(waited <= delay + late, "{millis} ms came after {waited:?}");
