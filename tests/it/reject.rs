@@ -107,6 +107,23 @@ async fn odd_properties_do_no_harm() {
     stage.close().await;
 }
 
+/// RabbitMQ 4 deletes from a queue that declares no limit what was put back more than 20 times.
+#[tokio::test]
+async fn looking_at_what_is_kept_does_not_use_it_up() {
+    let stage = Stage::simple().await;
+    let names = stage.space.names();
+    for queue in [&names.rejected_queue, &names.dead_queue] {
+        let exchange = &names.dead_letter_exchange;
+        let properties = BasicProperties::default().with_message_id("kept".into());
+        stage.client.publish(exchange, queue, properties, page::PAYLOAD).await.unwrap();
+        for _ in 0..30 {
+            stage.client.look(queue).await.unwrap();
+        }
+        assert_eq!(stage.client.wait_for(queue, SOON).await.unwrap().id(), Some("kept"));
+    }
+    stage.close().await;
+}
+
 /// Headers are the publisher's too: many, large, or naming further queues.
 #[tokio::test]
 async fn headers_of_what_is_rejected_lead_nowhere_and_fit() {

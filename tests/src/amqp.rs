@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+    BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions,
     ExchangeDeclareOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -183,6 +183,19 @@ impl Client {
             routing_key: got.routing_key.to_string(),
             redelivered: got.redelivered,
         }))
+    }
+
+    /// Takes the next message and puts it back, as people do who look into a queue.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, no such queue, or the connection is lost.
+    pub async fn look(&self, queue: &str) -> Result<()> {
+        let got = self.channel.basic_get(queue.into(), BasicGetOptions::default()).await?;
+        let tag = got.context("the queue is empty")?.delivery_tag;
+        let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+        self.channel.basic_nack(tag, requeue).await?;
+        Ok(())
     }
 
     /// Takes one message, waiting for it.

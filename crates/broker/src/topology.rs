@@ -82,8 +82,8 @@ pub(crate) async fn declare(channel: &Channel, config: &Config) -> Result<(), To
     declare.exchange(&names.events_exchange, ExchangeKind::Topic).await?;
     declare.exchange(&names.dead_letter_exchange, ExchangeKind::Direct).await?;
 
-    declare.parking(names, &names.rejected_queue, FieldTable::default()).await?;
-    declare.parking(names, &names.dead_queue, FieldTable::default()).await?;
+    declare.parking(names, &names.rejected_queue, keeping()).await?;
+    declare.parking(names, &names.dead_queue, keeping()).await?;
     declare.parking(names, &names.deliveries_queue, work(config)).await?;
     for rung in RUNGS {
         declare.parking(names, &names.rung(rung), waiting(names, rung)).await?;
@@ -95,13 +95,19 @@ pub(crate) async fn declare(channel: &Channel, config: &Config) -> Result<(), To
     Ok(())
 }
 
+/// More often than people look at a message. RabbitMQ 4 sets a limit of its own, 20, on a queue that
+/// declares none, and deletes what passes it; that none is wanted at all, 3.10 cannot be told.
+const LOOKED_AT: i32 = i32::MAX;
+
+/// A queue that keeps what it holds until people have dealt with it, however often they look.
+fn keeping() -> FieldTable {
+    limited(FieldTable::default(), LOOKED_AT.into())
+}
+
 /// A queue that is consumed: what is given back too often leaves it as poison.
 fn work(config: &Config) -> FieldTable {
     let names = &config.names;
-    let mut arguments = dead_lettering(names, &names.rejected_queue);
-    let limit = AMQPValue::LongLongInt(config.delivery_limit.into());
-    arguments.insert("x-delivery-limit".into(), limit);
-    arguments
+    limited(dead_lettering(names, &names.rejected_queue), config.delivery_limit.into())
 }
 
 /// A rung: every message waits its TTL, then goes to the deliveries queue.
@@ -109,6 +115,11 @@ fn waiting(names: &Names, rung: Rung) -> FieldTable {
     let mut arguments = dead_lettering(names, &names.deliveries_queue);
     let millis = i64::try_from(rung.ttl.as_millis()).unwrap_or(i64::MAX);
     arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(millis));
+    limited(arguments, LOOKED_AT.into())
+}
+
+fn limited(mut arguments: FieldTable, delivery_limit: i64) -> FieldTable {
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(delivery_limit));
     arguments
 }
 

@@ -11,7 +11,7 @@ use settings::Report;
 use tokio::sync::Notify;
 
 use crate::entry::Entry;
-use crate::file;
+use crate::file::{self, File};
 use crate::locator::{InvalidStoreUrl, Locator};
 use crate::options::Rules;
 
@@ -20,8 +20,8 @@ pub(crate) use crate::file::Stamps;
 /// Where webhooks are kept.
 #[derive(Debug)]
 pub(crate) enum Backend {
-    /// A TOML file at this path.
-    File(PathBuf),
+    /// A TOML file.
+    File(File),
 }
 
 /// What a store holds, or why it cannot be said.
@@ -35,28 +35,28 @@ pub(crate) struct Listing {
 impl Backend {
     pub(crate) fn open(url: &str) -> Result<Self, InvalidStoreUrl> {
         match Locator::try_new(url)? {
-            Locator::File(path) => Ok(Self::File(path)),
+            Locator::File(path) => Ok(Self::File(File::new(path))),
         }
     }
 
     /// Reads everything. Blocking.
     pub(crate) fn list(&self, rules: &Rules) -> Listing {
         match self {
-            Self::File(path) => file::list(path, rules),
+            Self::File(file) => file.list(rules),
         }
     }
 
     /// What changes when the store does, read without reading it. Blocking, but quick.
     pub(crate) fn stamps(&self, secret_files: &[PathBuf]) -> Stamps {
         match self {
-            Self::File(path) => Stamps::of(path, secret_files),
+            Self::File(file) => Stamps::of(file.path(), secret_files),
         }
     }
 
     /// Wakes `wake` at every change that the system tells of, until the watcher is dropped.
     pub(crate) fn watch(&self, wake: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
         match self {
-            Self::File(path) => file::watch(path, wake),
+            Self::File(file) => file::watch(file.path(), wake),
         }
     }
 }

@@ -19,38 +19,120 @@
 //! All of it or nothing: one mistake, and the file is refused with the places of all mistakes.
 
 mod entry;
+mod pieces;
 mod stamp;
 mod watch;
 
 pub(crate) use self::stamp::Stamps;
 pub(crate) use self::watch::watch;
 
+use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use settings::{Document, MAX_DOCUMENT_BYTES, Problem, Reader, Report, read_bounded};
+use sha2::{Digest as _, Sha256};
 
 use crate::backend::Listing;
+use crate::entry::Entry;
 use crate::options::Rules;
 
-/// Reads the whole file.
-pub(crate) fn list(path: &Path, rules: &Rules) -> Listing {
-    let name = path.display().to_string();
-    let failed = |report| Listing { entries: Err(report), secret_files: Vec::new() };
-    let text = match read_bounded(path, MAX_DOCUMENT_BYTES) {
-        Ok(text) => text,
-        Err(why) => {
-            return failed(Report::about_file(&name, Problem::Unreadable(why.to_string())));
+use self::entry::Context;
+
+/// The file, and what is known of it from the last reading.
+#[derive(Debug)]
+pub(crate) struct File {
+    path: PathBuf,
+    known: Mutex<Known>,
+}
+
+/// Pieces that were read, by their digests; without those whose secrets stand in other files.
+#[derive(Debug, Default)]
+struct Known {
+    /// The rules under which they were read.
+    rules: Option<Rules>,
+    pieces: HashMap<Digest, Vec<Entry>>,
+}
+
+type Digest = [u8; 32];
+
+impl File {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, known: Mutex::default() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the whole file.
+    pub(crate) fn list(&self, rules: &Rules) -> Listing {
+        let name = self.path.display().to_string();
+        let text = match read_bounded(&self.path, MAX_DOCUMENT_BYTES) {
+            Ok(text) => text,
+            Err(why) => {
+                let report = Report::about_file(&name, Problem::Unreadable(why.to_string()));
+                return Listing { entries: Err(report), secret_files: Vec::new() };
+            }
+        };
+        let context = Context::new(rules, modified_ms(&self.path));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.rules.as_ref() != Some(rules) {
+            *known = Known { rules: Some(rules.clone()), pieces: HashMap::new() };
         }
-    };
-    let document = match Document::parse(&name, &text) {
-        Ok(document) => document,
-        Err(report) => return failed(report),
-    };
-    let context = entry::Context::new(rules, modified_ms(path));
-    let reading = Reader::of_file(&document).read(|root| context.webhooks(root));
-    Listing { entries: reading.value, secret_files: reading.files }
+        match in_pieces(&name, &text, &context, &known.pieces) {
+            Some((listing, pieces)) => {
+                known.pieces = pieces;
+                listing
+            }
+            // Where a mistake stands is known only to who reads the whole.
+            None => read(&name, &text, &context),
+        }
+    }
+}
+
+/// Reads a file without mistakes, parsing what is not known yet; tells also what is known then.
+fn in_pieces(
+    name: &str,
+    text: &str,
+    context: &Context<'_>,
+    known: &HashMap<Digest, Vec<Entry>>,
+) -> Option<(Listing, HashMap<Digest, Vec<Entry>>)> {
+    let (mut all, mut secret_files) = (Vec::new(), Vec::new());
+    let mut pieces = HashMap::new();
+    for piece in self::pieces::pieces(text) {
+        let digest = Sha256::digest(piece).into();
+        let entries = match known.get(&digest) {
+            Some(entries) => entries.clone(),
+            None => {
+                let Listing { entries, secret_files: files } = read(name, piece, context);
+                secret_files.extend_from_slice(&files);
+                let entries = entries.ok()?;
+                if !files.is_empty() {
+                    all.extend(entries);
+                    continue;
+                }
+                entries
+            }
+        };
+        all.extend_from_slice(&entries);
+        pieces.insert(digest, entries);
+    }
+    Entry::sort(&mut all);
+    let distinct = all.array_windows().all(|[a, b]| a.webhook.id != b.webhook.id);
+    distinct.then_some((Listing { entries: Ok(all), secret_files }, pieces))
+}
+
+fn read(name: &str, text: &str, context: &Context<'_>) -> Listing {
+    match Document::parse(name, text) {
+        Ok(document) => {
+            let reading = Reader::of_file(&document).read(|root| context.webhooks(root));
+            Listing { entries: reading.value, secret_files: reading.files }
+        }
+        Err(report) => Listing { entries: Err(report), secret_files: Vec::new() },
+    }
 }
 
 /// When the file was last changed, in milliseconds since 1970: the nearest that it has to a time of

@@ -20,7 +20,7 @@ pub struct Options {
 }
 
 /// What the service's configuration says about webhooks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     /// Which URLs are accepted.
     pub url: UrlRules,

@@ -1,5 +1,7 @@
 //! What a webhooks file may say, and the line of every mistake.
 
+use std::sync::Arc;
+
 use event::Catalog;
 use subscriptions::{RetryPolicy, UrlRules, Webhook};
 use tempfile::TempDir;
@@ -21,7 +23,7 @@ fn listed(text: &str) -> (TempDir, Result<Vec<Entry>, Report>) {
     fs::write(folder.path().join("secret"), "from a file\n").unwrap();
     let path = folder.path().join("w.toml");
     fs::write(&path, text).unwrap();
-    let listing = list(&path, &rules());
+    let listing = File::new(path.clone()).list(&rules());
     (folder, listing.entries)
 }
 
@@ -205,7 +207,7 @@ fn secrets_files_are_remembered_even_when_they_are_missing() {
         with("events = [\"*\"]").replace("secret = \"hunter2\"", "secret_file = \"s\""),
     )
     .unwrap();
-    let listing = list(&path, &rules());
+    let listing = File::new(path.clone()).list(&rules());
     assert!(listing.entries.is_err());
     assert_eq!(listing.secret_files, [folder.path().join("s")]);
 }
@@ -223,4 +225,60 @@ fn a_fingerprint_changes_with_what_is_said_and_with_nothing_else() {
         assert_ne!(first, print(&with(line)), "{line}");
     }
     assert_ne!(first, print(&with("events = [\"*\"]").replace("hunter2", "hunter3")));
+}
+
+/// A file of many webhooks, long enough to be cut.
+fn many(change: impl Fn(usize) -> &'static str) -> String {
+    let webhook = |n: usize| {
+        with(&format!("events = [\"*\"]\n{}", change(n))).replace("whk_a", &format!("whk_{n:05}"))
+    };
+    (0..3_000).map(webhook).collect()
+}
+
+#[test]
+fn pieces_say_what_the_whole_says() {
+    let rules = rules();
+    let context = Context::new(&rules, 0);
+    let tricky = "description = \"\"\"\n[[webhooks]]\nid = 'whk_b'\n\"\"\"";
+    for text in [many(|_| ""), many(|n| if n % 50 == 7 { tricky } else { "" }), many(|_| tricky)] {
+        let whole = read("w.toml", &text, &context).entries.unwrap();
+        assert_eq!(whole.len(), 3_000);
+        if let Some((listing, _)) = in_pieces("w.toml", &text, &context, &HashMap::new()) {
+            assert!(Entry::same(&listing.entries.unwrap(), &whole));
+        } else {
+            assert!(text.contains(tricky));
+        }
+    }
+}
+
+#[test]
+fn what_has_not_changed_is_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.toml");
+    let file = File::new(path.clone());
+    let list = |text: &str, rules: &Rules| {
+        fs::write(&path, text).unwrap();
+        file.list(rules).entries.unwrap()
+    };
+    let kept = |a: &[Entry], b: &[Entry]| {
+        a.iter().zip(b).filter(|(a, b)| Arc::ptr_eq(&a.webhook, &b.webhook)).count()
+    };
+    let first = list(&many(|_| ""), &rules());
+    let edited = list(&many(|n| if n == 1_500 { "enabled = false" } else { "" }), &rules());
+    assert!(!edited[1_500].webhook.enabled);
+    let kept_over_edit = kept(&first, &edited);
+    assert!((1..3_000).contains(&kept_over_edit), "{kept_over_edit}");
+    let others = Rules { catalog: Catalog::try_new(&["team.left"]).unwrap(), ..rules() };
+    assert_eq!(kept(&edited, &list(&many(|_| ""), &others)), 0, "other rules, another meaning");
+}
+
+#[test]
+fn one_id_far_apart_is_found() {
+    let text = many(|_| "") + &with("events = [\"*\"]").replace("whk_a", "whk_00000");
+    check(
+        &text,
+        &[
+            "w.toml:18002:6: webhooks[3000].id: whk_00000 is the id of the webhook at w.toml:1:1 too",
+        ],
+    );
 }
