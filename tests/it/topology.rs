@@ -1,8 +1,10 @@
 //! What is already in the broker and does not fit is told in one clear line, and the program waits
 //! for it to be mended instead of crashing.
 
-use lapin::options::QueueDeclareOptions;
+use lapin::ExchangeKind;
+use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
+use testbed::eventually;
 use testbed::page;
 use testbed::program::Program;
 use testbed::rabbitmq::Broker;
@@ -10,7 +12,7 @@ use testbed::receiver::{Receiver, Script};
 use testbed::setup::{Setup, Webhook};
 use testbed::space::Space;
 
-use crate::stage::SOON;
+use crate::stage::{SOON, Stage};
 
 #[tokio::test]
 async fn a_queue_with_other_arguments_is_named_and_can_be_mended() {
@@ -63,6 +65,26 @@ async fn a_broker_that_is_not_there_or_refuses_is_told_and_waited_for() {
         assert!(program.wait(SOON).await.unwrap().success());
     }
     space.close().await.unwrap();
+}
+
+/// Publishers declare the exchange too. One that comes first after somebody deleted it would publish
+/// to nobody, and be told that all is well.
+#[tokio::test]
+async fn an_exchange_that_was_deleted_and_declared_by_others_is_bound_again() {
+    let stage = Stage::simple().await;
+    let exchange = stage.space.names().events_exchange.as_str();
+    let channel = stage.client.channel();
+    channel.exchange_delete(exchange.into(), Default::default()).await.unwrap();
+    let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
+    let (kind, none) = (ExchangeKind::Topic, FieldTable::default());
+    channel.exchange_declare(exchange.into(), kind, options, none).await.unwrap();
+    eventually("events come again", SOON, || async {
+        stage.client.publish_event(exchange, "domain.added", "evt_1", page::PAYLOAD).await.ok()
+    })
+    .await
+    .unwrap();
+    stage.receiver.wait_for(1, SOON).await.unwrap();
+    stage.close().await;
 }
 
 /// The README's permissions are enough for all that the program does, and one less is told.

@@ -12,6 +12,7 @@ pub mod amqp;
 pub mod eventually;
 pub mod guard;
 pub mod loopback;
+pub mod memory;
 pub mod node;
 pub mod page;
 pub mod ports;

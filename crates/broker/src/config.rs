@@ -24,6 +24,10 @@ pub struct Config {
     pub deadline: Duration,
     /// Unsettled messages that each of the two consumers holds at most.
     pub prefetch: u16,
+    /// The largest event, in bytes. What is larger will be rejected, and counts as large.
+    pub max_event_bytes: usize,
+    /// Bytes of large messages that may come within a second before messages are taken one by one.
+    pub max_large_bytes: usize,
     /// How often a message may be given back unsettled before it counts as poison.
     pub delivery_limit: u32,
     /// The names of exchanges and queues.
@@ -84,6 +88,8 @@ impl Config {
             uri,
             deadline: Duration::from_secs(10),
             prefetch: 500,
+            max_event_bytes: 256 * 1024,
+            max_large_bytes: 32 * 1024 * 1024,
             delivery_limit: 50,
             names: Names::default(),
             bindings: vec!["#".to_owned()],
@@ -125,6 +131,8 @@ impl fmt::Debug for Config {
             .field("place", &self.place())
             .field("deadline", &self.deadline)
             .field("prefetch", &self.prefetch)
+            .field("max_event_bytes", &self.max_event_bytes)
+            .field("max_large_bytes", &self.max_large_bytes)
             .field("delivery_limit", &self.delivery_limit)
             .field("names", &self.names)
             .field("bindings", &self.bindings)

@@ -12,9 +12,11 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::options::BasicCancelOptions;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{self, Malformed, Parked};
+use crate::flood::Flood;
 use crate::session::{Consuming, Session, SessionError};
 use crate::settlement::Settlement;
 
@@ -82,6 +84,9 @@ pub(crate) struct Consumers {
     pub(crate) session: Session,
     pub(crate) events: Consuming,
     pub(crate) deliveries: Consuming,
+    pub(crate) flood: Flood,
+    /// Whether messages are taken one by one.
+    pub(crate) careful: bool,
 }
 
 /// Where the supervisor leaves the consumers of the present session, in place of older ones.
@@ -119,6 +124,8 @@ struct Present {
     session: Session,
     events: Consuming,
     deliveries: Consuming,
+    flood: Flood,
+    careful: bool,
     messages: BoxStream<'static, Tagged>,
 }
 
@@ -157,7 +164,10 @@ impl Intake {
                 () = self.closing.cancelled() => continue,
             };
             match next {
-                Some((queue, Some(Ok(message)))) => return Some(present.incoming(queue, message)),
+                Some((queue, Some(Ok(message)))) => match present.bearable(&message) {
+                    Ok(()) => return Some(present.incoming(queue, message)),
+                    Err(flood) => self.lose(flood),
+                },
                 Some((_, Some(Err(source)))) => {
                     self.lose(SessionError::Lost { doing: "consuming", source });
                 }
@@ -190,10 +200,23 @@ impl Intake {
 
 impl Present {
     fn new(consumers: Consumers) -> Self {
-        let Consumers { session, events, deliveries } = consumers;
+        let Consumers { session, events, deliveries, flood, careful } = consumers;
         let messages =
             stream::select(tagged(Queue::Events, &events), tagged(Queue::Deliveries, &deliveries));
-        Self { session, events, deliveries, messages: messages.boxed() }
+        Self { session, events, deliveries, flood, careful, messages: messages.boxed() }
+    }
+
+    /// Whether the session can go on with this message among those that it holds.
+    fn bearable(&mut self, message: &Delivery) -> Result<(), SessionError> {
+        let bytes = message.data.len();
+        if self.careful {
+            if self.flood.is_large(bytes) {
+                self.session.met_large_message();
+            }
+            Ok(())
+        } else {
+            self.flood.take(bytes, Instant::now())
+        }
     }
 
     fn consuming(self) -> [Consuming; 2] {

@@ -11,9 +11,11 @@
 mod acks;
 mod config;
 mod envelope;
+mod flood;
 mod intake;
 mod ladder;
 mod metrics;
+mod poison;
 mod publisher;
 mod session;
 mod settlement;

@@ -15,7 +15,7 @@ use lapin::options::{BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions}
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Consumer, ErrorKind};
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +55,15 @@ pub enum SessionError {
     /// A publish did not come through; the text says why.
     #[error("a publish did not come through: {0}")]
     Publish(String),
+    /// Messages larger than any event came in numbers; they are taken one by one.
+    #[error(
+        "more than {most} bytes of messages that are larger than any event came within a second \
+         (broker.max_large_bytes); taking messages one by one"
+    )]
+    Flood {
+        /// The bound that bit.
+        most: usize,
+    },
     /// No answer in time.
     #[error("the broker did not answer within {limit:?} while {doing}")]
     Deadline {
@@ -75,14 +84,19 @@ impl SessionError {
             Self::Lost { .. } => "lost",
             Self::Cancelled => "ended",
             Self::Publish(_) => "publish",
+            Self::Flood { .. } => "flood",
             Self::Deadline { .. } => "deadline",
         }
     }
 
-    /// Whether a message came that the broker's client cannot read, such as one whose id is no
-    /// UTF-8. It will come again and end the next session too.
-    pub(crate) fn is_unreadable_message(&self) -> bool {
-        matches!(self, Self::Lost { source, .. } if matches!(source.kind(), ErrorKind::ParsingError(_)))
+    /// Whether the cause is a message: it will come again and end the next session too.
+    pub(crate) fn is_of_a_message(&self) -> bool {
+        match self {
+            Self::Flood { .. } => true,
+            // One that the broker's client cannot read.
+            Self::Lost { source, .. } => matches!(source.kind(), ErrorKind::ParsingError(_)),
+            _ => false,
+        }
     }
 }
 
@@ -96,6 +110,7 @@ struct Inner {
     metrics: Metrics,
     lost: CancellationToken,
     cause: Mutex<Option<SessionError>>,
+    uneasy: Notify,
 }
 
 /// One consumer with the way its messages are settled.
@@ -169,6 +184,19 @@ impl Session {
         self.publish("rejected", &self.0.names.rejected_queue, body, &properties).await
     }
 
+    /// Hands a parked delivery that is none to the rejected queue, as it came.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::park`].
+    pub async fn reject_parked(
+        &self,
+        parked: &Parked,
+        rejected: Rejected<'_>,
+    ) -> Result<(), PublishError> {
+        self.reject(&parked.body, &parked.properties(), rejected).await
+    }
+
     async fn publish(
         &self,
         target: &'static str,
@@ -208,6 +236,16 @@ impl Session {
         self.0.lost.is_cancelled()
     }
 
+    /// A message came that is a reason to go on with care.
+    pub(crate) fn met_large_message(&self) {
+        self.0.uneasy.notify_one();
+    }
+
+    /// Waits for the next reason to go on with care.
+    pub(crate) async fn uneasy(&self) {
+        self.0.uneasy.notified().await;
+    }
+
     /// Waits until the session is lost, for who need not know why.
     pub(crate) async fn ended(&self) {
         self.0.lost.cancelled().await;
@@ -233,16 +271,20 @@ impl Parts {
 
         let publisher = publisher(&publishing_wire, CHANNELS, limit, metrics).await?;
 
-        let (events, events_settling) =
-            consume(&consuming_wire, limit, prefetch, &config.names.events_queue).await?;
+        // Nothing else is asked of the connection once messages come: one of them may end it.
+        let of_events = taking(&consuming_wire, limit, prefetch).await?;
+        let of_deliveries = taking(&consuming_wire, limit, prefetch).await?;
         let (deliveries, deliveries_settling) =
-            consume(&consuming_wire, limit, prefetch, &config.names.deliveries_queue).await?;
+            consume(of_deliveries, limit, prefetch, &config.names.deliveries_queue).await?;
+        let (events, events_settling) =
+            consume(of_events, limit, prefetch, &config.names.events_queue).await?;
         let session = Session(Arc::new(Inner {
             publisher,
             names: config.names.clone(),
             metrics: metrics.clone(),
             lost: CancellationToken::new(),
             cause: Mutex::new(None),
+            uneasy: Notify::new(),
         }));
         let settling = [events_settling, deliveries_settling];
         Ok(Self { session, events, deliveries, settling, probe, consuming_wire, publishing_wire })
@@ -295,19 +337,24 @@ async fn publisher(
     Ok(Publisher::new(channels, status, limit, metrics.clone()))
 }
 
-async fn channel(wire: &Wire, limit: Duration) -> Result<Channel, SessionError> {
+pub(crate) async fn channel(wire: &Wire, limit: Duration) -> Result<Channel, SessionError> {
     within(limit, "opening a channel", wire.connection.create_channel()).await
 }
 
+/// A channel for a consumer of so many messages at a time.
+async fn taking(wire: &Wire, limit: Duration, prefetch: u16) -> Result<Channel, SessionError> {
+    let channel = channel(wire, limit).await?;
+    let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
+    within(limit, "setting the prefetch", qos).await?;
+    Ok(channel)
+}
+
 async fn consume(
-    wire: &Wire,
+    channel: Channel,
     limit: Duration,
     prefetch: u16,
     queue: &str,
 ) -> Result<(Consuming, Settling), SessionError> {
-    let channel = channel(wire, limit).await?;
-    let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
-    within(limit, "setting the prefetch", qos).await?;
     let options = BasicConsumeOptions::default();
     let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
     let consumer = within(limit, "starting a consumer", consumer).await?;

@@ -24,9 +24,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::acks;
 use crate::config::Config;
+use crate::flood::Flood;
 use crate::intake::{Consumers, Intake, Slot};
 use crate::metrics::Metrics;
-use crate::session::{Parts, SessionError, Settling, within};
+use crate::poison;
+use crate::session::{Parts, Session, SessionError, Settling, within};
+use crate::topology;
 use crate::wire::Wire;
 
 /// The first pause after a session was lost or could not be built, and the longest one: a restarted
@@ -130,18 +133,25 @@ impl Supervisor {
                 }
                 Err(error) => error,
             };
-            if error.is_unreadable_message() {
-                // Waiting would not make it readable; the delivery limit has to be reached.
+            self.tell(&error, &mut told);
+            if error.is_of_a_message() {
+                // Waiting would not change the message.
                 (pause, pace) = (PAUSE_FIRST, Pace::Careful);
             }
-            self.tell(&error, &mut told);
+            let poison = matches!(pace, Pace::Careful) && error.may_be_poison();
             if self.closing.is_cancelled() {
                 // What is in flight belongs to the lost session; a new one would only take more.
                 return finished.await;
             }
+            let rest = async {
+                sleep(pause).await;
+                if poison {
+                    poison::expel(&self.config).await;
+                }
+            };
             tokio::select! {
                 () = finished.as_mut() => return,
-                () = sleep(pause) => {}
+                () = rest => {}
             }
             pause = PAUSE_LONGEST.min(pause * 2);
         }
@@ -170,12 +180,14 @@ impl Supervisor {
         let [of_events, of_deliveries] = settling;
         let settle = async { tokio::try_join!(self.settle(of_events), self.settle(of_deliveries)) };
         let (mut settled, mut all_settled) = (pin!(settle), false);
-        let consumers = Consumers { session: session.clone(), events, deliveries };
-        self.slot.put(consumers);
+        let (flood, careful) = (Flood::new(&self.config), matches!(pace, Pace::Careful));
+        self.slot.put(Consumers { session: session.clone(), events, deliveries, flood, careful });
         let connected = self.connected();
-        let mut calm = pin!(pace.calm());
+        let mut calm = pin!(pace.calm(session.clone()));
         let end = loop {
             tokio::select! {
+                // Who knows the cause speaks first: with the session all the others end, too.
+                biased;
                 () = finished.as_mut() => break End::Closed,
                 error = session.lost() => break End::Lost(error),
                 () = calm.as_mut() => break End::Calm,
@@ -193,7 +205,6 @@ impl Supervisor {
         drop(connected);
         session.lose(SessionError::Cancelled);
         if matches!(end, End::Closed) {
-            drop(session);
             let flush = async { if all_settled { Ok(((), ())) } else { settled.await } };
             if timeout(FLUSH_LIMIT, flush).await.is_err() {
                 tracing::info!("what was not settled in time is given to others by the broker");
@@ -225,7 +236,7 @@ impl Supervisor {
         })
     }
 
-    /// Asks for every queue's length now and then. A broker that does not answer within the
+    /// Asks for every queue's length now and then, and whether events still come to ours. A broker that does not answer within the
     /// deadline is lost even where the socket says nothing, as is one whose queue is gone.
     async fn probe(&self, channel: &lapin::Channel, publishing: &Wire) -> SessionError {
         let mut ticks = interval(PROBE_EVERY);
@@ -233,6 +244,9 @@ impl Supervisor {
         let queues = self.config.names.watched();
         loop {
             ticks.tick().await;
+            if let Err(error) = topology::confirm_source(channel, &self.config).await {
+                return error.into();
+            }
             for (label, queue) in &queues {
                 let options = QueueDeclareOptions { passive: true, ..Default::default() };
                 let declared =
@@ -266,11 +280,11 @@ impl Pace {
         }
     }
 
-    /// Ends once a careful session has lasted long enough to be trusted.
-    async fn calm(self) {
+    /// Ends once a careful session has gone on long enough without a reason for care.
+    async fn calm(self, session: Session) {
         match self {
             Self::Full => std::future::pending().await,
-            Self::Careful => sleep(CALM_AFTER).await,
+            Self::Careful => while timeout(CALM_AFTER, session.uneasy()).await.is_ok() {},
         }
     }
 }

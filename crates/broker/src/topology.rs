@@ -99,6 +99,21 @@ pub(crate) async fn declare(channel: &Channel, config: &Config) -> Result<(), To
 /// declares none, and deletes what passes it; that none is wanted at all, 3.10 cannot be told.
 const LOOKED_AT: i32 = i32::MAX;
 
+/// Confirms that the events exchange is there and leads to our queue. Somebody may have deleted it,
+/// and a publisher have declared it anew, which no error would ever tell.
+pub(crate) async fn confirm_source(
+    channel: &Channel,
+    config: &Config,
+) -> Result<(), TopologyError> {
+    let names = &config.names;
+    let declare = Declare { channel, limit: config.deadline };
+    declare.exists(&names.events_exchange).await?;
+    for key in &config.bindings {
+        declare.binding(&names.events_queue, &names.events_exchange, key).await?;
+    }
+    Ok(())
+}
+
 /// A queue that keeps what it holds until people have dealt with it, however often they look.
 fn keeping() -> FieldTable {
     limited(FieldTable::default(), LOOKED_AT.into())
@@ -144,6 +159,14 @@ impl Declare<'_> {
         let declared =
             self.channel.exchange_declare(name.into(), kind, options, FieldTable::default());
         self.within(format!("exchange {name}"), declared).await
+    }
+
+    async fn exists(&self, exchange: &str) -> Result<(), TopologyError> {
+        let options = ExchangeDeclareOptions { passive: true, ..Default::default() };
+        let kind = ExchangeKind::Topic;
+        let declared =
+            self.channel.exchange_declare(exchange.into(), kind, options, FieldTable::default());
+        self.within(format!("exchange {exchange}"), declared).await
     }
 
     async fn queue(&self, name: &str, mut arguments: FieldTable) -> Result<(), TopologyError> {

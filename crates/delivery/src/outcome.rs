@@ -65,6 +65,18 @@ pub enum NotSent {
 }
 
 impl FailureKind {
+    /// The kind that is written so; `None` for what no attempt comes to.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(status) = text.strip_prefix("http_") {
+            let status = status.parse().ok().filter(|status| (100..=999).contains(status))?;
+            return Some(Self::Http(status));
+        }
+        use FailureKind::{BlockedAddress, Connect, Dns, Protocol, Timeout, Tls};
+        let words = [Dns, Connect, Tls, Timeout, BlockedAddress, Protocol];
+        words.into_iter().find(|kind| kind.word() == Some(text))
+    }
+
     /// The kind's word where it is one of a fixed few.
     fn word(self) -> Option<&'static str> {
         match self {
@@ -101,5 +113,24 @@ impl NotSent {
 impl Failure {
     pub(crate) fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), retry_after: None, response: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_read_as_they_are_written() {
+        for text in ["dns", "connect", "tls", "timeout", "blocked_address", "protocol", "http_503"]
+        {
+            assert_eq!(
+                FailureKind::parse(text).map(|kind| kind.to_string()).as_deref(),
+                Some(text)
+            );
+        }
+        for text in ["", "http_", "http_99", "http_1000", "http_-1", "DNS", "evil_1"] {
+            assert_eq!(FailureKind::parse(text), None, "{text}");
+        }
     }
 }

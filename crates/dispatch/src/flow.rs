@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 use broker::{
     Incoming, IncomingEvent, IncomingParked, Intake, Parked, PublishError, Rejected, Session,
 };
-use delivery::{Outcome, Request, Sender};
+use delivery::{FailureKind, Outcome, Request, Sender};
 use event::{Catalog, DeliveryId, Event, EventId, Rejection};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use subscriptions::{RetryPolicy, Snapshot, Webhook, WebhookId};
@@ -32,6 +32,7 @@ use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::report::Report;
 use crate::retry::{self, Next};
+use crate::throttle::Throttle;
 
 /// How long a delivery waits whose webhook is at its limit, or that met a limit of our own: the
 /// shortest delay that the contract knows.
@@ -40,6 +41,12 @@ const POSTPONE: Duration = Duration::from_secs(1);
 /// How long a delivery waits whose webhook this replica has not heard of yet: changes are live within
 /// a second, so one wait is nearly always enough.
 const UNKNOWN: Duration = Duration::from_secs(5);
+
+/// Why a message on the deliveries queue is rejected.
+const MALFORMED: &str = "malformed_delivery";
+
+/// The oldest time of publishing that is believed: deliveries are tried for days, not for months.
+const OLDEST_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// How much a snapshot must be younger than a delivery before the absence of its webhook counts as
 /// deleted: more than a change takes to be live, and than clocks of replicas differ.
@@ -85,6 +92,7 @@ struct Parts {
     backlog: Backlog,
     metrics: Metrics,
     reports: mpsc::Sender<Report>,
+    rejections: Throttle,
 }
 
 /// One delivery on its way: an event, a webhook, and what was tried before.
@@ -127,6 +135,7 @@ impl Flow {
             backlog: Backlog::default(),
             metrics,
             reports,
+            rejections: Throttle::default(),
         }))
     }
 
@@ -163,7 +172,7 @@ impl Flow {
             Incoming::Event(message) => parts.take_event(message).await,
             Incoming::Parked(message) => parts.take_parked(message).await,
             Incoming::Malformed(malformed, message) => {
-                parts.reject(message, "malformed_delivery", &malformed.to_string()).await;
+                parts.reject(message, MALFORMED, &malformed.to_string()).await;
             }
         }
     }
@@ -182,7 +191,7 @@ impl Parts {
         };
         self.metrics.events_consumed.with_label_values(&[event.kind().as_str()]).inc();
         let traceparent = message.traceparent();
-        let published_ms = message.published_ms().unwrap_or_else(|| event.created_at_ms());
+        let published_ms = published_ms(&message, &event, now_ms());
 
         let snapshot = self.feed.snapshot.load_full();
         let task = |webhook| Task {
@@ -246,7 +255,7 @@ impl Parts {
             .and_then(|id| Event::restore(&parked.body, id).map_err(|rejection| rejection.detail));
         let event = match restored {
             Ok(event) => event,
-            Err(detail) => return self.bury(parked, session, "malformed", &detail).await,
+            Err(detail) => return self.reject_parked(parked, session, now, &detail).await,
         };
         if !webhook.enabled {
             return self.bury(parked, session, "disabled", "the webhook is disabled").await;
@@ -279,7 +288,7 @@ impl Parts {
     ) -> Result<(), PublishError> {
         let read_at = self.feed.read_at_ms.load(Ordering::Relaxed);
         if read_at > parked.first_attempt_ms.saturating_add(UNKNOWN_MARGIN_MS) {
-            self.metrics.outcome(&parked.webhook, "dropped", "webhook_deleted");
+            self.metrics.dropped("webhook_deleted");
             return Ok(());
         }
         let due_ms = now.saturating_add(duration_ms(UNKNOWN));
@@ -350,6 +359,15 @@ impl Parts {
         match retry::next(policy, task.attempts, elapsed, failure) {
             Next::Retry(delay) => {
                 self.metrics.outcome(task.webhook.id.as_str(), "failed", kind);
+                tracing::debug!(
+                    webhook.id = task.webhook.id.as_str(),
+                    event.id = task.event.id().as_str(),
+                    attempt = task.attempts,
+                    failure = kind,
+                    again_in_s = delay.as_secs(),
+                    "an attempt failed: {}",
+                    failure.detail
+                );
                 self.park(task, now, delay).await
             }
             Next::GiveUp => self.bury(&task.parked(now, now), task.session, "gave_up", kind).await,
@@ -382,8 +400,10 @@ impl Parts {
         failure: &str,
     ) -> Result<(), PublishError> {
         session.bury(parked, reason, now_ms()).await?;
-        let kind = parked.last_failure.as_deref().unwrap_or(reason);
-        self.metrics.outcome(&parked.webhook, "dead", kind);
+        // What came back from the broker may have been written by anybody.
+        let kind = parked.last_failure.as_deref().and_then(FailureKind::parse);
+        let kind = kind.map_or(reason.to_owned(), |kind| kind.to_string());
+        self.metrics.outcome(&parked.webhook, "dead", &kind);
         tracing::warn!(
             webhook.id = &*parked.webhook,
             event.id = &*parked.event,
@@ -394,12 +414,34 @@ impl Parts {
         Ok(())
     }
 
+    /// It has our headers, but its body is no event: somebody else wrote it.
+    async fn reject_parked(
+        &self,
+        parked: &Parked,
+        session: &Session,
+        now: i64,
+        detail: &str,
+    ) -> Result<(), PublishError> {
+        let reason = MALFORMED;
+        session.reject_parked(parked, Rejected { reason, detail, at_ms: now }).await?;
+        self.rejected(reason, &parked.event, detail);
+        Ok(())
+    }
+
     async fn reject(&self, message: IncomingEvent, reason: &str, detail: &str) {
+        let message_id = message.message_id().map(str::to_owned);
         let IncomingEvent { body, properties, settlement, session } = message;
         let rejected = Rejected { reason, detail, at_ms: now_ms() };
         if session.reject(&body, &properties, rejected).await.is_ok() {
-            self.metrics.events_rejected.with_label_values(&[reason]).inc();
+            self.rejected(reason, message_id.as_deref().unwrap_or_default(), detail);
             settlement.done();
+        }
+    }
+
+    fn rejected(&self, reason: &str, event: &str, detail: &str) {
+        self.metrics.events_rejected.with_label_values(&[reason]).inc();
+        if let Some(untold) = self.rejections.tell() {
+            tracing::warn!(event.id = event, reason, untold, "a message was rejected: {detail}");
         }
     }
 
@@ -428,6 +470,13 @@ impl Task<'_> {
             traceparent: self.traceparent.map(Box::from),
         }
     }
+}
+
+/// When the event was published, as far as it tells that believably.
+fn published_ms(message: &IncomingEvent, event: &Event, now: i64) -> i64 {
+    let told = [message.published_ms(), Some(event.created_at_ms())];
+    let believable = now.saturating_sub(OLDEST_MS)..=now;
+    told.into_iter().flatten().find(|ms| believable.contains(ms)).unwrap_or(now)
 }
 
 fn duration_ms(duration: Duration) -> i64 {

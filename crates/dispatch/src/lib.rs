@@ -15,6 +15,7 @@ mod gate;
 mod metrics;
 mod report;
 mod retry;
+mod throttle;
 
 pub use flow::{Feed, Flow, Rules};
 pub use metrics::Metrics;

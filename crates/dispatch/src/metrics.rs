@@ -111,6 +111,11 @@ impl Metrics {
         self.count_webhook(webhook, outcome);
     }
 
+    /// A delivery came to an end whose webhook is not there (any more).
+    pub(crate) fn dropped(&self, why: &str) {
+        self.outcomes.with_label_values(&["dropped", why]).inc();
+    }
+
     fn count_webhook(&self, webhook: &str, outcome: &str) {
         if let Some(by_webhook) = &self.by_webhook {
             by_webhook.with_label_values(&[webhook, outcome]).inc();

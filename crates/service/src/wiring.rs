@@ -14,6 +14,8 @@ pub(crate) fn broker(config: &Config) -> Result<broker::Config> {
     let mut told = broker::Config::try_new(broker.url.expose(), broker.heartbeat)?;
     told.deadline = broker.deadline;
     told.prefetch = broker.prefetch;
+    told.max_event_bytes = config.events.max_bytes;
+    told.max_large_bytes = broker.max_large_bytes;
     told.delivery_limit = broker.delivery_limit;
     told.bindings.clone_from(&broker.bindings);
     told.names.clone_from(&broker.names);

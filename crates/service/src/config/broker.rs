@@ -21,6 +21,7 @@ pub(crate) struct Broker {
     pub(crate) heartbeat: Duration,
     pub(crate) deadline: Duration,
     pub(crate) prefetch: u16,
+    pub(crate) max_large_bytes: usize,
     pub(crate) delivery_limit: u32,
     pub(crate) names: Names,
     pub(crate) bindings: Vec<String>,
@@ -38,6 +39,8 @@ impl Broker {
         let heartbeat = section.required("heartbeat", "a duration", wait);
         let deadline = section.required("deadline", "a duration", wait);
         let prefetch = section.required("prefetch", "a number", |value| value.integer(1..=10_000));
+        let large = |value: &Value<'_>| value.size(1024 * 1024..=1024 * 1024 * 1024);
+        let max_large_bytes = section.required("max_large_bytes", "a size", large);
         let delivery_limit =
             section.required("delivery_limit", "a number", |value| value.integer(1..=1_000_000));
         let bindings = section.required("bindings", "a list of routing keys", bindings);
@@ -47,6 +50,7 @@ impl Broker {
             heartbeat: heartbeat?,
             deadline: deadline?,
             prefetch: prefetch?,
+            max_large_bytes: usize::try_from(max_large_bytes?).unwrap_or(usize::MAX),
             delivery_limit: delivery_limit?,
             names: names?,
             bindings: bindings?,

@@ -19,11 +19,3 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
     };
     Ok((ticks(11)? + ticks(12)?) / TICKS)
 }
-
-/// One memory figure of `/proc/PID/status`, in MB (10^6 bytes): `VmRSS` now, `VmHWM` at the peak.
-pub(crate) fn memory_mb(pid: u32, figure: &str) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
-    let kib = line.and_then(|line| line.split_ascii_whitespace().next()).context("no figure")?;
-    Ok(kib.parse::<f64>()? * 1_024.0 / 1e6)
-}

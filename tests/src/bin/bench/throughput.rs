@@ -15,7 +15,9 @@ use testbed::rabbitmq::Broker;
 
 use crate::contender::Contender;
 use crate::load::{Shape, publish};
-use crate::process::{cpu_seconds, memory_mb};
+use testbed::memory::memory_mb;
+
+use crate::process::cpu_seconds;
 use crate::sink::Sink;
 
 const QUEUE: &str = "webhooks.events";
