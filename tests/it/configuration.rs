@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use tempfile::TempDir;
 use testbed::program;
@@ -55,7 +56,7 @@ async fn what_is_right_is_said_to_be() {
     let folder = folder("", GOOD_WEBHOOK);
     let checked = check(folder.path(), &[]).await;
     assert_eq!(checked.code, Some(0), "{}", checked.said);
-    assert!(checked.said.contains("1 webhooks, 1 of them enabled"), "{}", checked.said);
+    assert!(checked.said.contains("1 webhook, 1 of them enabled"), "{}", checked.said);
 }
 
 #[tokio::test]
@@ -183,6 +184,80 @@ async fn the_command_line_helps() {
         let output = program::run(&["completions", shell], &[]).await.unwrap();
         assert!(String::from_utf8_lossy(&output.stdout).contains("boottify-webhooks"));
     }
+}
+
+/// A full disk behind standard output is told; a reader that has gone has seen enough.
+#[tokio::test]
+async fn what_cannot_be_printed_is_no_panic() {
+    let folder = folder(BROKER, GOOD_WEBHOOK);
+    let config = folder.path().join("config.toml").display().to_string();
+    let commands: [&[&str]; 4] = [
+        &["check", "--config", &config],
+        &["webhooks", "list", "--config", &config],
+        &["webhooks", "new-secret"],
+        &["completions", "bash"],
+    ];
+    let binary = program::binary().await.unwrap();
+    for command in commands {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(binary).args(command).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+        assert!(said.contains("cannot write to standard output"), "{command:?}: {said}");
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(binary).args(command).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn weak_secrets_are_warned_of_and_new_ones_are_not_weak() {
+    let made = program::run(&["webhooks", "new-secret"], &[]).await.unwrap();
+    let made = String::from_utf8(made.stdout).unwrap();
+    let rows = [
+        (made.trim(), None),
+        ("x", Some("less than 16 bytes")),
+        ("whsec_!!!!", Some("no base64 behind whsec_")),
+    ];
+    for (secret, warning) in rows {
+        let webhook = format!(
+            "[[webhooks]]\nid = \"whk_1\"\nurl = \"https://receiver.example/\"\n\
+             events = [\"*\"]\nsecret = \"{secret}\"\n"
+        );
+        let folder = folder(BROKER, &webhook);
+        let checked = check(folder.path(), &[]).await;
+        assert_eq!(checked.code, Some(0), "{}", checked.said);
+        match warning {
+            Some(warning) => assert_line(&checked, "webhook whk_1", &[warning]),
+            None => assert!(!checked.said.contains("warning"), "{}", checked.said),
+        }
+    }
+}
+
+#[tokio::test]
+async fn verify_says_what_it_needs() {
+    let run = async |arguments: &[&str], environment: &[(&str, &str)]| {
+        let output = program::run(&[&["verify"], arguments].concat(), environment).await.unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let secret = [("WEBHOOK_SECRET", "wrong")];
+    let (code, said) = run(&["/dev/null"], &secret).await;
+    assert_eq!(code, Some(2));
+    assert!(said.contains("--signature") && said.contains("--webhook-signature"), "{said}");
+    let (code, said) = run(&["--signature", "x", "--webhook-id", "y", "/dev/null"], &secret).await;
+    assert_eq!(code, Some(2), "an id alone proves nothing: {said}");
+
+    // HMAC-SHA256 of nothing, keyed with "hunter2": the file comes before the environment.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    fs::write(&file, "hunter2\n").unwrap();
+    let signature = "sha256=a9ee5d331179aed5d1fba6cd59acb1461a65410fa9cb709781d1d9b2a32fd5c1";
+    let file = file.display().to_string();
+    let (code, said) =
+        run(&["--secret-file", &file, "--signature", signature, "/dev/null"], &secret).await;
+    assert_eq!(code, Some(0), "{said}");
 }
 
 #[tokio::test]

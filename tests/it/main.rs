@@ -12,6 +12,8 @@ mod guarded;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod outcomes;
 #[cfg(test)]
 mod reject;

@@ -3,6 +3,8 @@
 //! Every row has its own path and webhook on one program. A failed delivery is tried again after a
 //! second and then succeeds, which shows that it was parked and came back with its id.
 
+use std::io::Write;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use testbed::ports::Port;
@@ -104,6 +106,31 @@ async fn unreachable_receivers_are_named() {
         stage.reaches("deliveries_total", &[("failure", kind)], count).await;
     }
     assert_eq!(untrusted.count() + stage.receiver.count(), 0);
+    stage.close().await;
+}
+
+/// Informational responses count neither as headers nor as a body, and the client reads them all.
+#[tokio::test]
+async fn informational_answers_without_end_are_cut_off() {
+    const BOUND: usize = 64 * 1024 * 1024;
+    let flood = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = flood.local_addr().unwrap();
+    let sender = std::thread::spawn(move || {
+        let (mut stream, _) = flood.accept().unwrap();
+        let block = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(1_000);
+        let mut sent = 0;
+        while sent < BOUND && stream.write_all(&block).is_ok() {
+            sent += block.len();
+        }
+        sent
+    });
+    let stage =
+        Stage::new(|setup, _| setup.webhook(Webhook::new("whk_1", &format!("http://{address}/"))))
+            .await;
+    stage.publish("domain.added", "prj_1", "evt_1").await;
+    stage.reaches("deliveries_total", &[("failure", "protocol")], 1.0).await;
+    let sent = sender.join().unwrap();
+    assert!(sent < BOUND, "{sent} bytes were read");
     stage.close().await;
 }
 

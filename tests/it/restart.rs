@@ -7,7 +7,7 @@ use std::time::Duration;
 use testbed::amqp::Client;
 use testbed::eventually;
 use testbed::page;
-use testbed::program::Program;
+use testbed::program::{self, Program};
 use testbed::proxy::{Fault, Proxy};
 use testbed::rabbitmq::Broker;
 use testbed::receiver::{Answer, Receiver, Script};
@@ -139,6 +139,17 @@ async fn an_alarmed_broker_stops_nothing_but_publishes() {
     let failures =
         program.metrics().unwrap().sum("boottify_webhooks_broker_session_failures_total", &[]);
     assert_eq!(failures, 0.0, "an alarm is no reason to reconnect");
+
+    // Who sends one event by hand is told instead of kept waiting.
+    broker.starve().await.unwrap();
+    let config = program.folder().join("config.toml").display().to_string();
+    let arguments = ["send", "domain.added", "--config", &config];
+    let sent = program::run(&arguments, &[("BOOTTIFY_WEBHOOKS__BROKER__DEADLINE", "1s")]);
+    let sent = sent.await.unwrap();
+    assert_eq!(sent.status.code(), Some(1));
+    let said = String::from_utf8(sent.stderr).unwrap();
+    assert!(said.contains("took no event within 2s"), "{said}");
+    broker.feed().await.unwrap();
     program.sigterm();
     assert!(program.wait(SOON).await.unwrap().success());
 }

@@ -102,6 +102,10 @@ impl Slot {
         self.filled.notify_one();
     }
 
+    pub(crate) fn clear(&self) {
+        *self.consumers.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Waits for consumers. Cancel-safe.
     async fn take(&self) -> Consumers {
         loop {

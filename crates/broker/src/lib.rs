@@ -9,6 +9,7 @@
 //! acknowledged only by [`Settlement::done`]; every other way out gives it back.
 
 mod acks;
+mod causes;
 mod config;
 mod envelope;
 mod flood;
@@ -23,6 +24,7 @@ mod supervisor;
 mod topology;
 mod wire;
 
+pub use causes::in_one_line;
 pub use config::{Config, InvalidUrl, Names};
 pub use envelope::{Malformed, Parked, PublishedEvent, Rejected};
 pub use intake::{Incoming, IncomingEvent, IncomingParked, Intake};

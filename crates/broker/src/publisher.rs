@@ -29,7 +29,7 @@ pub(crate) const CHANNELS: usize = 64;
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why something is not known to be held by the broker.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum PublishError {
     /// The session was known to be gone before anything was tried.
     #[error("the session with the broker is over")]

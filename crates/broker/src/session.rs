@@ -52,9 +52,9 @@ pub enum SessionError {
     /// A consumer or a connection ended without an error, as when a queue is deleted.
     #[error("a consumer or a connection ended without a word; was a queue deleted?")]
     Cancelled,
-    /// A publish did not come through; the text says why.
-    #[error("a publish did not come through: {0}")]
-    Publish(String),
+    /// A publish did not come through.
+    #[error("a publish did not come through")]
+    Publish(#[source] PublishError),
     /// Messages larger than any event came in numbers; they are taken one by one.
     #[error(
         "more than {most} bytes of messages that are larger than any event came within a second \
@@ -210,7 +210,7 @@ impl Session {
         match &published {
             Ok(()) => metrics.published.with_label_values(&[target]).inc(),
             Err(error) => {
-                self.lose(SessionError::Publish(error.to_string()));
+                self.lose(SessionError::Publish(error.clone()));
             }
         }
         published
@@ -295,7 +295,8 @@ impl Parts {
 ///
 /// # Errors
 ///
-/// [`SessionError`] where the broker cannot be reached or does not confirm.
+/// [`PublishEventError`] where the broker cannot be reached, or does not confirm within twice the
+/// deadline.
 pub async fn publish_event(
     config: &Config,
     event: &PublishedEvent,
@@ -305,7 +306,12 @@ pub async fn publish_event(
     let wire = Wire::open(config.publishing_uri(), "boottify-webhooks send", limit).await?;
     let publisher = publisher(&wire, 1, limit, metrics).await?;
     let route = Route { exchange: &config.names.events_exchange, key: &event.kind };
-    Ok(publisher.publish(route, &event.body, &event.properties()).await?)
+    let properties = event.properties();
+    let publish = publisher.publish(route, &event.body, &properties);
+    // A publisher waits for a blocked broker without end; who asked for one event does not.
+    let patience = limit.saturating_mul(2);
+    let published = timeout(patience, publish).await;
+    Ok(published.map_err(|_| PublishEventError::NotTaken(patience))??)
 }
 
 /// Why an event could not be published.
@@ -317,6 +323,12 @@ pub enum PublishEventError {
     /// The broker did not take it.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The broker neither took nor refused it.
+    #[error(
+        "the broker took no event within {0:?}: it blocks publishers (a memory or disk alarm) or a \
+         queue is full; whether it still takes this one is not known"
+    )]
+    NotTaken(Duration),
 }
 
 /// A publisher with `count` channels in confirm mode.

@@ -23,6 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::acks;
+use crate::causes::in_one_line;
 use crate::config::Config;
 use crate::flood::Flood;
 use crate::intake::{Consumers, Intake, Slot};
@@ -160,7 +161,7 @@ impl Supervisor {
     /// Says what is wrong once, not at every try.
     fn tell(&self, error: &SessionError, told: &mut String) {
         self.metrics.session_failures.with_label_values(&[error.cause()]).inc();
-        let text = chain(error);
+        let text = in_one_line(error);
         if *told != text {
             let place = self.config.place();
             tracing::error!(broker = %place, "no session with the broker: {text}; trying again");
@@ -205,6 +206,8 @@ impl Supervisor {
         drop(connected);
         session.lose(SessionError::Cancelled);
         if matches!(end, End::Closed) {
+            // Consumers that nobody came for hold the way of settling open.
+            self.slot.clear();
             let flush = async { if all_settled { Ok(((), ())) } else { settled.await } };
             if timeout(FLUSH_LIMIT, flush).await.is_err() {
                 tracing::info!("what was not settled in time is given to others by the broker");
@@ -324,19 +327,4 @@ async fn close(wire: &Wire) {
     if let Ok(Err(error)) = timeout(FLUSH_LIMIT, wire.connection.close(200, "bye".into())).await {
         tracing::debug!(%error, "a connection was gone before it could be closed");
     }
-}
-
-/// An error and all its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }

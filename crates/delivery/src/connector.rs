@@ -25,12 +25,13 @@ use hyper_util::rt::TokioIo;
 use metering::IntGauge;
 use rustls::ClientConfig;
 use thiserror::Error;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::lookup_host;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::guard::{Blocked, Guard};
+use crate::patience::Patience;
 
 /// Why there is no connection.
 #[derive(Debug, Error)]
@@ -131,6 +132,7 @@ impl Service<Uri> for Counted {
         let (connecting, open) = (self.tcp.call(uri), self.open.clone());
         Box::pin(async move {
             let stream = connecting.await.map_err(|error| name(error.into()))?;
+            let stream = TokioIo::new(Patience::new(stream.into_inner()));
             open.inc();
             Ok(CountedStream { stream, open, _permit: permit })
         })
@@ -155,7 +157,7 @@ fn name(error: BoxError) -> ConnectError {
 
 /// A TCP connection that is counted as long as it is open.
 pub(crate) struct CountedStream {
-    stream: TokioIo<TcpStream>,
+    stream: TokioIo<Patience>,
     open: IntGauge,
     _permit: OwnedSemaphorePermit,
 }
@@ -168,7 +170,7 @@ impl Drop for CountedStream {
 
 impl Connection for CountedStream {
     fn connected(&self) -> Connected {
-        self.stream.connected()
+        self.stream.inner().tcp().connected()
     }
 }
 

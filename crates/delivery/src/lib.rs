@@ -13,6 +13,7 @@ mod guard;
 mod headers;
 mod metrics;
 mod outcome;
+mod patience;
 mod retry_after;
 mod tls;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 /// Signed webhooks for events from RabbitMQ.
 #[derive(Debug, Parser)]
@@ -36,7 +36,7 @@ pub(crate) enum Command {
 /// Options of every command that reads the configuration.
 #[derive(Args, Debug)]
 pub(crate) struct Configured {
-    /// The configuration file; without it the default path is read if it is there.
+    /// The configuration file; without it /etc/boottify-webhooks/config.toml is read if it is there.
     ///
     /// Every key can be overridden by the environment: BOOTTIFY_WEBHOOKS__SECTION__KEY.
     #[arg(long, value_name = "FILE", env = "BOOTTIFY_WEBHOOKS_CONFIG")]
@@ -54,6 +54,8 @@ pub(crate) enum Webhooks {
         #[arg(long)]
         json: bool,
     },
+    /// Print a new secret: whsec_ and the base64 of 32 random bytes.
+    NewSecret,
 }
 
 /// Options of `send`.
@@ -80,24 +82,31 @@ pub(crate) struct Send {
 
 /// Options of `verify`.
 #[derive(Args, Debug)]
+#[command(group(
+    ArgGroup::new("signatures")
+        .required(true)
+        .multiple(true)
+        .args(["signature", "webhook_signature"])
+))]
 pub(crate) struct Verify {
     /// The file that holds the webhook's secret; `-` is standard input.
     #[arg(long, value_name = "FILE", required_unless_present = "secret")]
     pub(crate) secret_file: Option<PathBuf>,
-    /// The secret itself, best given by the environment: a process list shows arguments.
-    #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true, conflicts_with = "secret_file")]
+    /// The secret itself, best given by the environment: a process list shows arguments. A
+    /// --secret-file comes before it.
+    #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true)]
     pub(crate) secret: Option<String>,
     /// The value of the header x-boottify-signature.
-    #[arg(long, value_name = "VALUE", required_unless_present = "webhook_signature")]
+    #[arg(long, value_name = "VALUE")]
     pub(crate) signature: Option<String>,
     /// The value of the header webhook-signature (Standard Webhooks).
     #[arg(long, value_name = "VALUE", requires_all = ["webhook_id", "webhook_timestamp"])]
     pub(crate) webhook_signature: Option<String>,
     /// The value of the header webhook-id.
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", requires = "webhook_signature")]
     pub(crate) webhook_id: Option<String>,
     /// The value of the header webhook-timestamp.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", requires = "webhook_signature")]
     pub(crate) webhook_timestamp: Option<i64>,
     /// The request body exactly as it came; `-` (the default) is standard input.
     #[arg(value_name = "BODY_FILE", default_value = "-")]

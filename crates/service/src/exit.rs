@@ -29,7 +29,7 @@ pub(crate) fn code(result: Result<(), Failed>) -> ExitCode {
             ExitCode::from(2)
         }
         Err(Failed::Work(error)) => {
-            eprintln!("boottify-webhooks: {error:#}");
+            eprintln!("boottify-webhooks: {}", broker::in_one_line(error.as_ref()));
             ExitCode::from(1)
         }
         Err(Failed::No(text)) => {

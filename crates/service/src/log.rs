@@ -52,7 +52,12 @@ fn targets(level: Level) -> Targets {
     let libraries = if level >= Level::DEBUG { LevelFilter::WARN } else { LevelFilter::OFF };
     let ours = ["broker", "delivery", "dispatch", "store", "boottify_webhooks"];
     let level = LevelFilter::from_level(level);
-    Targets::new().with_default(libraries).with_targets(ours.map(|target| (target, level)))
+    // lapin calls the end that we gave a connection an error.
+    let lapin = ("lapin", LevelFilter::OFF);
+    Targets::new()
+        .with_default(libraries)
+        .with_targets([lapin])
+        .with_targets(ours.map(|target| (target, level)))
 }
 
 fn colour() -> bool {

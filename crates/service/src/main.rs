@@ -9,8 +9,10 @@ mod config;
 mod exit;
 mod files;
 mod health;
+mod listener;
 mod log;
 mod ops;
+mod print;
 mod serve;
 mod signals;
 mod store_metrics;
@@ -25,7 +27,7 @@ use clap::{CommandFactory, Parser};
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Configured, Webhooks};
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_PATH};
 use crate::exit::Failed;
 use crate::serve::Started;
 
@@ -43,20 +45,17 @@ fn run(command: Command) -> Result<(), Failed> {
         Command::Webhooks(Webhooks::List { configured, json }) => {
             command::webhooks::list(&load(&configured)?, json)
         }
+        Command::Webhooks(Webhooks::NewSecret) => command::webhooks::new_secret(),
         Command::Send(asked) => {
             let config = load(&asked.configured)?;
             runtime(&config)?.block_on(command::send::run(&asked, &config))
         }
         Command::Verify(asked) => command::verify::run(&asked),
         Command::Completions { shell } => {
+            let mut script = Vec::new();
             let mut command = Cli::command();
-            clap_complete::generate(
-                shell,
-                &mut command,
-                "boottify-webhooks",
-                &mut std::io::stdout(),
-            );
-            Ok(())
+            clap_complete::generate(shell, &mut command, "boottify-webhooks", &mut script);
+            print::text(&String::from_utf8_lossy(&script))
         }
     }
 }
@@ -70,12 +69,21 @@ fn serve(configured: Configured) -> Result<(), Failed> {
     let served = runtime.block_on(serve::serve(started));
     // What a second signal or the grace period cut off must not hold up the end.
     runtime.shutdown_background();
-    Ok(served?)
+    served.map_err(|error| match error.downcast::<store::OpenError>() {
+        Ok(unusable) => Failed::Usage(broker::in_one_line(&unusable)),
+        Err(other) => Failed::Work(other),
+    })
 }
 
 fn load(configured: &Configured) -> Result<Config, Failed> {
     let path: Option<&Path> = configured.config.as_deref();
-    Config::load(path, std::env::vars()).map_err(|report| Failed::Usage(report.to_string()))
+    Config::load(path, std::env::vars()).map_err(|report| {
+        let mut text = report.to_string();
+        if path.is_none() && !Path::new(DEFAULT_PATH).exists() {
+            text += &format!("\nno --config was given, and there is no {DEFAULT_PATH}");
+        }
+        Failed::Usage(text)
+    })
 }
 
 fn runtime(config: &Config) -> Result<Runtime, Failed> {

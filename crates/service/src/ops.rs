@@ -16,11 +16,13 @@ use prometheus::{Registry, TextEncoder};
 use thiserror::Error;
 
 use crate::health::Health;
+use crate::listener::{self, Bounds};
 
 /// What the listener answers from.
 pub(crate) struct Operations {
     pub(crate) registry: Registry,
     pub(crate) health: Health,
+    pub(crate) bounds: Bounds,
     /// Brings computed gauges up to date before they are read.
     pub(crate) refresh: Box<dyn Fn() + Send + Sync>,
 }
@@ -49,15 +51,12 @@ pub(crate) fn start(
     let local = listener.local_addr().map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(failed)?;
-    let app = router(operations);
-    let serve = move || {
-        let served = runtime.block_on(async move {
-            axum::serve(tokio::net::TcpListener::from_std(listener)?, app).await
-        });
-        if let Err(error) = served {
-            tracing::error!(%error, "the operations listener ended");
-        }
+    let listener = {
+        let _within = runtime.enter();
+        tokio::net::TcpListener::from_std(listener).map_err(failed)?
     };
+    let bounds = operations.bounds.clone();
+    let serve = move || runtime.block_on(listener::serve(listener, router(operations), bounds));
     std::thread::Builder::new().name("operations".to_owned()).spawn(serve).map_err(failed)?;
     tracing::info!("operations listener on http://{local}");
     Ok(local)

@@ -123,7 +123,10 @@ async fn start(config: &Config) -> Result<Service> {
             store_metrics.refresh(store.status());
         }
     };
-    let operations = Operations { registry, health: health.clone(), refresh: Box::new(refresh) };
+    let bounds = wiring::operations_bounds(config, &registry)?;
+    let health_shown = health.clone();
+    let operations =
+        Operations { registry, health: health_shown, bounds, refresh: Box::new(refresh) };
     ops::start(config.operations.listen, operations)?;
 
     let mut tasks = Tasks::default();

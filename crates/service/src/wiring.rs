@@ -4,9 +4,11 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use delivery::Limits;
+use metering::Meter;
 use prometheus::{IntGauge, Opts, Registry};
 
 use crate::config::Config;
+use crate::listener::Bounds;
 
 /// What the broker's side is told.
 pub(crate) fn broker(config: &Config) -> Result<broker::Config> {
@@ -33,6 +35,17 @@ pub(crate) fn limits(config: &Config) -> Limits {
         idle_timeout: delivery.idle_timeout,
         max_idle_per_host: delivery.max_idle_per_host,
     }
+}
+
+/// What the operations listener puts up with.
+pub(crate) fn operations_bounds(config: &Config, registry: &Registry) -> Result<Bounds> {
+    let refused = Meter::new(registry).counter(
+        "operations_connections_refused_total",
+        "Connections to the operations listener beyond operations.max_connections",
+    )?;
+    let operations = &config.operations;
+    let (max_connections, timeout) = (operations.max_connections, operations.timeout);
+    Ok(Bounds { max_connections, timeout, refused })
 }
 
 /// What the flow goes by; can change while it runs.

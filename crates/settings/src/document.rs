@@ -89,6 +89,20 @@ fn same_line(a: &Place, b: &Place) -> bool {
     }
 }
 
+/// As [`read_bounded`], for a file that nobody watches being read: what is no regular file (a named
+/// pipe, a device) might keep its reader waiting for ever.
+///
+/// # Errors
+///
+/// What the system says, or that it is no regular file, too large or no UTF-8.
+pub fn read_regular(path: &Path, most: u64) -> io::Result<String> {
+    if path.metadata()?.is_file() {
+        read_bounded(path, most)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+    }
+}
+
 /// Reads a text file of at most `most` bytes.
 ///
 /// # Errors

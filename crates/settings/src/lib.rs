@@ -19,7 +19,7 @@ mod section;
 mod size;
 mod value;
 
-pub use document::{Document, MAX_DOCUMENT_BYTES, MAX_SECRET_BYTES, read_bounded};
+pub use document::{Document, MAX_DOCUMENT_BYTES, MAX_SECRET_BYTES, read_bounded, read_regular};
 pub use environment::Environment;
 pub use mistake::{Mistake, Place, Problem, Report};
 pub use nearest::nearest;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::document::{Document, MAX_SECRET_BYTES, read_bounded};
+use crate::document::{Document, MAX_SECRET_BYTES, read_regular};
 use crate::environment::Environment;
 use crate::mistake::{Mistake, Place, Problem};
 use crate::reader::{Asked, State, Unknown};
@@ -263,7 +263,7 @@ impl<'a> Section<'a, '_> {
             Place::File { name, .. } => beside(&name, path),
             _ => PathBuf::from(path),
         };
-        let content = read_bounded(&path, MAX_SECRET_BYTES);
+        let content = read_regular(&path, MAX_SECRET_BYTES);
         self.state.files.push(path);
         self.note(value.parse(|_| content.map_err(|why| format!("cannot be read: {why}"))))
     }

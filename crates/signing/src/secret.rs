@@ -16,6 +16,8 @@ use thiserror::Error;
 const PREFIX: &str = "whsec_";
 /// Random bytes of a generated secret.
 const RANDOM: usize = 32;
+/// The shortest key that is no weakness, in bytes.
+const SHORTEST: usize = 16;
 /// The longest secret in bytes.
 const LONGEST: usize = 1_024;
 
@@ -41,6 +43,17 @@ pub enum InvalidSecret {
     /// It holds control characters, such as the line end of a file.
     #[error("a secret must not hold control characters or line ends")]
     Control,
+}
+
+/// Why a secret protects less than it should.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Weakness {
+    /// It can be guessed: FIPS 198-1 and NIST SP 800-107 ask for 112 bits at least.
+    #[error("has less than {SHORTEST} bytes to sign with; make one with `webhooks new-secret`")]
+    Short,
+    /// The libraries of Standard Webhooks refuse it.
+    #[error("is no base64 behind whsec_, so that receivers cannot use Standard Webhooks with it")]
+    NotBase64,
 }
 
 /// The operating system gave no random bytes.
@@ -74,6 +87,20 @@ impl Secret {
         getrandom::fill(random.as_mut_slice()).map_err(|_| Randomness)?;
         let encoded = Zeroizing::new(STANDARD.encode(random.as_slice()));
         Ok(Self(SecretString::from(format!("{PREFIX}{}", encoded.as_str()))))
+    }
+
+    /// What is weak about it, if anything is.
+    #[must_use]
+    pub fn weakness(&self) -> Option<Weakness> {
+        let text = self.expose();
+        let key = match text.strip_prefix(PREFIX) {
+            Some(encoded) => match LENIENT.decode(encoded).map(Zeroizing::new) {
+                Ok(key) => key.len(),
+                Err(_) => return Some(Weakness::NotBase64),
+            },
+            None => text.trim().len(),
+        };
+        (key < SHORTEST).then_some(Weakness::Short)
     }
 
     /// The text, for the customer who is to copy it and for nobody else.
@@ -137,6 +164,17 @@ mod tests {
             |secret: &Secret| STANDARD.decode(secret.expose().strip_prefix(PREFIX).unwrap());
         assert_eq!(bytes(&one).unwrap().len(), RANDOM);
         assert_ne!(one.expose(), other.expose());
+    }
+
+    #[test]
+    fn weak_secrets_are_told_from_others() {
+        let weakness = |text: &str| Secret::try_new(text).unwrap().weakness();
+        for text in ["x", "                    ", "whsec_", "whsec_AAAA", "fifteen letters"] {
+            assert_eq!(weakness(text), Some(Weakness::Short), "{text:?}");
+        }
+        assert_eq!(weakness("whsec_!!!!"), Some(Weakness::NotBase64));
+        assert_eq!(weakness("sixteen letters!"), None);
+        assert_eq!(Secret::generate().unwrap().weakness(), None);
     }
 
     #[test]

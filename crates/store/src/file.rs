@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use settings::{Document, MAX_DOCUMENT_BYTES, Problem, Reader, Report, read_bounded};
+use settings::{Document, MAX_DOCUMENT_BYTES, Problem, Reader, Report, read_regular};
 use sha2::{Digest as _, Sha256};
 
 use crate::backend::Listing;
@@ -70,7 +70,7 @@ impl File {
     /// Reads the whole file.
     pub(crate) fn list(&self, rules: &Rules) -> Listing {
         let name = self.path.display().to_string();
-        let text = match read_bounded(&self.path, MAX_DOCUMENT_BYTES) {
+        let text = match read_regular(&self.path, MAX_DOCUMENT_BYTES) {
             Ok(text) => text,
             Err(why) => {
                 let report = Report::about_file(&name, Problem::Unreadable(why.to_string()));

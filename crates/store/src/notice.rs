@@ -1,6 +1,7 @@
 //! What happened to the webhooks: told once per happening, for the log.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use subscriptions::WebhookId;
@@ -23,7 +24,14 @@ pub enum Notice {
         origin: Origin,
     },
     /// The store cannot be read, or holds mistakes; what was live stays so. Told once per change.
-    Unreadable(Arc<ReadError>),
+    Unreadable {
+        /// What is wrong.
+        error: Arc<ReadError>,
+        /// Whether anything was live.
+        live: bool,
+    },
+    /// Another process uses the state directory, too: one overwrites what the other keeps.
+    Shared(PathBuf),
     /// The store can be read again, and holds what is live already.
     Readable,
     /// The service disabled a webhook.
@@ -51,7 +59,10 @@ impl Notice {
     pub fn is_trouble(&self) -> bool {
         matches!(
             self,
-            Self::Unreadable(_) | Self::State(_) | Self::Live { origin: Origin::Saved, .. }
+            Self::Unreadable { .. }
+                | Self::Shared(_)
+                | Self::State(_)
+                | Self::Live { origin: Origin::Saved, .. }
         )
     }
 }
@@ -69,9 +80,18 @@ impl fmt::Display for Notice {
                     "webhooks live: {webhooks}, enabled: {enabled}, generation {generation}{from}"
                 )
             }
-            Self::Unreadable(error) => {
+            Self::Unreadable { error, live: true } => {
                 write!(f, "the webhooks cannot be read, what was live stays so: {error}")
             }
+            Self::Unreadable { error, live: false } => {
+                write!(f, "the webhooks cannot be read, and none are live yet: {error}")
+            }
+            Self::Shared(path) => write!(
+                f,
+                "another process uses the state directory {}: give each its own, or one forgets \
+                 what the other has disabled",
+                path.display()
+            ),
             Self::Readable => f.write_str("the webhooks can be read again and have not changed"),
             Self::Disabled(id) => write!(f, "webhook {id} was disabled"),
             Self::Lifted(id) => {

@@ -8,9 +8,9 @@
 //! being written in place is left alone until its writer rests.
 
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +44,8 @@ struct Shared {
     url: String,
     backend: Backend,
     state_dir: PathBuf,
+    /// Held while this process uses the state directory.
+    _lock: Option<File>,
     live: Arc<ArcSwap<Snapshot>>,
     status: Status,
     wake: Arc<Notify>,
@@ -120,6 +122,7 @@ impl Store {
             notices.push(Notice::State(Arc::new(error)));
             Disabled::default()
         });
+        let lock = lock(&state_dir, &mut notices);
         let inner = Inner {
             rules,
             disabled,
@@ -135,6 +138,7 @@ impl Store {
             url: url.to_owned(),
             backend,
             state_dir,
+            _lock: lock,
             live: Arc::default(),
             status,
             wake: Arc::default(),
@@ -277,7 +281,8 @@ impl Store {
                     self.0.status.count_error();
                     let error = Arc::new(error);
                     inner.trouble = Some(Arc::clone(&error));
-                    notices.push(Notice::Unreadable(error));
+                    let live = self.0.status.is_loaded();
+                    notices.push(Notice::Unreadable { error, live });
                 }
             }
         }
@@ -384,6 +389,16 @@ impl Store {
     fn asked(&self) -> MutexGuard<'_, Asked> {
         self.0.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Claims the state directory for this process. Where that cannot be done, what is written there
+/// will tell.
+fn lock(state_dir: &Path, notices: &mut Vec<Notice>) -> Option<File> {
+    let folder = File::open(state_dir).ok()?;
+    if matches!(folder.try_lock(), Err(TryLockError::WouldBlock)) {
+        notices.push(Notice::Shared(state_dir.to_owned()));
+    }
+    Some(folder)
 }
 
 /// The snapshot of these webhooks, with what the service disabled.

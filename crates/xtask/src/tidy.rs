@@ -5,6 +5,7 @@
 
 mod arrows;
 mod files;
+mod unused;
 
 use anyhow::Result;
 
@@ -16,6 +17,7 @@ use anyhow::Result;
 pub(crate) fn complaints() -> Result<Vec<String>> {
     let mut complaints = files::complaints()?;
     complaints.extend(arrows::complaints()?);
+    complaints.extend(unused::complaints()?);
     Ok(complaints)
 }
 

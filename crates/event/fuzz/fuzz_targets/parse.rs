@@ -3,7 +3,8 @@
 //! parse leaves alone and that says the same as the input. What is rejected is told in one short
 //! line, and only what serde_json refuses as well is called no JSON.
 //!
-//! In `crates/event`: `cargo +nightly fuzz run parse fuzz/corpus/parse fuzz/seeds/parse`. New
+//! In `crates/event`: `mkdir -p fuzz/corpus/parse`, then
+//! `cargo +nightly fuzz run parse fuzz/corpus/parse fuzz/seeds/parse`. New
 //! findings go to the unit tests, telling seeds to `seeds/`; the corpus itself is not kept.
 
 use std::str;

@@ -1,9 +1,11 @@
 //! `check`: everything that is wrong with the configuration and the webhooks, each with its place.
 
+use signing::Secret;
 use store::{Options, load_once};
 
 use crate::config::Config;
 use crate::exit::Failed;
+use crate::print;
 use crate::wiring;
 
 /// Reads what `serve` would read, and says what it found.
@@ -16,7 +18,11 @@ pub(crate) fn run(config: &Config) -> Result<(), Failed> {
         rules: wiring::store_rules(config),
     };
     let snapshot = load_once(&config.webhooks.store, &options).map_err(|error| usage(&error))?;
-    let (all, enabled) = (snapshot.len(), snapshot.enabled());
-    println!("ok: the configuration is valid, {all} webhooks, {enabled} of them enabled");
-    Ok(())
+    for webhook in snapshot.iter() {
+        for weakness in webhook.secrets.iter().filter_map(Secret::weakness) {
+            eprintln!("warning: webhook {}: its secret {weakness}", webhook.id);
+        }
+    }
+    let (all, enabled) = (print::webhooks(snapshot.len()), snapshot.enabled());
+    print::line(&format!("ok: the configuration is valid, {all}, {enabled} of them enabled"))
 }

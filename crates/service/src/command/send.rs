@@ -15,6 +15,7 @@ use crate::cli::Send;
 use crate::command::input;
 use crate::config::Config;
 use crate::exit::Failed;
+use crate::print;
 use crate::wiring;
 
 /// Publishes the event once it is known to be one.
@@ -47,11 +48,10 @@ pub(crate) async fn run(asked: &Send, config: &Config) -> Result<(), Failed> {
     broker::publish_event(&broker, &published, &metrics)
         .await
         .with_context(|| format!("failed to publish to {}", broker.place()))?;
-    tell(asked, config, &event);
-    Ok(())
+    tell(asked, config, &event)
 }
 
-fn tell(asked: &Send, config: &Config, event: &Event) {
+fn tell(asked: &Send, config: &Config, event: &Event) -> Result<(), Failed> {
     let options = Options {
         state_dir: config.webhooks.state_dir.clone(),
         rules: wiring::store_rules(config),
@@ -63,18 +63,18 @@ fn tell(asked: &Send, config: &Config, event: &Event) {
     if asked.json {
         let told = json!({ "id": event.id().as_str(), "type": event.kind().as_str(),
                            "matchingWebhooks": matching });
-        println!("{told}");
-        return;
+        return print::line(&told.to_string());
     }
     let matching = matching.map_or("the webhooks cannot be read here".to_owned(), |count| {
-        format!("{count} webhooks match it")
+        let verb = if count == 1 { "matches" } else { "match" };
+        format!("{} {verb} it", print::webhooks(count))
     });
-    println!("sent {} as {}; {matching}", event.kind(), event.id());
+    print::line(&format!("sent {} as {}; {matching}", event.kind(), event.id()))
 }
 
 /// An event in the form of the customer page's payload.
-fn sample(kind: &str, project: &str, now: Timestamp) -> Result<Bytes> {
-    let kind = EventType::try_new(kind)?;
+fn sample(kind: &str, project: &str, now: Timestamp) -> Result<Bytes, Failed> {
+    let kind = EventType::try_new(kind).map_err(|error| Failed::Usage(error.to_string()))?;
     let mut event = json!({ "type": kind.as_str(), "createdAt": format!("{now:.3}") });
     let subject = match kind.family() {
         "deployment" => json!({

@@ -7,6 +7,7 @@ use signing::{Secret, boottify, standard};
 use crate::cli::Verify;
 use crate::command::input;
 use crate::exit::Failed;
+use crate::print;
 
 /// More than any event is allowed to have.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -29,14 +30,13 @@ pub(crate) fn run(asked: &Verify) -> Result<(), Failed> {
         standard::verify(&secret, id, timestamp, &body, signatures, now)
             .map_err(|refused| Failed::No(refused.to_string()))?;
     }
-    println!("ok: the signature matches");
-    Ok(())
+    print::line("ok: the signature matches")
 }
 
 fn secret(asked: &Verify) -> Result<Secret, Failed> {
     let text = match (&asked.secret, &asked.secret_file) {
-        (Some(text), _) => text.clone(),
-        (None, Some(path)) => String::from_utf8(input::read(path, LARGEST)?)
+        (Some(text), None) => text.clone(),
+        (_, Some(path)) => String::from_utf8(input::read(path, LARGEST)?)
             .map_err(|_| Failed::Usage("the secret's file holds no text".to_owned()))?,
         (None, None) => return Err(Failed::Usage("a secret is needed: --secret-file".to_owned())),
     };

@@ -1,14 +1,17 @@
-//! `webhooks list`: the webhooks of the store, as `serve` would use them. Never a secret.
+//! `webhooks`: the webhooks of the store, as `serve` would use them. Never their secrets.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
+use anyhow::Context;
 use serde_json::{Value, json};
+use signing::Secret;
 use store::{Options, load_once};
 use subscriptions::Webhook;
 
 use crate::config::Config;
 use crate::exit::Failed;
+use crate::print;
 use crate::wiring;
 
 /// Prints all webhooks, as a table or as JSON.
@@ -21,11 +24,16 @@ pub(crate) fn list(config: &Config, as_json: bool) -> Result<(), Failed> {
         .map_err(|error| Failed::Usage(error.to_string()))?;
     if as_json {
         let all: Vec<_> = snapshot.iter().map(|webhook| to_json(webhook)).collect();
-        println!("{:#}", Value::Array(all));
+        print::line(&format!("{:#}", Value::Array(all)))
     } else {
-        print!("{}", table(snapshot.iter()));
+        print::text(&table(snapshot.iter()))
     }
-    Ok(())
+}
+
+/// Prints a new secret.
+pub(crate) fn new_secret() -> Result<(), Failed> {
+    let secret = Secret::generate().context("making a secret")?;
+    print::line(secret.expose())
 }
 
 fn to_json(webhook: &Webhook) -> Value {

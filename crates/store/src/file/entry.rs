@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::num::NonZeroU32;
 
-use event::{EventType, ProjectId};
+use event::ProjectId;
 use settings::{Place, Section, Value, Wrong, nearest};
 use signing::Secret;
 use subscriptions::{
@@ -98,8 +98,9 @@ impl<'r> Context<'r> {
             return Ok(());
         }
         let what = format!("\"{pattern}\" matches no known event type");
-        let names = catalog.iter().map(EventType::as_str);
-        Err(match nearest(&pattern.to_string(), names) {
+        let families = catalog.iter().map(|kind| format!("{}.*", kind.family()));
+        let names: Vec<String> = families.chain(catalog.iter().map(ToString::to_string)).collect();
+        Err(match nearest(&pattern.to_string(), names.iter().map(String::as_str)) {
             Some(known) => format!("{what}; did you mean {known:?}?"),
             None => format!("{what}; more types can be named in events.extra_types"),
         })

@@ -282,3 +282,28 @@ fn one_id_far_apart_is_found() {
         ],
     );
 }
+
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe.clone(), folder.path().to_owned()] {
+        let report = File::new(path).list(&rules()).entries.unwrap_err().to_string();
+        assert!(report.contains("no regular file"), "{report}");
+    }
+    let webhook = with("events = [\"*\"]").replace("secret =", "secret_file =");
+    let webhook = webhook.replace("hunter2", &pipe.display().to_string());
+    let report = listed(&webhook).1.unwrap_err().to_string();
+    assert!(report.contains("no regular file"), "{report}");
+}
+
+#[test]
+fn families_are_suggested_too() {
+    check(
+        &with("events = [\"deployments.*\"]"),
+        &[
+            "w.toml:5:11: webhooks[0].events[0]: \"deployments.*\" matches no known event type; did you mean \"deployment.*\"?",
+        ],
+    );
+}

@@ -207,6 +207,7 @@ fn disabling_survives_a_restart_and_ends_with_an_edit() {
     };
     assert_eq!(reason(&store).as_deref(), Some("it answered 410 Gone"));
 
+    drop(store);
     let restarted = place.start_well();
     assert_eq!(reason(&restarted).as_deref(), Some("it answered 410 Gone"));
     let once = load_once(&place.url(), &place.options()).unwrap();
@@ -224,6 +225,7 @@ fn disabling_survives_a_restart_and_ends_with_an_edit() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert_eq!(told[1], "webhook whk_a is no longer disabled: its owner changed or removed it");
     assert_eq!(reason(&restarted), None);
+    drop(restarted);
     assert_eq!(place.start_well().snapshots().load().enabled(), 2);
 }
 
@@ -235,6 +237,7 @@ fn a_damaged_list_of_disabled_webhooks_is_told_and_left_out() {
     store.disable(id("a"), "gone".to_owned());
     look(&store);
     fs::write(place.path("state/webhooks.disabled"), "x\n").unwrap();
+    drop(store);
     let (store, told) = place.start();
     assert!(told[0].contains("webhooks.disabled: not a file of this kind"), "{told:?}");
     assert_eq!(store.snapshots().load().enabled(), 1);
@@ -363,4 +366,15 @@ async fn the_time_of_the_last_reading_moves_on_without_a_change() {
     })
     .await;
     assert_eq!(store.status().generation(), 1);
+}
+
+#[test]
+fn two_processes_on_one_state_directory_are_told() {
+    let place = Place::new();
+    place.write(&webhooks(&["a"]));
+    let first = place.start_well();
+    let (second, told) = place.start();
+    assert!(told[0].starts_with("another process uses the state directory"), "{told:?}");
+    drop((first, second));
+    place.start_well();
 }

@@ -45,15 +45,20 @@ fn written(page: &str) -> Option<Arrows> {
     )
 }
 
-/// What the manifests say.
-fn built() -> Result<Arrows> {
+/// What cargo says of the packages of the workspace.
+pub(super) fn metadata() -> Result<Value> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(workspace::root())
         .output()
         .context("failed to run cargo metadata")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// What the manifests say.
+fn built() -> Result<Arrows> {
+    let metadata = metadata()?;
     let packages = metadata["packages"].as_array().context("cargo names no packages")?;
     let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
     let own: BTreeSet<String> = packages.iter().map(name).collect();

@@ -47,7 +47,18 @@ pub(super) fn complaints() -> Result<Vec<String>> {
 fn sources() -> Result<Vec<PathBuf>> {
     let root = workspace::root();
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> = FOLDERS.iter().map(|name| root.join(name)).collect();
+    for folder in FOLDERS {
+        let files = rust_files(&root.join(folder))?.into_iter();
+        found.extend(files.map(|path| path.strip_prefix(root).unwrap_or(&path).to_owned()));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Every `.rs` file below a folder.
+pub(super) fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
@@ -56,11 +67,10 @@ fn sources() -> Result<Vec<PathBuf>> {
                     folders.push(path);
                 }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path.strip_prefix(root).unwrap_or(&path).to_owned());
+                found.push(path);
             }
         }
     }
-    found.sort();
     Ok(found)
 }
 
