@@ -16,6 +16,8 @@ mod operations;
 #[cfg(test)]
 mod outcomes;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod reject;
 #[cfg(test)]
 mod reload;
@@ -25,6 +27,8 @@ mod restart;
 mod retry;
 #[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod stores;
 #[cfg(test)]
 mod testbed;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The operations listener answers probes whatever strangers do to it.
+//! The operations listener has room again soon, whatever strangers do to it.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -266,12 +266,17 @@ async fn poison_is_moved_out_of_the_way_alone() {
     };
     let names = stage.space.names().clone();
     stage.publish("domain.added", "prj_1", "evt_before").await;
-    let (vhost, exchange) = (stage.space.vhost().to_owned(), names.events_exchange.clone());
+    let vhost = stage.space.vhost().to_owned();
+    let routes = [
+        (names.events_exchange.clone(), "domain.added".to_owned()),
+        (names.events_exchange.clone(), "domain.added".to_owned()),
+        (names.dead_letter_exchange.clone(), names.deliveries_queue.clone()),
+    ];
     let poison = tokio::task::spawn_blocking(move || {
-        let (vhost, exchange) = (vhost.as_str(), exchange.as_str());
-        let raw =
-            Raw { vhost, exchange, key: "domain.added", id: b"evt_\xff", body: page::PAYLOAD };
-        (0..3).try_for_each(|_| raw::publish(broker, raw))
+        routes.iter().try_for_each(|(exchange, key)| {
+            let id = b"evt_\xff";
+            raw::publish(broker, Raw { vhost: &vhost, exchange, key, id, body: page::PAYLOAD })
+        })
     });
     poison.await.unwrap().unwrap();
     for n in 0..50 {

@@ -144,11 +144,11 @@ async fn an_alarmed_broker_stops_nothing_but_publishes() {
     broker.starve().await.unwrap();
     let config = program.folder().join("config.toml").display().to_string();
     let arguments = ["send", "domain.added", "--config", &config];
-    let sent = program::run(&arguments, &[("BOOTTIFY_WEBHOOKS__BROKER__DEADLINE", "1s")]);
+    let sent = program::run(&arguments, &[("BOOTTIFY_WEBHOOKS__BROKER__DEADLINE", "3s")]);
     let sent = sent.await.unwrap();
     assert_eq!(sent.status.code(), Some(1));
     let said = String::from_utf8(sent.stderr).unwrap();
-    assert!(said.contains("took no event within 2s"), "{said}");
+    assert!(said.contains("took no event within 6s"), "{said}");
     broker.feed().await.unwrap();
     program.sigterm();
     assert!(program.wait(SOON).await.unwrap().success());

@@ -16,6 +16,7 @@ pub mod memory;
 pub mod node;
 pub mod page;
 pub mod ports;
+pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod rabbitmq;

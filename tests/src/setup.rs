@@ -54,16 +54,18 @@ impl Setup {
         self
     }
 
-    /// Writes `config.toml` and `webhooks.toml` into a folder, whose `state` is the state folder.
+    /// Writes `config.toml` and `webhooks.toml` into a folder, whose `state` is the state folder. The
+    /// file is the store unless another one was set.
     ///
     /// # Errors
     ///
     /// When the folder cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let whole = self
-            .clone()
-            .set("webhooks.store", format!("file://{}", folder.join("webhooks.toml").display()))
-            .set("webhooks.state_dir", folder.join("state").display().to_string());
+        let store = ["webhooks", "store"];
+        let given = self.sections.get(store[0]).is_some_and(|table| table.contains_key(store[1]));
+        let file = format!("file://{}", folder.join("webhooks.toml").display());
+        let whole = if given { self.clone() } else { self.clone().set(&store.join("."), file) };
+        let whole = whole.set("webhooks.state_dir", folder.join("state").display().to_string());
         fs::create_dir_all(folder.join("state"))?;
         write_webhooks(folder, &self.webhooks)?;
         fs::write(folder.join("config.toml"), whole.text()).context("failed to write config.toml")

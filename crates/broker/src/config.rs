@@ -4,6 +4,8 @@
 //! only this crate knows what an AMQP URL is. The password never leaves [`Config`].
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use lapin::uri::AMQPUri;
@@ -24,9 +26,10 @@ pub struct Config {
     pub deadline: Duration,
     /// Unsettled messages that each of the two consumers holds at most.
     pub prefetch: u16,
-    /// The largest event, in bytes. What is larger will be rejected, and counts as large.
-    pub max_event_bytes: usize,
-    /// Bytes of large messages that may come within a second before messages are taken one by one.
+    /// The largest event, in bytes; may change at any time. What is larger will be rejected, and
+    /// counts as large.
+    pub max_event_bytes: Arc<AtomicUsize>,
+    /// Bytes of large messages that may be held before messages are taken one by one.
     pub max_large_bytes: usize,
     /// How often a message may be given back unsettled before it counts as poison.
     pub delivery_limit: u32,
@@ -88,7 +91,7 @@ impl Config {
             uri,
             deadline: Duration::from_secs(10),
             prefetch: 500,
-            max_event_bytes: 256 * 1024,
+            max_event_bytes: Arc::new(AtomicUsize::new(256 * 1024)),
             max_large_bytes: 32 * 1024 * 1024,
             delivery_limit: 50,
             names: Names::default(),

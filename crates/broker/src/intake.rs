@@ -12,11 +12,10 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::options::BasicCancelOptions;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{self, Malformed, Parked};
-use crate::flood::Flood;
+use crate::flood::{Flood, Weight};
 use crate::session::{Consuming, Session, SessionError};
 use crate::settlement::Settlement;
 
@@ -94,12 +93,23 @@ pub(crate) struct Consumers {
 pub(crate) struct Slot {
     consumers: Mutex<Option<Consumers>>,
     filled: Notify,
+    /// Cancelled once somebody takes messages; before, none should be handed out.
+    wanted: CancellationToken,
 }
 
 impl Slot {
     pub(crate) fn put(&self, consumers: Consumers) {
         *self.consumers.lock().unwrap_or_else(PoisonError::into_inner) = Some(consumers);
         self.filled.notify_one();
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.is_cancelled()
+    }
+
+    /// Waits until somebody takes messages.
+    pub(crate) async fn wanted(&self) {
+        self.wanted.cancelled().await;
     }
 
     pub(crate) fn clear(&self) {
@@ -143,6 +153,7 @@ impl Intake {
 
     /// The next message; `None` once the intake is closed. Cancel-safe.
     pub async fn next(&mut self) -> Option<Incoming> {
+        self.slot.wanted.cancel();
         loop {
             let Some(present) = &mut self.present else {
                 let consumers = tokio::select! {
@@ -168,10 +179,14 @@ impl Intake {
                 () = self.closing.cancelled() => continue,
             };
             match next {
-                Some((queue, Some(Ok(message)))) => match present.bearable(&message) {
-                    Ok(()) => return Some(present.incoming(queue, message)),
-                    Err(flood) => self.lose(flood),
-                },
+                Some((queue, Some(Ok(message)))) => {
+                    let incoming = present.incoming(queue, message);
+                    match present.check() {
+                        Ok(()) => return Some(incoming),
+                        // It is given back with the session.
+                        Err(flood) => self.lose(flood),
+                    }
+                }
                 Some((_, Some(Err(source)))) => {
                     self.lose(SessionError::Lost { doing: "consuming", source });
                 }
@@ -210,17 +225,9 @@ impl Present {
         Self { session, events, deliveries, flood, careful, messages: messages.boxed() }
     }
 
-    /// Whether the session can go on with this message among those that it holds.
-    fn bearable(&mut self, message: &Delivery) -> Result<(), SessionError> {
-        let bytes = message.data.len();
-        if self.careful {
-            if self.flood.is_large(bytes) {
-                self.session.met_large_message();
-            }
-            Ok(())
-        } else {
-            self.flood.take(bytes, Instant::now())
-        }
+    /// Whether the session can go on; a careful one always can.
+    fn check(&self) -> Result<(), SessionError> {
+        if self.careful { Ok(()) } else { self.flood.check() }
     }
 
     fn consuming(self) -> [Consuming; 2] {
@@ -231,15 +238,19 @@ impl Present {
         let Delivery { delivery_tag, properties, data, .. } = message;
         let body = Bytes::from(data);
         let session = self.session.clone();
-        let settle =
-            |consuming: &Consuming| Settlement::new(delivery_tag, consuming.verdicts.clone());
+        let settle = |consuming: &Consuming, weight: Option<Weight>| {
+            if weight.is_some() {
+                self.session.met_large_message();
+            }
+            Settlement::new(delivery_tag, consuming.verdicts.clone(), weight)
+        };
         match queue {
             Queue::Events => {
-                let settlement = settle(&self.events);
+                let settlement = settle(&self.events, self.flood.weigh_event(body.len()));
                 Incoming::Event(IncomingEvent { body, properties, settlement, session })
             }
             Queue::Deliveries => {
-                let settlement = settle(&self.deliveries);
+                let settlement = settle(&self.deliveries, self.flood.weigh_parked(body.len()));
                 match Parked::read(&properties, body.clone()) {
                     Ok(parked) => Incoming::Parked(IncomingParked { parked, settlement, session }),
                     Err(malformed) => {

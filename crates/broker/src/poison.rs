@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use lapin::ErrorKind;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use tokio::time::timeout;
@@ -25,7 +24,9 @@ const FIRST: Duration = Duration::from_millis(500);
 /// the rest.
 const MOST: u32 = 1_000;
 
-/// Takes the first message of each queue until it can be read, or has reached the delivery limit. One that can be read is given back, which counts once against it.
+/// Takes the first message of each queue until it can be read, or has reached the delivery limit.
+/// One that can be read is given back, which counts once against it. Without evidence of poison
+/// nothing is taken twice.
 pub(crate) async fn expel(config: &Config) {
     for queue in [&config.names.events_queue, &config.names.deliveries_queue] {
         for _ in 0..=config.delivery_limit.min(MOST) {
@@ -33,7 +34,7 @@ pub(crate) async fn expel(config: &Config) {
                 Err(error) if error.may_be_poison() => {}
                 Ok(()) => break,
                 Err(error) => {
-                    tracing::debug!(%error, "no connection to move poison with");
+                    tracing::debug!(%error, "no more poison to be moved");
                     return;
                 }
             }
@@ -50,23 +51,10 @@ async fn take_first(config: &Config, queue: &str) -> Result<(), SessionError> {
     within(limit, "setting the prefetch", qos).await?;
     let options = BasicConsumeOptions::default();
     let consume = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
-    let mut consumer = within(FIRST, "starting a consumer", consume).await?;
+    let mut consumer = within(limit, "starting a consumer", consume).await?;
     match timeout(FIRST, consumer.next()).await {
         Ok(Some(Ok(_))) | Err(_) => Ok(()),
         Ok(Some(Err(source))) => Err(SessionError::Lost { doing: "consuming", source }),
         Ok(None) => Err(SessionError::Cancelled),
-    }
-}
-
-impl SessionError {
-    /// Whether the cause may be a message that cannot be read. The client does not always say so:
-    /// what asks it something after the message came learns only that the connection is no more.
-    pub(crate) fn may_be_poison(&self) -> bool {
-        match self {
-            Self::Lost { source, .. } => !matches!(source.kind(), ErrorKind::ProtocolError(_)),
-            Self::Cancelled | Self::Deadline { .. } => true,
-            Self::Resolve(_) | Self::Connect(_) | Self::Topology(_) => false,
-            Self::Publish(_) | Self::Flood { .. } => false,
-        }
     }
 }

@@ -57,8 +57,8 @@ pub enum SessionError {
     Publish(#[source] PublishError),
     /// Messages larger than any event came in numbers; they are taken one by one.
     #[error(
-        "more than {most} bytes of messages that are larger than any event came within a second \
-         (broker.max_large_bytes); taking messages one by one"
+        "more than {most} bytes of messages that are larger than any event are held \
+         (broker.max_large_bytes): messages are taken one by one for a while"
     )]
     Flood {
         /// The bound that bit.
@@ -75,6 +75,17 @@ pub enum SessionError {
 }
 
 impl SessionError {
+    /// What went wrong while a session that was built confirmed its topology: there it tells of the
+    /// session, not of the topology.
+    pub(crate) fn confirming(error: TopologyError) -> Self {
+        const DOING: &str = "confirming the binding of the events queue";
+        match error {
+            TopologyError::Broker { source, .. } => Self::Lost { doing: DOING, source },
+            TopologyError::Deadline { limit, .. } => Self::Deadline { doing: DOING, limit },
+            other => Self::Topology(other),
+        }
+    }
+
     /// The cause in a word, for the metric.
     pub(crate) fn cause(&self) -> &'static str {
         match self {
@@ -97,6 +108,19 @@ impl SessionError {
             Self::Lost { source, .. } => matches!(source.kind(), ErrorKind::ParsingError(_)),
             _ => false,
         }
+    }
+
+    /// Whether the cause may be a message that cannot be read. The client does not always say so:
+    /// who asks it something after the message came learns only that the connection is no more.
+    /// What the network or the broker does is told in other words.
+    pub(crate) fn may_be_poison(&self) -> bool {
+        let Self::Lost { source, .. } = self else { return false };
+        matches!(
+            source.kind(),
+            ErrorKind::ParsingError(_)
+                | ErrorKind::InvalidConnectionState(_)
+                | ErrorKind::InvalidChannelState(..)
+        )
     }
 }
 
@@ -253,13 +277,14 @@ impl Session {
 }
 
 impl Parts {
-    /// Connects, declares the topology and starts both consumers.
+    /// Connects, declares the topology, waits for `wanted` and starts both consumers.
     ///
     /// `prefetch` takes the place of the configured one while messages are taken one by one.
     pub(crate) async fn build(
         config: &Config,
         prefetch: u16,
         metrics: &Metrics,
+        wanted: impl Future<Output = ()>,
     ) -> Result<Self, SessionError> {
         let limit = config.deadline;
         let consuming_wire =
@@ -271,6 +296,7 @@ impl Parts {
 
         let publisher = publisher(&publishing_wire, CHANNELS, limit, metrics).await?;
 
+        wanted.await;
         // Nothing else is asked of the connection once messages come: one of them may end it.
         let of_events = taking(&consuming_wire, limit, prefetch).await?;
         let of_deliveries = taking(&consuming_wire, limit, prefetch).await?;

@@ -7,6 +7,8 @@
 
 use tokio::sync::mpsc;
 
+use crate::flood::Weight;
+
 /// What became of the message with a delivery tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -21,11 +23,13 @@ pub struct Settlement {
     tag: u64,
     verdicts: mpsc::Sender<Verdict>,
     open: bool,
+    /// Counts a large message as held until it is settled.
+    _weight: Option<Weight>,
 }
 
 impl Settlement {
-    pub(crate) fn new(tag: u64, verdicts: mpsc::Sender<Verdict>) -> Self {
-        Self { tag, verdicts, open: true }
+    pub(crate) fn new(tag: u64, verdicts: mpsc::Sender<Verdict>, weight: Option<Weight>) -> Self {
+        Self { tag, verdicts, open: true, _weight: weight }
     }
 
     /// Acknowledges the message: all that it stood for has succeeded, is held by the broker under
@@ -59,8 +63,8 @@ mod tests {
     #[test]
     fn done_acknowledges_once_and_dropping_gives_back() {
         let (verdicts, mut said) = mpsc::channel(4);
-        Settlement::new(1, verdicts.clone()).done();
-        drop(Settlement::new(2, verdicts));
+        Settlement::new(1, verdicts.clone(), None).done();
+        drop(Settlement::new(2, verdicts, None));
         assert_eq!(said.try_recv(), Ok(Verdict::Done(1)));
         assert_eq!(said.try_recv(), Ok(Verdict::GiveBack(2)));
         assert!(said.try_recv().is_err());
@@ -69,7 +73,8 @@ mod tests {
     #[test]
     fn a_settlement_of_a_lost_session_does_nothing() {
         let (verdicts, said) = mpsc::channel(1);
-        let (first, second) = (Settlement::new(1, verdicts.clone()), Settlement::new(2, verdicts));
+        let (first, second) =
+            (Settlement::new(1, verdicts.clone(), None), Settlement::new(2, verdicts, None));
         drop(said);
         first.done();
         drop(second);

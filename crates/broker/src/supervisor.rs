@@ -19,7 +19,7 @@ use lapin::Event;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::acks;
@@ -41,6 +41,9 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(15);
 /// How often a session is asked whether it is still there, and its queues for their length: one
 /// passive declare per queue, hardly a load, and a metric's usual resolution.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+/// The first time: after what messages have to say for themselves.
+const PROBE_FIRST: Duration = Duration::from_millis(500);
 
 /// How long a session must last to be trusted: longer than any poison takes to end it.
 const CALM_AFTER: Duration = Duration::from_secs(5);
@@ -111,7 +114,8 @@ impl Supervisor {
         let mut told = String::new();
         let mut pace = Pace::Full;
         loop {
-            let building = Parts::build(&self.config, pace.prefetch(&self.config), &self.metrics);
+            let prefetch = pace.prefetch(&self.config);
+            let building = Parts::build(&self.config, prefetch, &self.metrics, self.wanted());
             let built = tokio::select! {
                 () = finished.as_mut() => return,
                 built = building => built,
@@ -128,18 +132,21 @@ impl Supervisor {
                     }
                     match end {
                         End::Closed => return,
-                        End::Calm => continue,
+                        End::Calm => {
+                            pace = Pace::Full;
+                            continue;
+                        }
                         End::Lost(error) => error,
                     }
                 }
                 Err(error) => error,
             };
             self.tell(&error, &mut told);
-            if error.is_of_a_message() {
+            if error.is_of_a_message() || error.may_be_poison() {
                 // Waiting would not change the message.
                 (pause, pace) = (PAUSE_FIRST, Pace::Careful);
             }
-            let poison = matches!(pace, Pace::Careful) && error.may_be_poison();
+            let poison = !matches!(pace, Pace::Full) && error.may_be_poison();
             if self.closing.is_cancelled() {
                 // What is in flight belongs to the lost session; a new one would only take more.
                 return finished.await;
@@ -161,6 +168,10 @@ impl Supervisor {
     /// Says what is wrong once, not at every try.
     fn tell(&self, error: &SessionError, told: &mut String) {
         self.metrics.session_failures.with_label_values(&[error.cause()]).inc();
+        if let SessionError::Flood { .. } = error {
+            // The broker is well, and so are we.
+            return tracing::warn!("{error}");
+        }
         let text = in_one_line(error);
         if *told != text {
             let place = self.config.place();
@@ -181,10 +192,10 @@ impl Supervisor {
         let [of_events, of_deliveries] = settling;
         let settle = async { tokio::try_join!(self.settle(of_events), self.settle(of_deliveries)) };
         let (mut settled, mut all_settled) = (pin!(settle), false);
-        let (flood, careful) = (Flood::new(&self.config), matches!(pace, Pace::Careful));
+        let (flood, careful) = (Flood::new(&self.config), !matches!(pace, Pace::Full));
+        let mut calm = pin!(Self::calm(pace, session.clone(), flood.clone()));
         self.slot.put(Consumers { session: session.clone(), events, deliveries, flood, careful });
         let connected = self.connected();
-        let mut calm = pin!(pace.calm(session.clone()));
         let end = loop {
             tokio::select! {
                 // Who knows the cause speaks first: with the session all the others end, too.
@@ -218,6 +229,26 @@ impl Supervisor {
         end
     }
 
+    /// Waits until somebody takes messages: what were handed out before would only pile up.
+    async fn wanted(&self) {
+        if !self.slot.is_wanted() {
+            let why = "connected, but nothing is taken before the webhooks are loaded";
+            self.state.send_replace(State::Disconnected(why.to_owned()));
+            self.slot.wanted().await;
+        }
+    }
+
+    /// Ends once a careful session need be careful no more: for a while no large message came or is
+    /// held.
+    async fn calm(pace: Pace, session: Session, flood: Flood) {
+        match pace {
+            Pace::Full => std::future::pending().await,
+            Pace::Careful => {
+                while timeout(CALM_AFTER, session.uneasy()).await.is_ok() || !flood.is_calm() {}
+            }
+        }
+    }
+
     /// Marks the session as up for as long as the guard lives.
     fn connected(&self) -> impl Drop {
         self.metrics.sessions.inc();
@@ -239,16 +270,17 @@ impl Supervisor {
         })
     }
 
-    /// Asks for every queue's length now and then, and whether events still come to ours. A broker that does not answer within the
-    /// deadline is lost even where the socket says nothing, as is one whose queue is gone.
+    /// Asks for every queue's length now and then, and whether events still come to ours. A broker
+    /// that does not answer within the deadline is lost even where the socket says nothing, as is one
+    /// whose queue is gone.
     async fn probe(&self, channel: &lapin::Channel, publishing: &Wire) -> SessionError {
-        let mut ticks = interval(PROBE_EVERY);
+        let mut ticks = interval_at(Instant::now() + PROBE_FIRST, PROBE_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let queues = self.config.names.watched();
         loop {
             ticks.tick().await;
             if let Err(error) = topology::confirm_source(channel, &self.config).await {
-                return error.into();
+                return SessionError::confirming(error);
             }
             for (label, queue) in &queues {
                 let options = QueueDeclareOptions { passive: true, ..Default::default() };
@@ -280,14 +312,6 @@ impl Pace {
         match self {
             Self::Full => config.prefetch,
             Self::Careful => 1,
-        }
-    }
-
-    /// Ends once a careful session has gone on long enough without a reason for care.
-    async fn calm(self, session: Session) {
-        match self {
-            Self::Full => std::future::pending().await,
-            Self::Careful => while timeout(CALM_AFTER, session.uneasy()).await.is_ok() {},
         }
     }
 }

@@ -69,8 +69,10 @@ impl FailureKind {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(status) = text.strip_prefix("http_") {
-            let status = status.parse().ok().filter(|status| (100..=999).contains(status))?;
-            return Some(Self::Http(status));
+            let status = status.parse().ok()?;
+            let kind = Self::Http(status);
+            let possible = (100..=999).contains(&status) && !(200..=299).contains(&status);
+            return (possible && kind.to_string() == text).then_some(kind);
         }
         use FailureKind::{BlockedAddress, Connect, Dns, Protocol, Timeout, Tls};
         let words = [Dns, Connect, Tls, Timeout, BlockedAddress, Protocol];
@@ -129,7 +131,18 @@ mod tests {
                 Some(text)
             );
         }
-        for text in ["", "http_", "http_99", "http_1000", "http_-1", "DNS", "evil_1"] {
+        for text in [
+            "",
+            "http_",
+            "http_99",
+            "http_1000",
+            "http_-1",
+            "http_+503",
+            "http_0503",
+            "http_200",
+            "DNS",
+            "evil_1",
+        ] {
             assert_eq!(FailureKind::parse(text), None, "{text}");
         }
     }

@@ -1,7 +1,9 @@
-//! A TCP connection whose peer cannot send without end.
+//! A TCP connection whose peer cannot send without end while we say nothing.
 //!
-//! A response's head and body have their bounds, but a receiver may send informational responses
-//! (1xx, RFC 9110, section 15.2) for as long as it likes, and the client library reads on.
+//! A response's head and body have their bounds, but over HTTP/1.1 a receiver may send informational
+//! responses (1xx, RFC 9110, section 15.2) for as long as it likes, and the client library reads on.
+//! Over HTTP/2 a peer can make us write (PING, SETTINGS) and so begin anew; there the library's own
+//! limits and the attempt's time limit hold.
 
 use std::io;
 use std::pin::Pin;

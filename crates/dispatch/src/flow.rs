@@ -266,7 +266,9 @@ impl Parts {
             webhook,
             session,
             traceparent: parked.traceparent.as_deref(),
-            published_ms: parked.published_ms,
+            published_ms: Some(parked.published_ms)
+                .filter(|ms| is_believable(*ms, now))
+                .unwrap_or(now),
             // Time that was only spent being postponed does not count towards giving up.
             first_attempt_ms: (parked.attempts > 0).then_some(parked.first_attempt_ms),
             attempts: parked.attempts,
@@ -475,8 +477,11 @@ impl Task<'_> {
 /// When the event was published, as far as it tells that believably.
 fn published_ms(message: &IncomingEvent, event: &Event, now: i64) -> i64 {
     let told = [message.published_ms(), Some(event.created_at_ms())];
-    let believable = now.saturating_sub(OLDEST_MS)..=now;
-    told.into_iter().flatten().find(|ms| believable.contains(ms)).unwrap_or(now)
+    told.into_iter().flatten().find(|ms| is_believable(*ms, now)).unwrap_or(now)
+}
+
+fn is_believable(ms: i64, now: i64) -> bool {
+    (now.saturating_sub(OLDEST_MS)..=now).contains(&ms)
 }
 
 fn duration_ms(duration: Duration) -> i64 {

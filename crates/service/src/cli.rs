@@ -1,6 +1,7 @@
 //! The command line: what can be asked, in clap's words. Nothing is done here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
@@ -19,7 +20,7 @@ pub(crate) enum Command {
     Serve(Configured),
     /// Validate the configuration and the webhooks it names; say all that is wrong, with its place.
     Check(Configured),
-    /// Look at webhooks.
+    /// Look at webhooks and change them.
     #[command(subcommand)]
     Webhooks(Webhooks),
     /// Publish one event to the events exchange, as an orchestrator would.
@@ -43,7 +44,7 @@ pub(crate) struct Configured {
     pub(crate) config: Option<PathBuf>,
 }
 
-/// Commands on webhooks.
+/// Commands on webhooks; those that change them need a database as the store.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Webhooks {
     /// List all webhooks of the store.
@@ -54,8 +55,87 @@ pub(crate) enum Webhooks {
         #[arg(long)]
         json: bool,
     },
+    /// Make a webhook and print its secret.
+    Create(Create),
+    /// Send events to it (again).
+    Enable(One),
+    /// Send no events to it until it is enabled.
+    Disable(One),
+    /// Delete it; what waits for it ends.
+    Delete(One),
+    /// Print its secret.
+    Secret(One),
+    /// Make a new secret and print it; both sign until the overlap is over.
+    Rotate(Rotate),
+    /// End the overlap of a rotation: the new secret signs alone.
+    Promote(One),
+    /// Encrypt all secrets with the present key, after the key was changed.
+    Reseal(Configured),
     /// Print a new secret: whsec_ and the base64 of 32 random bytes.
     NewSecret,
+}
+
+impl Webhooks {
+    /// The options of reading the configuration.
+    pub(crate) fn configured(&self) -> &Configured {
+        static NONE: Configured = Configured { config: None };
+        match self {
+            Self::List { configured, .. } | Self::Reseal(configured) => configured,
+            Self::Create(create) => &create.configured,
+            Self::Enable(one)
+            | Self::Disable(one)
+            | Self::Delete(one)
+            | Self::Secret(one)
+            | Self::Promote(one) => &one.configured,
+            Self::Rotate(rotate) => &rotate.one.configured,
+            Self::NewSecret => &NONE,
+        }
+    }
+}
+
+/// Options of `webhooks create`.
+#[derive(Args, Debug)]
+pub(crate) struct Create {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Where requests go.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// Which events are wanted: exact types, deployment.*, domain.* or *. May be repeated.
+    #[arg(long = "event", value_name = "PATTERN", default_value = "*")]
+    pub(crate) events: Vec<String>,
+    /// Of which projects; all by default. May be repeated.
+    #[arg(long = "project", value_name = "ID")]
+    pub(crate) projects: Vec<String>,
+    /// What it is for.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// Make it disabled.
+    #[arg(long)]
+    pub(crate) disabled: bool,
+    /// Print JSON: the id and the secret.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of the commands on one webhook.
+#[derive(Args, Debug)]
+pub(crate) struct One {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// The webhook's id.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+}
+
+/// Options of `webhooks rotate`.
+#[derive(Args, Debug)]
+pub(crate) struct Rotate {
+    #[command(flatten)]
+    pub(crate) one: One,
+    /// How long both secrets sign, such as 24h or 30m.
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = humantime::parse_duration)]
+    pub(crate) overlap: Duration,
 }
 
 /// Options of `send`.

@@ -30,7 +30,7 @@ pub(crate) use self::log::{Log, LogFormat};
 pub(crate) use self::operations::Operations;
 pub(crate) use self::runtime::Runtime;
 pub(crate) use self::shutdown::Shutdown;
-pub(crate) use self::webhooks::Webhooks;
+pub(crate) use self::webhooks::{EncryptionKeys, Webhooks};
 
 /// Where the operator's file is looked for when nobody says where it is.
 pub(crate) const DEFAULT_PATH: &str = "/etc/boottify-webhooks/config.toml";

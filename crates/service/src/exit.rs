@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::print;
+
 /// Why the program ends without having done what was asked.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -25,15 +27,15 @@ pub(crate) fn code(result: Result<(), Failed>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Usage(text)) => {
-            eprintln!("{}", text.trim_end());
+            print::error(text.trim_end());
             ExitCode::from(2)
         }
         Err(Failed::Work(error)) => {
-            eprintln!("boottify-webhooks: {}", broker::in_one_line(error.as_ref()));
+            print::error(&format!("boottify-webhooks: {}", broker::in_one_line(error.as_ref())));
             ExitCode::from(1)
         }
         Err(Failed::No(text)) => {
-            eprintln!("{text}");
+            print::error(&text);
             ExitCode::from(1)
         }
     }

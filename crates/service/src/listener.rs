@@ -1,5 +1,8 @@
-//! A listener for people and probes, bounded against those who come to harm: so many connections at
-//! a time, each with one request and so long at most. More are closed at once, and counted.
+//! A listener for people and probes, with bounds: so many connections at a time, each with one
+//! request and so long at most. More are closed at once, and counted.
+//!
+//! Who can reach it and wants to can keep all the room for as long as a connection may last: it is
+//! for networks that one trusts.
 
 use std::time::Duration;
 
@@ -14,12 +17,15 @@ use tokio::time::{sleep, timeout};
 /// Pause after a connection could not be accepted, as when the process has no file handles left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long the head of a request may take: probes and scrapers send it at once.
+const HEADER_LIMIT: Duration = Duration::from_secs(2);
+
 /// What a listener puts up with.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
     /// The most connections at the same time.
     pub(crate) max_connections: usize,
-    /// How long a connection may last, from the first byte of the request to the last of the answer.
+    /// How long a connection may last, from its beginning to the last byte of the answer.
     pub(crate) timeout: Duration,
     /// Connections that found no room.
     pub(crate) refused: IntCounter,
@@ -50,7 +56,7 @@ async fn answer(stream: TcpStream, app: Router, limit: Duration) {
     let connection = hyper::server::conn::http1::Builder::new()
         .keep_alive(false)
         .timer(TokioTimer::new())
-        .header_read_timeout(limit)
+        .header_read_timeout(HEADER_LIMIT.min(limit))
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
     match timeout(limit, connection).await {
         Ok(Ok(())) => {}

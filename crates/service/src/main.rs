@@ -46,6 +46,10 @@ fn run(command: Command) -> Result<(), Failed> {
             command::webhooks::list(&load(&configured)?, json)
         }
         Command::Webhooks(Webhooks::NewSecret) => command::webhooks::new_secret(),
+        Command::Webhooks(asked) => {
+            let config = load(asked.configured())?;
+            runtime(&config)?.block_on(command::change::run(&asked, &config))
+        }
         Command::Send(asked) => {
             let config = load(&asked.configured)?;
             runtime(&config)?.block_on(command::send::run(&asked, &config))

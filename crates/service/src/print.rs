@@ -30,6 +30,11 @@ pub(crate) fn line(line: &str) -> Result<(), Failed> {
     text(&format!("{line}\n"))
 }
 
+/// Prints a line on standard error; where that is gone, nobody is left to be told.
+pub(crate) fn error(line: &str) {
+    writeln!(io::stderr(), "{line}").unwrap_or_default();
+}
+
 /// So many webhooks, in words.
 pub(crate) fn webhooks(count: usize) -> String {
     if count == 1 { "1 webhook".to_owned() } else { format!("{count} webhooks") }

@@ -10,6 +10,8 @@
 //! supervisor sends the last acknowledgements and closes the connections.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -17,7 +19,7 @@ use broker::{Intake, Supervisor};
 use delivery::{Guard, Sender};
 use dispatch::{Feed, Flow, Report};
 use prometheus::Registry;
-use store::{Notice, Options, Store};
+use store::{Notice, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +50,8 @@ pub(crate) struct Started {
 struct Service {
     store: Store,
     flow: Flow,
+    /// The broker's side's copy of `events.max_bytes`.
+    max_event_bytes: Arc<AtomicUsize>,
     drained: watch::Sender<bool>,
     draining: watch::Sender<bool>,
     closing: CancellationToken,
@@ -87,15 +91,13 @@ async fn start(config: &Config) -> Result<Service> {
     let (draining, drains) = watch::channel(false);
     let (drained, mut drain_seen) = watch::channel(false);
 
-    let options = Options {
-        state_dir: config.webhooks.state_dir.clone(),
-        rules: wiring::store_rules(config),
-    };
-    let (store, notices) = Store::open(&config.webhooks.store, options)?;
+    let options = wiring::store_options(config)?;
+    let (store, notices) = Store::open(config.webhooks.store.expose(), options)?;
     notices.iter().for_each(tell);
 
     let broker_metrics = broker::Metrics::register(&registry)?;
     let broker_config = wiring::broker(config)?;
+    let max_event_bytes = Arc::clone(&broker_config.max_event_bytes);
     let (supervisor, intake, states) =
         Supervisor::new(broker_config, broker_metrics, closing.clone());
     let health = {
@@ -136,7 +138,7 @@ async fn start(config: &Config) -> Result<Service> {
     let finished = async move { drain_seen.wait_for(|drained| *drained).await.map_or((), drop) };
     tasks.spawn_last("the broker's supervisor", supervisor.run(finished));
     tasks.spawn_first("the flow", take(flow.clone(), store.clone(), intake, closing.clone()));
-    Ok(Service { store, flow, drained, draining, closing, tasks })
+    Ok(Service { store, flow, max_event_bytes, drained, draining, closing, tasks })
 }
 
 /// Takes messages once there are webhooks to match them against: without, every event would be
@@ -197,6 +199,7 @@ impl Service {
         };
         started.log.set(config.log.level);
         self.flow.set_rules(wiring::flow_rules(&config));
+        self.max_event_bytes.store(config.events.max_bytes, Ordering::Relaxed);
         self.store.reconfigure(wiring::store_rules(&config));
         let fixed = wiring::needs_restart(&started.config, &config);
         if fixed.is_empty() {

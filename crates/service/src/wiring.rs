@@ -1,13 +1,14 @@
 //! From the configuration to what each part wants to be told: one small function per part.
 
 use std::fs;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
 use delivery::Limits;
 use metering::Meter;
 use prometheus::{IntGauge, Opts, Registry};
 
-use crate::config::Config;
+use crate::config::{Config, EncryptionKeys};
 use crate::listener::Bounds;
 
 /// What the broker's side is told.
@@ -16,7 +17,7 @@ pub(crate) fn broker(config: &Config) -> Result<broker::Config> {
     let mut told = broker::Config::try_new(broker.url.expose(), broker.heartbeat)?;
     told.deadline = broker.deadline;
     told.prefetch = broker.prefetch;
-    told.max_event_bytes = config.events.max_bytes;
+    told.max_event_bytes.store(config.events.max_bytes, Ordering::Relaxed);
     told.max_large_bytes = broker.max_large_bytes;
     told.delivery_limit = broker.delivery_limit;
     told.bindings.clone_from(&broker.bindings);
@@ -67,6 +68,13 @@ pub(crate) fn store_rules(config: &Config) -> store::Rules {
     }
 }
 
+/// How the store is opened.
+pub(crate) fn store_options(config: &Config) -> Result<store::Options> {
+    let webhooks = &config.webhooks;
+    let keys = webhooks.keys.as_ref().map(EncryptionKeys::keys).transpose()?;
+    Ok(store::Options { state_dir: webhooks.state_dir.clone(), rules: store_rules(config), keys })
+}
+
 /// The operator's certificate authorities.
 pub(crate) fn ca_file(config: &Config) -> Result<Option<Vec<u8>>> {
     let Some(path) = &config.delivery.ca_file else { return Ok(None) };
@@ -83,6 +91,7 @@ pub(crate) fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str
         ("runtime", before.runtime != after.runtime),
         ("shutdown", before.shutdown != after.shutdown),
         ("webhooks.store", before.webhooks.store != after.webhooks.store),
+        ("webhooks.encryption_key", before.webhooks.keys != after.webhooks.keys),
         ("webhooks.state_dir", before.webhooks.state_dir != after.webhooks.state_dir),
         ("log.format", before.log.format != after.log.format),
     ];

@@ -89,7 +89,7 @@ fn same_line(a: &Place, b: &Place) -> bool {
     }
 }
 
-/// As [`read_bounded`], for a file that nobody watches being read: what is no regular file (a named
+/// As [`read_bounded`], for files that are read in the background: what is no regular file (a named
 /// pipe, a device) might keep its reader waiting for ever.
 ///
 /// # Errors

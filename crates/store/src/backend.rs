@@ -7,35 +7,53 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use notify::RecommendedWatcher;
-use settings::Report;
+use subscriptions::WebhookId;
 use tokio::sync::Notify;
 
-use crate::entry::Entry;
-use crate::file::{self, File};
-use crate::locator::{InvalidStoreUrl, Locator};
-use crate::options::Rules;
-
-pub(crate) use crate::file::Stamps;
+use crate::database::{Database, Follower, Watch};
+use crate::entry::{Entry, Fingerprint};
+use crate::file::{self, File, FileStamps};
+use crate::options::{ReadError, Rules};
 
 /// Where webhooks are kept.
 #[derive(Debug)]
 pub(crate) enum Backend {
-    /// A TOML file.
+    /// A TOML file; its owner writes it, we never do.
     File(File),
+    /// A database, with what was last read from it.
+    Database(Follower),
 }
 
 /// What a store holds, or why it cannot be said.
 #[derive(Debug)]
 pub(crate) struct Listing {
-    pub(crate) entries: Result<Vec<Entry>, Report>,
+    pub(crate) entries: Result<Vec<Entry>, ReadError>,
     /// Files beside the store whose change is a change of the webhooks: those of secrets.
     pub(crate) secret_files: Vec<PathBuf>,
 }
 
+/// What changes when a store does, read without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stamps {
+    File(FileStamps),
+    /// The number of changes, and how often a waiting secret took its place; `None` where the
+    /// database does not answer.
+    Database(Option<(i64, u64)>),
+}
+
+/// Wakes the feed until it is dropped.
+#[derive(Debug)]
+pub(crate) enum Watcher {
+    File(#[expect(dead_code, reason = "dropping it ends the watch")] RecommendedWatcher),
+    Database(#[expect(dead_code, reason = "dropping it ends the watch")] Watch),
+}
+
 impl Backend {
-    pub(crate) fn open(url: &str) -> Result<Self, InvalidStoreUrl> {
-        match Locator::try_new(url)? {
-            Locator::File(path) => Ok(Self::File(File::new(path))),
+    /// The database, where this is one.
+    pub(crate) fn database(&self) -> Option<&Database> {
+        match self {
+            Self::File(_) => None,
+            Self::Database(follower) => Some(follower.database()),
         }
     }
 
@@ -43,20 +61,55 @@ impl Backend {
     pub(crate) fn list(&self, rules: &Rules) -> Listing {
         match self {
             Self::File(file) => file.list(rules),
+            Self::Database(follower) => follower.list(rules),
         }
     }
 
-    /// What changes when the store does, read without reading it. Blocking, but quick.
+    /// Blocking, but quick.
     pub(crate) fn stamps(&self, secret_files: &[PathBuf]) -> Stamps {
         match self {
-            Self::File(file) => Stamps::of(file.path(), secret_files),
+            Self::File(file) => Stamps::File(FileStamps::of(file.path(), secret_files)),
+            Self::Database(follower) => follower.stamps(),
+        }
+    }
+
+    /// Writes down that the service disabled a webhook, where the store can be written. `true` where
+    /// nothing is left to be remembered beside it. Blocking.
+    pub(crate) fn disable(&self, id: &WebhookId, seen: Fingerprint, reason: &str) -> bool {
+        match self {
+            Self::File(_) => false,
+            Self::Database(follower) => follower.disable(id, seen, reason),
         }
     }
 
     /// Wakes `wake` at every change that the system tells of, until the watcher is dropped.
-    pub(crate) fn watch(&self, wake: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+    pub(crate) fn watch(&self, wake: Arc<Notify>) -> notify::Result<Watcher> {
         match self {
-            Self::File(file) => file::watch(file.path(), wake),
+            Self::File(file) => file::watch(file.path(), wake).map(Watcher::File),
+            Self::Database(follower) => Ok(Watcher::Database(follower.watch(wake))),
         }
+    }
+}
+
+impl Stamps {
+    /// Whether a later change is certain to show in the stamps.
+    pub(crate) fn settled(&self) -> bool {
+        match self {
+            Self::File(stamps) => stamps.settled(),
+            Self::Database(_) => true,
+        }
+    }
+
+    /// The number of the last change that they stand for.
+    pub(crate) fn revision(&self) -> Option<i64> {
+        match self {
+            Self::File(_) | Self::Database(None) => None,
+            Self::Database(Some((revision, _))) => Some(*revision),
+        }
+    }
+
+    /// Whether what they stand for may be half written, so that it has to rest before it is read.
+    pub(crate) fn has_to_rest(&self) -> bool {
+        matches!(self, Self::File(_))
     }
 }

@@ -62,6 +62,16 @@ impl Disabled {
         self.0.insert(entry.webhook.id.clone(), decision);
     }
 
+    /// Every decision: the webhook, what its owner had written, and the reason.
+    pub(crate) fn decisions(&self) -> impl Iterator<Item = (&WebhookId, Fingerprint, &str)> {
+        self.0.iter().map(|(id, decision)| (id, decision.fingerprint, &*decision.reason))
+    }
+
+    /// Forgets the decision about a webhook: its store has taken it over.
+    pub(crate) fn hand_over(&mut self, id: &WebhookId) {
+        self.0.remove(id);
+    }
+
     /// Why the webhook of this entry is disabled, if it is and its owner has not changed it since.
     pub(crate) fn reason(&self, entry: &Entry) -> Option<&str> {
         let decision = self.0.get(&entry.webhook.id)?;

@@ -23,8 +23,12 @@ pub(crate) struct Fingerprint([u8; 16]);
 
 impl Entry {
     pub(crate) fn new(webhook: Webhook) -> Self {
+        Self::of(Arc::new(webhook))
+    }
+
+    pub(crate) fn of(webhook: Arc<Webhook>) -> Self {
         let fingerprint = Fingerprint::of(&webhook);
-        Self { webhook: Arc::new(webhook), fingerprint }
+        Self { webhook, fingerprint }
     }
 
     /// Sorts by id, as [`Entry::find`] and [`Entry::same`] need it.

@@ -23,7 +23,7 @@ mod pieces;
 mod stamp;
 mod watch;
 
-pub(crate) use self::stamp::Stamps;
+pub(crate) use self::stamp::FileStamps;
 pub(crate) use self::watch::watch;
 
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::backend::Listing;
 use crate::entry::Entry;
-use crate::options::Rules;
+use crate::options::{ReadError, Rules};
 
 use self::entry::Context;
 
@@ -74,7 +74,7 @@ impl File {
             Ok(text) => text,
             Err(why) => {
                 let report = Report::about_file(&name, Problem::Unreadable(why.to_string()));
-                return Listing { entries: Err(report), secret_files: Vec::new() };
+                return Listing { entries: Err(report.into()), secret_files: Vec::new() };
             }
         };
         let context = Context::new(rules, modified_ms(&self.path));
@@ -100,6 +100,9 @@ fn in_pieces(
     context: &Context<'_>,
     known: &HashMap<Digest, Vec<Entry>>,
 ) -> Option<(Listing, HashMap<Digest, Vec<Entry>>)> {
+    if !begins_with_a_table(text) {
+        return None;
+    }
     let (mut all, mut secret_files) = (Vec::new(), Vec::new());
     let mut pieces = HashMap::new();
     for piece in self::pieces::pieces(text) {
@@ -125,13 +128,20 @@ fn in_pieces(
     distinct.then_some((Listing { entries: Ok(all), secret_files }, pieces))
 }
 
+/// Whether nothing but comments stands before the first webhook: a key there has to do with them all.
+fn begins_with_a_table(text: &str) -> bool {
+    let mut head = text.lines().take_while(|line| !line.starts_with("[[webhooks]]"));
+    head.all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+}
+
 fn read(name: &str, text: &str, context: &Context<'_>) -> Listing {
     match Document::parse(name, text) {
         Ok(document) => {
             let reading = Reader::of_file(&document).read(|root| context.webhooks(root));
-            Listing { entries: reading.value, secret_files: reading.files }
+            let entries = reading.value.map_err(ReadError::from);
+            Listing { entries, secret_files: reading.files }
         }
-        Err(report) => Listing { entries: Err(report), secret_files: Vec::new() },
+        Err(report) => Listing { entries: Err(report.into()), secret_files: Vec::new() },
     }
 }
 

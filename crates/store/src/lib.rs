@@ -5,14 +5,17 @@
 //! away. What cannot be read never replaces what could. It also remembers which webhooks the service
 //! itself disabled.
 //!
-//! What differs between kinds of stores is behind `backend`; today there is one kind, a TOML
-//! file (`file`). Not here: what becomes of an event, metrics, logs.
+//! What differs between kinds of stores is behind `backend`: a TOML file that its owner writes
+//! (`file`), or a database that people change through the page, the API and the command line
+//! (`database`). Not here: what becomes of an event, metrics, logs.
 //! What happened is told as a [`Notice`], and counted in [`Status`].
 
 mod backend;
+mod database;
 mod disabled;
 mod entry;
 mod file;
+mod key_file;
 mod locator;
 mod notice;
 mod options;
@@ -22,9 +25,13 @@ mod status;
 mod store;
 mod wire;
 
+pub use database::{
+    ChangeError, Created, Database, DatabaseError, Draft, Idempotency, InvalidKey, Keys,
+    OpenDatabase, SealError,
+};
 pub use locator::{InvalidStoreUrl, check_url};
 pub use notice::{Notice, Origin};
 pub use options::{OpenError, Options, ReadError, Rules};
 pub use state_file::{StateError, StateProblem};
 pub use status::Status;
-pub use store::{Store, load_once};
+pub use store::{LoadError, Store, load_once, open_database};

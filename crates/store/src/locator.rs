@@ -4,34 +4,37 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// What the URLs start with that are understood today.
+use crate::database::Place;
+
 const FILE: &str = "file://";
-/// Those that the product knows but this version cannot open.
-const LATER: [&str; 2] = ["sqlite", "postgres"];
+const SQLITE: &str = "sqlite://";
+const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
 
 /// Where webhooks are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Locator {
     /// A TOML file at this absolute path; read-only.
     File(PathBuf),
+    /// A database.
+    Database(Place),
 }
 
-/// A URL that names no store.
+/// A URL that names no store. It does not quote the URL, which may hold a password.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidStoreUrl {
     /// Not of the form `scheme://…`.
-    #[error("not a store URL; expected file:///path/to/webhooks.toml")]
+    #[error("not a store URL; {EXPECTED}")]
     NoUrl,
-    /// A scheme of a store that this version does not have.
-    #[error("this version has no {0}:// store; supported is file:///path/to/webhooks.toml")]
-    NotYet(&'static str),
     /// A scheme that names no store.
-    #[error("unknown store {0:?}; supported is file:///path/to/webhooks.toml")]
+    #[error("unknown store {0:?}; {EXPECTED}")]
     UnknownScheme(String),
-    /// A `file` URL whose path is relative or empty.
-    #[error("the path of a file store must be absolute: file:///path/to/webhooks.toml")]
-    RelativePath,
+    /// A `file` or `sqlite` URL whose path is relative or empty.
+    #[error("the path of a {0} store must be absolute, such as {0}:///var/lib/webhooks")]
+    RelativePath(&'static str),
 }
+
+const EXPECTED: &str =
+    "expected sqlite:///path, postgres://user:password@host/database or file:///path";
 
 /// Whether `url` names a store that this version has.
 ///
@@ -43,22 +46,41 @@ pub fn check_url(url: &str) -> Result<(), InvalidStoreUrl> {
 }
 
 impl Locator {
-    /// Reads a store URL. The path of `file://` is taken as it stands: nothing in it is encoded.
+    /// Reads a store URL. The path of a file is taken as it stands: nothing in it is encoded.
     pub(crate) fn try_new(url: &str) -> Result<Self, InvalidStoreUrl> {
         let (scheme, _) = url.split_once("://").ok_or(InvalidStoreUrl::NoUrl)?;
-        let Some(path) = url.strip_prefix(FILE) else {
-            let scheme = scheme.to_ascii_lowercase();
-            let later = LATER.into_iter().find(|known| scheme.starts_with(known));
-            let shown = scheme.chars().take(20).collect();
-            return Err(
-                later.map_or(InvalidStoreUrl::UnknownScheme(shown), InvalidStoreUrl::NotYet)
-            );
-        };
-        if path.starts_with('/') && !path.ends_with('/') {
-            Ok(Self::File(PathBuf::from(path)))
-        } else {
-            Err(InvalidStoreUrl::RelativePath)
+        if POSTGRES.contains(&scheme) {
+            return Ok(Self::Database(Place::Postgres(url.to_owned())));
         }
+        if let Some(path) = url.strip_prefix(FILE) {
+            return absolute(path, "file").map(Self::File);
+        }
+        if let Some(path) = url.strip_prefix(SQLITE) {
+            return absolute(path, "sqlite").map(|path| Self::Database(Place::Sqlite(path)));
+        }
+        Err(InvalidStoreUrl::UnknownScheme(scheme.chars().take(20).collect()))
+    }
+
+    /// What may be shown and written down: never a password.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::File(path) => format!("{FILE}{}", path.display()),
+            Self::Database(Place::Sqlite(path)) => format!("{SQLITE}{}", path.display()),
+            Self::Database(Place::Postgres(url)) => {
+                let (_, rest) = url.split_once("://").unwrap_or_default();
+                let (_, place) = rest.rsplit_once('@').unwrap_or(("", rest));
+                let (place, _) = place.split_once('?').unwrap_or((place, ""));
+                format!("postgres://{place}")
+            }
+        }
+    }
+}
+
+fn absolute(path: &str, scheme: &'static str) -> Result<PathBuf, InvalidStoreUrl> {
+    if path.starts_with('/') && !path.ends_with('/') {
+        Ok(PathBuf::from(path))
+    } else {
+        Err(InvalidStoreUrl::RelativePath(scheme))
     }
 }
 
@@ -69,19 +91,35 @@ mod tests {
     #[test]
     fn urls() {
         use InvalidStoreUrl as E;
+        let sqlite = |path: &str| Ok(Locator::Database(Place::Sqlite(path.into())));
+        let postgres = |url: &str| Ok(Locator::Database(Place::Postgres(url.into())));
         for (url, expected) in [
             ("file:///etc/w.toml", Ok(Locator::File("/etc/w.toml".into()))),
             ("file:///a b/%20.toml", Ok(Locator::File("/a b/%20.toml".into()))),
-            ("file://w.toml", Err(E::RelativePath)),
-            ("file://", Err(E::RelativePath)),
-            ("file:///etc/", Err(E::RelativePath)),
+            ("file://w.toml", Err(E::RelativePath("file"))),
+            ("file://", Err(E::RelativePath("file"))),
+            ("file:///etc/", Err(E::RelativePath("file"))),
             ("/etc/w.toml", Err(E::NoUrl)),
             ("", Err(E::NoUrl)),
-            ("sqlite:///var/w.db", Err(E::NotYet("sqlite"))),
-            ("postgresql://h/db", Err(E::NotYet("postgres"))),
+            ("sqlite:///var/w.db", sqlite("/var/w.db")),
+            ("sqlite://w.db", Err(E::RelativePath("sqlite"))),
+            ("sqlite://:memory:", Err(E::RelativePath("sqlite"))),
+            ("postgresql://h/db", postgres("postgresql://h/db")),
             ("redis://h", Err(E::UnknownScheme("redis".into()))),
         ] {
             assert_eq!(Locator::try_new(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn names_hold_no_password() {
+        for (url, name) in [
+            ("postgres://u:hunter2@h:5432/db?sslmode=require", "postgres://h:5432/db"),
+            ("postgres://h/db?password=hunter2", "postgres://h/db"),
+            ("postgres://u:a@b@h/db", "postgres://h/db"),
+            ("sqlite:///var/w.db", "sqlite:///var/w.db"),
+        ] {
+            assert_eq!(Locator::try_new(url).unwrap().name(), name);
         }
     }
 }

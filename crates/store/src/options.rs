@@ -8,6 +8,7 @@ use settings::Report;
 use subscriptions::{DuplicateId, RetryPolicy, UrlRules};
 use thiserror::Error;
 
+use crate::database::{Keys, OpenDatabase};
 use crate::locator::InvalidStoreUrl;
 
 /// How to open a store.
@@ -17,6 +18,9 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// What webhooks may be.
     pub rules: Rules,
+    /// What secrets in a database are sealed with. An embedded database makes its own where none is
+    /// given, and keeps it in the state directory.
+    pub keys: Option<Keys>,
 }
 
 /// What the service's configuration says about webhooks.
@@ -36,6 +40,23 @@ pub enum OpenError {
     /// The URL names no store.
     #[error(transparent)]
     Url(#[from] InvalidStoreUrl),
+    /// A database of several replicas without a key that they share.
+    #[error(
+        "a PostgreSQL store needs an encryption key that all replicas share: set \
+         webhooks.encryption_key_file, and make one with `openssl rand -base64 32`"
+    )]
+    NoKey,
+    /// The key of the embedded database cannot be read or made.
+    #[error("the encryption key {} cannot be used: {why}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Database(#[from] OpenDatabase),
     /// The state directory cannot be made.
     #[error("the state directory {} cannot be used", path.display())]
     StateDir {
@@ -56,6 +77,9 @@ pub enum ReadError {
     /// The file cannot be read, or has mistakes: one line for each.
     #[error(transparent)]
     File(#[from] Report),
+    /// The database cannot be read, in one line.
+    #[error("{0}")]
+    Database(String),
     /// Two webhooks have one id.
     #[error(transparent)]
     Duplicate(#[from] DuplicateId),

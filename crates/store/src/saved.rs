@@ -5,14 +5,28 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use subscriptions::UrlRules;
+use zeroize::Zeroizing;
 
+use crate::database::Keys;
 use crate::entry::Entry;
 use crate::state_file::{self, Format, StateError, StateProblem};
 use crate::wire::WireWebhook;
 
 const FORMAT: Format = Format { name: "boottify-webhooks saved webhooks", version: 1 };
+
+/// The same with every record sealed, where the store keeps its secrets so.
+const SEALED: Format = Format { name: "boottify-webhooks saved and sealed webhooks", version: 1 };
+
+/// Which store webhooks are saved of, and what its secrets are sealed with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of<'a> {
+    pub(crate) store: &'a str,
+    pub(crate) keys: Option<&'a Keys>,
+}
 
 /// What was saved; sorted by id, as it was when it was saved.
 #[derive(Debug)]
@@ -28,34 +42,76 @@ struct Head {
     read_at_ms: i64,
 }
 
-/// Saves what was read from the store at `url`.
+/// One webhook, sealed as a whole under its id.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SealedRecord {
+    id: String,
+    sealed: String,
+}
+
+impl SealedRecord {
+    fn of(webhook: &WireWebhook, keys: &Keys) -> Self {
+        let text = Zeroizing::new(serde_json::to_vec(webhook).unwrap_or_default());
+        let sealed = keys.seal(&webhook.id, &text).unwrap_or_default();
+        Self { id: webhook.id.clone(), sealed: STANDARD.encode(sealed) }
+    }
+
+    fn open(self, keys: &Keys) -> Result<WireWebhook, String> {
+        let Self { id, sealed } = self;
+        let wrong = |why: &dyn std::fmt::Display| format!("{id:?}: {why}");
+        let sealed = STANDARD.decode(sealed).map_err(|_| wrong(&"no base64"))?;
+        let text = keys.open(&id, &sealed).map_err(|error| wrong(&error))?;
+        // The error would quote what it could not read.
+        serde_json::from_slice(&text).map_err(|_| wrong(&"no webhook"))
+    }
+}
+
+/// Saves what was read from a store.
 pub(crate) fn save(
     state_dir: &Path,
-    url: &str,
+    origin: &Of<'_>,
     entries: &[Entry],
     read_at_ms: i64,
 ) -> Result<(), StateError> {
+    let path = path(state_dir);
+    let head = Head { store: origin.store.to_owned(), read_at_ms };
     let records = entries.iter().map(|entry| WireWebhook::of(&entry.webhook));
-    state_file::write(&path(state_dir), FORMAT, Head { store: url.to_owned(), read_at_ms }, records)
+    match origin.keys {
+        None => state_file::write(&path, FORMAT, head, records),
+        Some(keys) => {
+            // A record that cannot be sealed is damaged when it is read, and said to be.
+            let records = records.map(|record| SealedRecord::of(&record, keys));
+            state_file::write(&path, SEALED, head, records)
+        }
+    }
 }
 
 /// What was saved last; `None` where nothing was.
 pub(crate) fn load(
     state_dir: &Path,
-    url: &str,
+    origin: &Of<'_>,
     rules: UrlRules,
 ) -> Result<Option<Saved>, StateError> {
     let path = path(state_dir);
     let mut entries = Vec::new();
-    let head = state_file::read(&path, FORMAT, |record: WireWebhook| {
+    let mut take = |record: WireWebhook| {
         let id = record.id.clone();
         let webhook = record.restore(rules).map_err(|why| format!("{id:?}: {why}"))?;
         entries.push(Entry::new(webhook));
         Ok(())
-    })?;
+    };
+    let head = match origin.keys {
+        None => state_file::read(&path, FORMAT, take)?,
+        Some(keys) => {
+            state_file::read(&path, SEALED, |record: SealedRecord| take(record.open(keys)?))?
+        }
+    };
     match head {
         None => Ok(None),
-        Some(Head { store, read_at_ms }) if store == url => Ok(Some(Saved { entries, read_at_ms })),
+        Some(Head { store, read_at_ms }) if store == origin.store => {
+            Ok(Some(Saved { entries, read_at_ms }))
+        }
         Some(Head { store, .. }) => {
             Err(StateError { path, problem: StateProblem::OtherStore(store) })
         }

@@ -8,7 +8,8 @@
 //! being written in place is left alone until its writer rests.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, TryLockError};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -18,12 +19,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use subscriptions::{DuplicateId, Snapshot, Webhook, WebhookId};
+use thiserror::Error;
 use tokio::sync::Notify;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::backend::{Backend, Stamps};
+use crate::database::{Database, Follower, Keys, Kind};
 use crate::disabled::Disabled;
 use crate::entry::Entry;
+use crate::file::File;
+use crate::key_file;
+use crate::locator::Locator;
 use crate::notice::{Notice, Origin};
 use crate::options::{OpenError, Options, ReadError, Rules};
 use crate::saved::{self, Saved};
@@ -32,6 +38,8 @@ use crate::status::Status;
 
 /// How often the store is looked at. A change has to be live within a second.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long a change may take to be live before nobody waits for it any more.
+const LIVE_WITHIN: Duration = Duration::from_secs(2);
 /// How long a changed file has to rest before it is read.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -41,13 +49,17 @@ pub struct Store(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    url: String,
+    /// The store, as it may be shown.
+    name: String,
     backend: Backend,
+    keys: Option<Keys>,
     state_dir: PathBuf,
     /// Held while this process uses the state directory.
-    _lock: Option<File>,
+    _lock: Option<fs::File>,
     live: Arc<ArcSwap<Snapshot>>,
     status: Status,
+    /// Notified after every reading.
+    read: Notify,
     wake: Arc<Notify>,
     asked: Mutex<Asked>,
     inner: Mutex<Inner>,
@@ -93,10 +105,59 @@ enum Again {
 /// # Errors
 ///
 /// [`ReadError`] with every mistake.
-pub fn load_once(url: &str, options: &Options) -> Result<Snapshot, ReadError> {
-    let entries = Backend::open(url)?.list(&options.rules).entries?;
+pub fn load_once(url: &str, options: &Options) -> Result<Snapshot, LoadError> {
+    let locator = Locator::try_new(url).map_err(ReadError::from)?;
+    let read = || -> Result<Vec<Entry>, LoadError> {
+        let (backend, _) = open(&locator, options, &Arc::default())?;
+        Ok(backend.list(&options.rules).entries?)
+    };
+    let entries = match &locator {
+        Locator::File(_) => read()?,
+        Locator::Database(_) => on_a_runtime(read)??,
+    };
     let disabled = Disabled::load(&options.state_dir).unwrap_or_default();
-    Ok(build(&entries, &disabled, 1)?)
+    Ok(build(&entries, &disabled, 1).map_err(ReadError::from)?)
+}
+
+/// Opens the database at `url` for a command that changes webhooks and ends; `None` where webhooks
+/// are not kept in a database. Must be called within a runtime.
+///
+/// # Errors
+///
+/// [`OpenError`] where the URL names no store or the database cannot be opened.
+pub fn open_database(url: &str, options: &Options) -> Result<Option<Database>, OpenError> {
+    let (backend, _) = open(&Locator::try_new(url)?, options, &Arc::default())?;
+    Ok(backend.database().cloned())
+}
+
+/// Why webhooks could not be read once.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The store does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What it holds cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The system gives no thread.
+    #[error("no thread to read the database on")]
+    Thread(#[from] io::Error),
+}
+
+/// Does blocking work on a thread with a runtime of its own, for callers with one and without.
+fn on_a_runtime<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let ended = std::thread::scope(|scope| {
+        let (handle, work) = (runtime.handle(), work);
+        let thread = scope.spawn(move || {
+            let _within = handle.enter();
+            work()
+        });
+        thread.join()
+    });
+    runtime.shutdown_background();
+    ended.map_err(|_| io::Error::other("reading the database broke off"))
 }
 
 impl Store {
@@ -108,13 +169,16 @@ impl Store {
     ///
     /// [`OpenError`] where the URL names no store or the state directory cannot be made.
     pub fn open(url: &str, options: Options) -> Result<(Self, Vec<Notice>), OpenError> {
-        let backend = Backend::open(url)?;
-        let Options { state_dir, rules } = options;
+        let locator = Locator::try_new(url)?;
+        let state_dir = options.state_dir.clone();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&state_dir)
             .map_err(|source| OpenError::StateDir { path: state_dir.clone(), source })?;
+        let wake = Arc::default();
+        let (backend, keys) = open(&locator, &options, &wake)?;
+        let rules = options.rules;
         let status = Status::default();
         let mut notices = Vec::new();
         let disabled = Disabled::load(&state_dir).unwrap_or_else(|error| {
@@ -135,13 +199,15 @@ impl Store {
             trouble: None,
         };
         let store = Self(Arc::new(Shared {
-            url: url.to_owned(),
+            name: locator.name(),
             backend,
+            keys,
             state_dir,
             _lock: lock,
             live: Arc::default(),
             status,
-            wake: Arc::default(),
+            read: Notify::new(),
+            wake,
             asked: Mutex::default(),
             inner: Mutex::new(inner),
         }));
@@ -158,6 +224,27 @@ impl Store {
     #[must_use]
     pub fn status(&self) -> &Status {
         &self.0.status
+    }
+
+    /// The database, where webhooks are kept in one and so can be changed.
+    #[must_use]
+    pub fn database(&self) -> Option<&Database> {
+        self.0.backend.database()
+    }
+
+    /// Waits until the change with this number is live here, so that who made it sees it. `false`
+    /// where that takes too long.
+    pub async fn is_live(&self, revision: i64) -> bool {
+        let live = async {
+            loop {
+                let read = self.0.read.notified();
+                if self.0.status.revision.load(Ordering::Relaxed) >= revision {
+                    return;
+                }
+                read.await;
+            }
+        };
+        timeout(LIVE_WITHIN, live).await.is_ok()
     }
 
     /// Reads the webhooks now; where they cannot be read and none are live, takes what was saved.
@@ -229,6 +316,7 @@ impl Store {
         let mut notices = Vec::new();
         let Asked { disable, rules } = std::mem::take(&mut *self.asked());
         self.disable_now(&mut inner, disable, &mut notices);
+        self.hand_over(&mut inner, &mut notices);
         if let Some(rules) = rules {
             inner.rules = rules;
             inner.read = None;
@@ -236,7 +324,7 @@ impl Store {
         let now = now_ms();
         let stamps = self.stamps(&inner);
         if inner.read.as_ref() != Some(&stamps) {
-            if inner.restless.as_ref() != Some(&stamps) {
+            if stamps.has_to_rest() && inner.restless.as_ref() != Some(&stamps) {
                 inner.restless = Some(stamps);
                 return (notices, Again::Soon);
             }
@@ -260,20 +348,23 @@ impl Store {
         inner.unsettled = !stamps.settled();
         inner.read = Some(stamps);
         inner.restless = None;
-        let taken = listing.entries.map_err(ReadError::from);
-        match taken.and_then(|entries| Ok(self.take(inner, entries, notices)?)) {
+        match listing.entries.and_then(|entries| Ok(self.take(inner, entries, notices)?)) {
             Ok(changed) => {
                 self.0.status.read_at_ms.store(now, Ordering::Relaxed);
                 self.0.status.failing.store(false, Ordering::Relaxed);
                 if changed {
                     self.keep(
-                        saved::save(&self.0.state_dir, &self.0.url, &inner.entries, now),
+                        saved::save(&self.0.state_dir, &self.origin(), &inner.entries, now),
                         notices,
                     );
                 } else if inner.trouble.is_some() {
                     notices.push(Notice::Readable);
                 }
                 inner.trouble = None;
+                if let Some(revision) = inner.read.as_ref().and_then(Stamps::revision) {
+                    self.0.status.revision.store(revision, Ordering::Relaxed);
+                }
+                self.0.read.notify_waiters();
             }
             Err(error) => {
                 self.0.status.failing.store(true, Ordering::Relaxed);
@@ -312,7 +403,7 @@ impl Store {
     }
 
     fn take_saved(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
-        let loaded = saved::load(&self.0.state_dir, &self.0.url, inner.rules.url);
+        let loaded = saved::load(&self.0.state_dir, &self.origin(), inner.rules.url);
         let Some(Some(Saved { entries, read_at_ms })) = self.keep(loaded, notices) else {
             return;
         };
@@ -346,6 +437,19 @@ impl Store {
         self.keep(inner.disabled.save(&self.0.state_dir), notices);
     }
 
+    /// Leaves decisions to a store that can keep them itself; what it says then is read in this turn.
+    fn hand_over(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
+        let decisions = inner.disabled.decisions();
+        let taken: Vec<WebhookId> = decisions
+            .filter(|(id, seen, reason)| self.0.backend.disable(id, *seen, reason))
+            .map(|(id, ..)| id.clone())
+            .collect();
+        if !taken.is_empty() {
+            taken.iter().for_each(|id| inner.disabled.hand_over(id));
+            self.keep(inner.disabled.save(&self.0.state_dir), notices);
+        }
+    }
+
     /// Builds the next snapshot and swaps it in.
     fn publish(
         &self,
@@ -377,6 +481,10 @@ impl Store {
             .ok()
     }
 
+    fn origin(&self) -> saved::Of<'_> {
+        saved::Of { store: &self.0.name, keys: self.0.keys.as_ref() }
+    }
+
     fn stamps(&self, inner: &Inner) -> Stamps {
         self.0.backend.stamps(&inner.secret_files)
     }
@@ -391,10 +499,28 @@ impl Store {
     }
 }
 
-/// Claims the state directory for this process. Where that cannot be done, what is written there
-/// will tell.
-fn lock(state_dir: &Path, notices: &mut Vec<Notice>) -> Option<File> {
-    let folder = File::open(state_dir).ok()?;
+/// Opens what the locator names, and says what its secrets are sealed with.
+fn open(
+    locator: &Locator,
+    options: &Options,
+    wake: &Arc<Notify>,
+) -> Result<(Backend, Option<Keys>), OpenError> {
+    let place = match locator {
+        Locator::File(path) => return Ok((Backend::File(File::new(path.clone())), None)),
+        Locator::Database(place) => place.clone(),
+    };
+    let keys = match (&options.keys, place.kind()) {
+        (Some(keys), _) => keys.clone(),
+        (None, Kind::Sqlite) => key_file::read_or_make(&options.state_dir)?,
+        (None, Kind::Postgres) => return Err(OpenError::NoKey),
+    };
+    let database = Database::open(place, keys.clone(), Arc::clone(wake))?;
+    Ok((Backend::Database(Follower::new(database)), Some(keys)))
+}
+
+/// Claims the state directory for this process. A file system without locks says nothing.
+fn lock(state_dir: &Path, notices: &mut Vec<Notice>) -> Option<fs::File> {
+    let folder = fs::File::open(state_dir).ok()?;
     if matches!(folder.try_lock(), Err(TryLockError::WouldBlock)) {
         notices.push(Notice::Shared(state_dir.to_owned()));
     }
@@ -414,7 +540,7 @@ fn build(entries: &[Entry], disabled: &Disabled, generation: u64) -> Result<Snap
     Snapshot::build(webhooks.collect(), generation)
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

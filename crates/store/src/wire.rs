@@ -35,7 +35,7 @@ pub(crate) struct WireWebhook {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WireRetry {
+pub(crate) struct WireRetry {
     first_delay_ms: u64,
     multiplier: f64,
     max_delay_ms: u64,
@@ -103,7 +103,7 @@ impl WireWebhook {
 }
 
 impl WireRetry {
-    fn of(values: RetryValues) -> Self {
+    pub(crate) fn of(values: RetryValues) -> Self {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self {
             first_delay_ms: ms(values.first_delay),
@@ -115,7 +115,7 @@ impl WireRetry {
         }
     }
 
-    fn restore(self) -> Result<RetryPolicy, String> {
+    pub(crate) fn restore(self) -> Result<RetryPolicy, String> {
         let values = RetryValues {
             first_delay: Duration::from_millis(self.first_delay_ms),
             multiplier: self.multiplier,

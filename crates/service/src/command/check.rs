@@ -1,7 +1,7 @@
 //! `check`: everything that is wrong with the configuration and the webhooks, each with its place.
 
 use signing::Secret;
-use store::{Options, load_once};
+use store::load_once;
 
 use crate::config::Config;
 use crate::exit::Failed;
@@ -13,14 +13,12 @@ pub(crate) fn run(config: &Config) -> Result<(), Failed> {
     let usage = |error: &dyn std::fmt::Display| Failed::Usage(error.to_string());
     wiring::broker(config).map_err(|error| usage(&error))?;
     wiring::ca_file(config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
-    let options = Options {
-        state_dir: config.webhooks.state_dir.clone(),
-        rules: wiring::store_rules(config),
-    };
-    let snapshot = load_once(&config.webhooks.store, &options).map_err(|error| usage(&error))?;
+    let options = wiring::store_options(config).map_err(|error| usage(&error))?;
+    let snapshot =
+        load_once(config.webhooks.store.expose(), &options).map_err(|error| usage(&error))?;
     for webhook in snapshot.iter() {
         for weakness in webhook.secrets.iter().filter_map(Secret::weakness) {
-            eprintln!("warning: webhook {}: its secret {weakness}", webhook.id);
+            print::error(&format!("warning: webhook {}: its secret {weakness}", webhook.id));
         }
     }
     let (all, enabled) = (print::webhooks(snapshot.len()), snapshot.enabled());

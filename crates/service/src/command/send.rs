@@ -9,7 +9,7 @@ use event::{Event, EventType};
 use jiff::Timestamp;
 use prometheus::Registry;
 use serde_json::{Value, json};
-use store::{Options, load_once};
+use store::load_once;
 
 use crate::cli::Send;
 use crate::command::input;
@@ -52,13 +52,10 @@ pub(crate) async fn run(asked: &Send, config: &Config) -> Result<(), Failed> {
 }
 
 fn tell(asked: &Send, config: &Config, event: &Event) -> Result<(), Failed> {
-    let options = Options {
-        state_dir: config.webhooks.state_dir.clone(),
-        rules: wiring::store_rules(config),
-    };
     // The event is published; where the webhooks cannot be read here, serve may still do it.
-    let matching = load_once(&config.webhooks.store, &options)
+    let matching = wiring::store_options(config)
         .ok()
+        .and_then(|options| load_once(config.webhooks.store.expose(), &options).ok())
         .map(|snapshot| snapshot.matching(event.kind(), event.project()).count());
     if asked.json {
         let told = json!({ "id": event.id().as_str(), "type": event.kind().as_str(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use serde_json::{Value, json};
 use signing::Secret;
-use store::{Options, load_once};
+use store::load_once;
 use subscriptions::Webhook;
 
 use crate::config::Config;
@@ -16,11 +16,8 @@ use crate::wiring;
 
 /// Prints all webhooks, as a table or as JSON.
 pub(crate) fn list(config: &Config, as_json: bool) -> Result<(), Failed> {
-    let options = Options {
-        state_dir: config.webhooks.state_dir.clone(),
-        rules: wiring::store_rules(config),
-    };
-    let snapshot = load_once(&config.webhooks.store, &options)
+    let options = wiring::store_options(config)?;
+    let snapshot = load_once(config.webhooks.store.expose(), &options)
         .map_err(|error| Failed::Usage(error.to_string()))?;
     if as_json {
         let all: Vec<_> = snapshot.iter().map(|webhook| to_json(webhook)).collect();

@@ -187,8 +187,8 @@ fn broker_events_and_webhooks_tell_their_mistakes() {
         "c.toml:1:20: events.max_bytes: found \"1GiB\"; expected a size from \"1KiB\" to \"16MiB\"",
     );
     check(
-        "webhooks.store = \"sqlite:///x\"",
-        "c.toml:1:18: webhooks.store: this version has no sqlite:// store; supported is file:///path/to/webhooks.toml",
+        "webhooks.store = \"redis:///x\"",
+        "c.toml:1:18: webhooks.store: unknown store \"redis\"; expected sqlite:///path, postgres://user:password@host/database or file:///path",
     );
     check(
         "webhooks.state_dir = \"state\"",

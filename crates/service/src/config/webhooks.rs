@@ -1,34 +1,80 @@
 //! `[webhooks]`: where webhooks are kept and what holds for all of them.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use settings::{Section, Value};
+use store::{InvalidKey, Keys};
 
 use super::delivery::absolute;
 
 /// Where webhooks are, and their common limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Webhooks {
-    /// The store's URL, which names a store that this version has.
-    pub(crate) store: String,
+    pub(crate) store: StoreUrl,
+    pub(crate) keys: Option<EncryptionKeys>,
     pub(crate) state_dir: PathBuf,
     pub(crate) allow_http: bool,
     pub(crate) max_in_flight: NonZeroU32,
 }
 
+/// A URL that names a store that this version has. It may hold a password and shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct StoreUrl(String);
+
+/// The key that seals secrets in a database, and the one before it. They show nothing of themselves.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct EncryptionKeys {
+    key: String,
+    earlier: Option<String>,
+}
+
+impl StoreUrl {
+    /// The URL, password and all.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl EncryptionKeys {
+    /// The keys, ready to be used.
+    pub(crate) fn keys(&self) -> Result<Keys, InvalidKey> {
+        let earlier: Vec<&str> = self.earlier.iter().map(String::as_str).collect();
+        Keys::try_new(&self.key, &earlier)
+    }
+}
+
+fn checked_key(text: &str) -> Result<String, InvalidKey> {
+    Keys::try_new(text, &[]).map(|_| text.to_owned())
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreUrl(…)")
+    }
+}
+
+impl fmt::Debug for EncryptionKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EncryptionKeys(…)")
+    }
+}
+
 impl Webhooks {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
-        let store = section.required("store", "a store URL", |value| {
-            // Stores to come have passwords in their URLs.
-            value.parse_hidden(|text| store::check_url(text).map(|()| text.to_owned()))
+        let store = section.required_secret("store", "a store URL", |text| {
+            store::check_url(text).map(|()| StoreUrl(text.to_owned()))
         });
+        let key = section.optional_secret("encryption_key", checked_key);
+        let earlier = section.optional_secret("earlier_encryption_key", checked_key);
         let state_dir = section.required("state_dir", "a folder", |value| value.parse(absolute));
         let allow_http = section.required("allow_http", "true or false", Value::boolean);
         let max_in_flight =
             section.required("max_in_flight", "a number", |value| value.integer(1..=10_000));
         Some(Self {
             store: store?,
+            keys: key.map(|key| EncryptionKeys { key, earlier }),
             state_dir: state_dir?,
             allow_http: allow_http?,
             max_in_flight: NonZeroU32::new(max_in_flight?)?,

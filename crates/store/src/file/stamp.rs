@@ -5,7 +5,7 @@
 //! that the swap of a `..data` link (as Kubernetes does with a ConfigMap) shows as another file.
 //!
 //! Clocks of file systems tick coarsely. A stamp younger than [`UNSETTLED`] may hide a second change
-//! within the same tick; whoever keeps it looks again (see [`Stamps::settled`]).
+//! within the same tick; whoever keeps it looks again (see [`FileStamps::settled`]).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -17,7 +17,7 @@ const UNSETTLED: Duration = Duration::from_secs(3);
 
 /// The stamps of several files, each `None` where it is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Stamps(Vec<Option<Stamp>>);
+pub(crate) struct FileStamps(Vec<Option<Stamp>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
@@ -28,7 +28,7 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-impl Stamps {
+impl FileStamps {
     /// The stamps of the main file and the others, as they are now.
     pub(crate) fn of(main: &Path, others: &[PathBuf]) -> Self {
         let others = others.iter().map(PathBuf::as_path);

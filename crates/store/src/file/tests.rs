@@ -18,7 +18,7 @@ fn rules() -> Rules {
 }
 
 /// Lists a file of this text, in a folder with a file `secret`.
-fn listed(text: &str) -> (TempDir, Result<Vec<Entry>, Report>) {
+fn listed(text: &str) -> (TempDir, Result<Vec<Entry>, ReadError>) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("secret"), "from a file\n").unwrap();
     let path = folder.path().join("w.toml");
@@ -249,6 +249,13 @@ fn pieces_say_what_the_whole_says() {
             assert!(text.contains(tricky));
         }
     }
+}
+
+/// A static array cannot be extended by tables (TOML 1.0.0, "Array of Tables").
+#[test]
+fn an_array_before_the_tables_is_a_mistake_in_any_file() {
+    let (_, entries) = listed(&format!("webhooks = []\n{}", many(|_| "")));
+    assert!(entries.is_err());
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Place {
     }
 
     fn options(&self) -> Options {
-        Options { state_dir: self.path("state"), rules: rules() }
+        Options { state_dir: self.path("state"), rules: rules(), keys: None }
     }
 
     /// A store as after a start.

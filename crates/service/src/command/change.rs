@@ -1,0 +1,107 @@
+//! `webhooks create`, `enable`, `disable`, `delete`, `secret`, `rotate`, `promote`, `reseal`: changes
+//! of webhooks in a database. They are live in every replica within a second.
+
+use event::{EventType, ProjectId};
+use serde_json::json;
+use store::{ChangeError, Database, Draft, open_database};
+use subscriptions::{EventFilter, Headers, UrlRules, WebhookId, WebhookUrl};
+
+use crate::cli::{Create, One, Webhooks};
+use crate::config::Config;
+use crate::exit::Failed;
+use crate::print;
+use crate::wiring;
+
+/// Who changed it, as the audit says.
+const ACTOR: &str = "command line";
+
+/// Does what was asked, and says what was done.
+pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed> {
+    let options = wiring::store_options(config)?;
+    let database = open_database(config.webhooks.store.expose(), &options)
+        .map_err(|error| Failed::Usage(broker::in_one_line(&error)))?
+        .ok_or_else(|| {
+            let why = "the webhooks are kept in a file that its owner writes: change them there";
+            Failed::Usage(why.to_owned())
+        })?;
+    match asked {
+        Webhooks::Create(create) => self::create(&database, create, config).await,
+        Webhooks::Enable(one) => set_enabled(&database, one, true).await,
+        Webhooks::Disable(one) => set_enabled(&database, one, false).await,
+        Webhooks::Delete(one) => {
+            let id = id(one)?;
+            database.delete(&id, None, ACTOR).await.map_err(told)?;
+            print::line(&format!("deleted {id}"))
+        }
+        Webhooks::Secret(one) => {
+            let (webhook, _) = database.find(&id(one)?).await.map_err(told)?;
+            print::line(webhook.secrets.primary().expose())
+        }
+        Webhooks::Rotate(rotate) => {
+            let id = id(&rotate.one)?;
+            let made = database.rotate(&id, rotate.overlap, ACTOR).await.map_err(told)?;
+            print::line(made.secret.expose())
+        }
+        Webhooks::Promote(one) => {
+            let id = id(one)?;
+            database.promote(&id, ACTOR).await.map_err(told)?;
+            print::line(&format!("the new secret of {id} signs alone"))
+        }
+        Webhooks::Reseal(_) => {
+            let count = database.reseal().await.map_err(told)?;
+            print::line(&format!("sealed anew: {}", print::webhooks(count)))
+        }
+        Webhooks::List { .. } | Webhooks::NewSecret => Ok(()),
+    }
+}
+
+async fn create(database: &Database, asked: &Create, config: &Config) -> Result<(), Failed> {
+    let rules = UrlRules { allow_http: config.webhooks.allow_http };
+    let events = EventFilter::try_new(&asked.events).map_err(wrong)?;
+    let unknown = events
+        .patterns()
+        .iter()
+        .find(|pattern| !config.events.catalog.iter().any(|kind| pattern.covers(kind)));
+    if let Some(pattern) = unknown {
+        let types: Vec<&str> = config.events.catalog.iter().map(EventType::as_str).collect();
+        let types = types.join(", ");
+        return Err(Failed::Usage(format!("{pattern} matches no known event type: {types}")));
+    }
+    let projects = asked.projects.iter().map(|id| ProjectId::try_new(id).map_err(wrong));
+    let draft = Draft {
+        url: WebhookUrl::try_new(&asked.url, rules).map_err(wrong)?,
+        events,
+        projects: projects.collect::<Result<_, _>>()?,
+        description: asked.description.clone(),
+        enabled: !asked.disabled,
+        retry: None,
+        max_in_flight: None,
+        headers: Headers::default(),
+    };
+    let made = database.create(&draft, None, ACTOR).await.map_err(told)?;
+    let (id, secret) = (made.id.as_str(), made.secret.expose());
+    if asked.json {
+        return print::line(&json!({ "id": id, "secret": secret }).to_string());
+    }
+    print::line(&format!("created {id}\nsecret  {secret}"))
+}
+
+async fn set_enabled(database: &Database, one: &One, enabled: bool) -> Result<(), Failed> {
+    let id = id(one)?;
+    let (webhook, seen) = database.find(&id).await.map_err(told)?;
+    let draft = Draft { enabled, ..Draft::of(&webhook) };
+    database.update(&id, &draft, Some(&seen), ACTOR).await.map_err(told)?;
+    print::line(&format!("{} {id}", if enabled { "enabled" } else { "disabled" }))
+}
+
+fn id(one: &One) -> Result<WebhookId, Failed> {
+    WebhookId::try_new(&one.id).map_err(wrong)
+}
+
+fn wrong(error: impl std::fmt::Display) -> Failed {
+    Failed::Usage(error.to_string())
+}
+
+fn told(error: ChangeError) -> Failed {
+    Failed::Work(error.into())
+}

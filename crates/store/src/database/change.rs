@@ -1,0 +1,533 @@
+//! Changes of webhooks: each a transaction that takes the next number first.
+//!
+//! ```text
+//! take the number (and with it the lock) ─► read the row ─► write it ─► note it (audit) ─► commit ─► wake the feeds
+//! ```
+//!
+//! Who edits says which state of the webhook was seen (its fingerprint, the API's ETag); if another
+//! one is there, nothing is changed.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use event::ProjectId;
+use serde_json::json;
+use signing::Secret;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use subscriptions::{EventFilter, Headers, RetryPolicy, UrlRules, Webhook, WebhookId, WebhookUrl};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::database::follow::CHANNEL;
+use crate::database::row::{self, COLUMNS, Sealed, Settings};
+use crate::database::{Database, DatabaseError, Kind, SealError};
+use crate::entry::{Entry, Fingerprint};
+use crate::store::now_ms;
+use crate::wire::WireRetry;
+
+/// How long it is remembered that something was deleted: far longer than any replica is cut off
+/// from the database and still serves.
+const REMEMBER_DELETED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+/// How long the answer to an idempotency key is remembered.
+const REMEMBER_KEY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// What an owner says about a webhook; every part is checked already.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Where requests go.
+    pub url: WebhookUrl,
+    /// Which events are wanted.
+    pub events: EventFilter,
+    /// Of which projects; empty means of all.
+    pub projects: Vec<ProjectId>,
+    /// What its owner says about it.
+    pub description: Option<String>,
+    /// Whether events are sent at all.
+    pub enabled: bool,
+    /// Its own retry policy.
+    pub retry: Option<RetryPolicy>,
+    /// Its own limit of attempts at the same time.
+    pub max_in_flight: Option<NonZeroU32>,
+    /// Headers that are added to every request.
+    pub headers: Headers,
+}
+
+/// A creation that may be asked for again without making a second webhook.
+#[derive(Clone, Debug)]
+pub struct Idempotency {
+    /// The key that the client chose.
+    pub key: String,
+    /// A hash over what it asked for: another request under the same key is refused.
+    pub request_hash: String,
+}
+
+/// A webhook that was made, or had been made under the same idempotency key.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// Its id.
+    pub id: WebhookId,
+    /// Its secret, to be shown to its owner.
+    pub secret: Secret,
+    /// The number of the change.
+    pub revision: i64,
+}
+
+/// Why a change was not made.
+#[derive(Debug, Error)]
+pub enum ChangeError {
+    /// There is no such webhook.
+    #[error("there is no webhook {0}")]
+    Unknown(WebhookId),
+    /// Somebody changed it since it was seen.
+    #[error("webhook {0} was changed by somebody else meanwhile")]
+    Stale(WebhookId),
+    /// The idempotency key was used for another request.
+    #[error("this idempotency key was used for another request")]
+    KeyReused,
+    /// A rotation is under way; or none is, where one must be.
+    #[error("{0}")]
+    Rotation(&'static str),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl From<sqlx::Error> for ChangeError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// One change under way.
+struct Change<'a> {
+    database: &'a Database,
+    tx: Transaction<'static, Any>,
+    revision: i64,
+    now_ms: i64,
+    actor: &'a str,
+}
+
+/// A webhook within a change.
+struct Found {
+    webhook: Webhook,
+    fingerprint: Fingerprint,
+    sealed: Sealed,
+    switches_at: Option<i64>,
+}
+
+impl Draft {
+    /// What the owner of this webhook says now.
+    #[must_use]
+    pub fn of(webhook: &Webhook) -> Self {
+        Self {
+            url: webhook.url.clone(),
+            events: webhook.events.clone(),
+            projects: webhook.projects.to_vec(),
+            description: webhook.description.clone(),
+            enabled: webhook.enabled,
+            retry: webhook.retry,
+            max_in_flight: webhook.max_in_flight,
+            headers: webhook.headers.clone(),
+        }
+    }
+}
+
+impl Database {
+    /// One webhook as the database holds it now, and its fingerprint.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Unknown`], or the database's.
+    pub async fn find(&self, id: &WebhookId) -> Result<(Webhook, String), ChangeError> {
+        let query = format!("SELECT {COLUMNS} FROM webhooks WHERE id = $1");
+        let pool = self.pool().await?;
+        let row = sqlx::query(AssertSqlSafe(query)).bind(id.as_str()).fetch_optional(pool).await?;
+        let row = row.ok_or_else(|| ChangeError::Unknown(id.clone()))?;
+        let read = row::read(&row, self.keys(), UrlRules { allow_http: true }, now_ms())?;
+        let fingerprint = Entry::of(read.webhook.clone()).fingerprint.to_string();
+        Ok((Webhook::clone(&read.webhook), fingerprint))
+    }
+
+    /// Makes a webhook with a new secret.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::KeyReused`], or the database's.
+    pub async fn create(
+        &self,
+        draft: &Draft,
+        idempotency: Option<&Idempotency>,
+        actor: &str,
+    ) -> Result<Created, ChangeError> {
+        let mut change = self.change(actor).await?;
+        if let Some(asked) = idempotency
+            && let Some(made) = change.made_before(asked).await?
+        {
+            let Found { sealed, .. } = change.find(&made).await?;
+            let secret = Secret::try_new(&sealed.secret).map_err(|_| damaged(&made))?;
+            return Ok(Created { id: made, secret, revision: change.revision - 1 });
+        }
+        let id = new_id()?;
+        let secret = Secret::generate().map_err(|_| DatabaseError::Seal(SealError::Randomness))?;
+        let sealed = Sealed {
+            secret: Zeroizing::new(secret.expose().to_owned()),
+            next: None,
+            headers: header_texts(&draft.headers),
+        };
+        let query = "INSERT INTO webhooks (id, url, events, projects, description, enabled, settings, \
+                     sealed, created_at, updated_at, revision) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
+        sqlx::query(query)
+            .bind(id.as_str())
+            .bind(draft.url.expose())
+            .bind(events_text(&draft.events))
+            .bind(projects_text(&draft.projects))
+            .bind(draft.description.clone())
+            .bind(i64::from(draft.enabled))
+            .bind(settings_text(draft))
+            .bind(sealed.seal(self.keys(), id.as_str())?)
+            .bind(change.now_ms)
+            .bind(change.revision)
+            .execute(&mut *change.tx)
+            .await?;
+        if let Some(asked) = idempotency {
+            change.remember(asked, &id).await?;
+        }
+        let revision =
+            change.commit("created", &id, &json!({ "url": draft.url.to_string() })).await?;
+        Ok(Created { id, secret, revision })
+    }
+
+    /// Replaces what an owner says about a webhook. Enabling forgets why it was disabled.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Unknown`], [`ChangeError::Stale`] where `seen` is given and is not its
+    /// fingerprint any more, or the database's.
+    pub async fn update(
+        &self,
+        id: &WebhookId,
+        draft: &Draft,
+        seen: Option<&str>,
+        actor: &str,
+    ) -> Result<i64, ChangeError> {
+        let mut change = self.change(actor).await?;
+        let found = change.find_seen(id, seen).await?;
+        let sealed = Sealed { headers: header_texts(&draft.headers), ..found.sealed };
+        let reason = found.webhook.disabled_reason.filter(|_| !draft.enabled);
+        let query = "UPDATE webhooks SET url = $2, events = $3, projects = $4, description = $5, \
+                     enabled = $6, disabled_reason = $7, settings = $8, sealed = $9, \
+                     updated_at = $10, revision = $11 WHERE id = $1";
+        sqlx::query(query)
+            .bind(id.as_str())
+            .bind(draft.url.expose())
+            .bind(events_text(&draft.events))
+            .bind(projects_text(&draft.projects))
+            .bind(draft.description.clone())
+            .bind(i64::from(draft.enabled))
+            .bind(reason)
+            .bind(settings_text(draft))
+            .bind(sealed.seal(self.keys(), id.as_str())?)
+            .bind(change.now_ms)
+            .bind(change.revision)
+            .execute(&mut *change.tx)
+            .await?;
+        let detail = json!({ "url": draft.url.to_string(), "enabled": draft.enabled });
+        change.commit("updated", id, &detail).await
+    }
+
+    /// Deletes a webhook. What waits for it ends.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Database::update`].
+    pub async fn delete(
+        &self,
+        id: &WebhookId,
+        seen: Option<&str>,
+        actor: &str,
+    ) -> Result<i64, ChangeError> {
+        let mut change = self.change(actor).await?;
+        let found = change.find_seen(id, seen).await?;
+        let (revision, now) = (change.revision, change.now_ms);
+        sqlx::query("DELETE FROM webhooks WHERE id = $1")
+            .bind(id.as_str())
+            .execute(&mut *change.tx)
+            .await?;
+        let query = "INSERT INTO deleted_webhooks (id, deleted_at, revision) VALUES ($1, $2, $3)";
+        sqlx::query(query)
+            .bind(id.as_str())
+            .bind(now)
+            .bind(revision)
+            .execute(&mut *change.tx)
+            .await?;
+        sqlx::query("DELETE FROM deleted_webhooks WHERE deleted_at < $1")
+            .bind(now - REMEMBER_DELETED_MS)
+            .execute(&mut *change.tx)
+            .await?;
+        change.commit("deleted", id, &json!({ "url": found.webhook.url.to_string() })).await
+    }
+
+    /// Makes a new secret. Until `overlap` is over it signs beside the present one, then alone.
+    /// During a rotation, the secret that waits is replaced.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Database::update`].
+    pub async fn rotate(
+        &self,
+        id: &WebhookId,
+        overlap: Duration,
+        actor: &str,
+    ) -> Result<Created, ChangeError> {
+        let mut change = self.change(actor).await?;
+        let found = change.find(id).await?;
+        let secret = Secret::generate().map_err(|_| DatabaseError::Seal(SealError::Randomness))?;
+        let switches_at =
+            change.now_ms.saturating_add(i64::try_from(overlap.as_millis()).unwrap_or(i64::MAX));
+        let next = Some(Zeroizing::new(secret.expose().to_owned()));
+        let sealed = Sealed { next, ..found.settled(change.now_ms) };
+        change.write_secrets(id, &sealed, Some(switches_at)).await?;
+        let detail = json!({ "overlapUntil": switches_at });
+        let revision = change.commit("secret rotated", id, &detail).await?;
+        Ok(Created { id: id.clone(), secret, revision })
+    }
+
+    /// Ends the overlap of a rotation now: the new secret signs alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Rotation`] where none is under way; else as for [`Database::update`].
+    pub async fn promote(&self, id: &WebhookId, actor: &str) -> Result<i64, ChangeError> {
+        let mut change = self.change(actor).await?;
+        let found = change.find(id).await?;
+        let sealed = found.settled(change.now_ms);
+        let Some(next) = sealed.next.clone() else {
+            return Err(ChangeError::Rotation("no new secret waits for its time"));
+        };
+        let sealed = Sealed { secret: next, next: None, ..sealed };
+        change.write_secrets(id, &sealed, None).await?;
+        change.commit("secret promoted", id, &json!({})).await
+    }
+
+    /// Disables a webhook on the service's behalf, if its owner has not changed it since `seen`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Database::update`].
+    pub(crate) async fn disable(
+        &self,
+        id: &WebhookId,
+        seen: Fingerprint,
+        reason: &str,
+    ) -> Result<i64, ChangeError> {
+        let mut change = self.change("boottify-webhooks").await?;
+        let found = change.find(id).await?;
+        if found.fingerprint != seen {
+            return Err(ChangeError::Stale(id.clone()));
+        }
+        let query = "UPDATE webhooks SET enabled = 0, disabled_reason = $2, updated_at = $3, \
+                     revision = $4 WHERE id = $1";
+        sqlx::query(query)
+            .bind(id.as_str())
+            .bind(reason)
+            .bind(change.now_ms)
+            .bind(change.revision)
+            .execute(&mut *change.tx)
+            .await?;
+        change.commit("disabled", id, &json!({ "reason": reason })).await
+    }
+
+    /// Seals every secret anew that is sealed with an earlier key, and says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// The database's; what was sealed before the error stays so.
+    pub async fn reseal(&self) -> Result<usize, ChangeError> {
+        let ids =
+            sqlx::query("SELECT id, sealed FROM webhooks").fetch_all(self.pool().await?).await?;
+        let mut done = 0;
+        for row in ids {
+            let (id, sealed): (String, Vec<u8>) = (row.try_get("id")?, row.try_get("sealed")?);
+            if self.keys().is_present(&sealed) {
+                continue;
+            }
+            let id = WebhookId::try_new(&id)
+                .map_err(|error| DatabaseError::Row { id, why: error.to_string() })?;
+            let mut change = self.change("boottify-webhooks").await?;
+            match change.find(&id).await {
+                Ok(found) => {
+                    change.write_secrets(&id, &found.sealed, found.switches_at).await?;
+                    change.commit("secret sealed anew", &id, &json!({})).await?;
+                    done += 1;
+                }
+                Err(ChangeError::Unknown(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    async fn change<'a>(&'a self, actor: &'a str) -> Result<Change<'a>, ChangeError> {
+        let mut tx = self.pool().await?.begin().await?;
+        let row =
+            sqlx::query("UPDATE revision SET value = value + 1 WHERE only_row = 1 RETURNING value")
+                .fetch_one(&mut *tx)
+                .await?;
+        let revision = row.try_get("value")?;
+        Ok(Change { database: self, tx, revision, now_ms: now_ms(), actor })
+    }
+}
+
+impl Change<'_> {
+    async fn find(&mut self, id: &WebhookId) -> Result<Found, ChangeError> {
+        let query = format!("SELECT {COLUMNS} FROM webhooks WHERE id = $1");
+        let row = sqlx::query(AssertSqlSafe(query))
+            .bind(id.as_str())
+            .fetch_optional(&mut *self.tx)
+            .await?;
+        self.found(&row.ok_or_else(|| ChangeError::Unknown(id.clone()))?)
+    }
+
+    async fn find_seen(
+        &mut self,
+        id: &WebhookId,
+        seen: Option<&str>,
+    ) -> Result<Found, ChangeError> {
+        let found = self.find(id).await?;
+        match seen {
+            Some(seen) if found.fingerprint.to_string() != seen => {
+                Err(ChangeError::Stale(id.clone()))
+            }
+            _ => Ok(found),
+        }
+    }
+
+    fn found(&self, row: &AnyRow) -> Result<Found, ChangeError> {
+        let keys = self.database.keys();
+        let read = row::read(row, keys, UrlRules { allow_http: true }, self.now_ms)?;
+        let sealed = Sealed::open(keys, read.webhook.id.as_str(), row.try_get("sealed")?)?;
+        let fingerprint = Entry::of(read.webhook.clone()).fingerprint;
+        let webhook = Webhook::clone(&read.webhook);
+        Ok(Found { webhook, fingerprint, sealed, switches_at: read.switches_at })
+    }
+
+    async fn made_before(&mut self, asked: &Idempotency) -> Result<Option<WebhookId>, ChangeError> {
+        sqlx::query("DELETE FROM idempotency_keys WHERE made_at < $1")
+            .bind(self.now_ms - REMEMBER_KEY_MS)
+            .execute(&mut *self.tx)
+            .await?;
+        let query = "SELECT request_hash, webhook_id FROM idempotency_keys WHERE key = $1";
+        let row = sqlx::query(query).bind(asked.key.as_str()).fetch_optional(&mut *self.tx).await?;
+        let Some(row) = row else { return Ok(None) };
+        if row.try_get::<String, _>("request_hash")? != asked.request_hash {
+            return Err(ChangeError::KeyReused);
+        }
+        let id: String = row.try_get("webhook_id")?;
+        Ok(WebhookId::try_new(&id).ok())
+    }
+
+    async fn remember(&mut self, asked: &Idempotency, id: &WebhookId) -> Result<(), ChangeError> {
+        let query = "INSERT INTO idempotency_keys (key, request_hash, webhook_id, made_at) \
+                     VALUES ($1, $2, $3, $4)";
+        sqlx::query(query)
+            .bind(asked.key.as_str())
+            .bind(asked.request_hash.as_str())
+            .bind(id.as_str())
+            .bind(self.now_ms)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn write_secrets(
+        &mut self,
+        id: &WebhookId,
+        sealed: &Sealed,
+        switches_at: Option<i64>,
+    ) -> Result<(), ChangeError> {
+        let query = "UPDATE webhooks SET sealed = $2, switches_at = $3, updated_at = $4, \
+                     revision = $5 WHERE id = $1";
+        sqlx::query(query)
+            .bind(id.as_str())
+            .bind(sealed.seal(self.database.keys(), id.as_str())?)
+            .bind(switches_at)
+            .bind(self.now_ms)
+            .bind(self.revision)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Notes who did it, commits and tells the feeds.
+    async fn commit(
+        mut self,
+        action: &str,
+        id: &WebhookId,
+        detail: &serde_json::Value,
+    ) -> Result<i64, ChangeError> {
+        let query = "INSERT INTO audit (at, actor, action, webhook_id, detail) \
+                     VALUES ($1, $2, $3, $4, $5)";
+        sqlx::query(query)
+            .bind(self.now_ms)
+            .bind(self.actor)
+            .bind(action)
+            .bind(id.as_str())
+            .bind(detail.to_string())
+            .execute(&mut *self.tx)
+            .await?;
+        if self.database.0.place.kind() == Kind::Postgres {
+            sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut *self.tx).await?;
+        }
+        self.tx.commit().await?;
+        self.database.0.wake.notify_one();
+        Ok(self.revision)
+    }
+}
+
+impl Found {
+    /// The secrets with a rotation whose time has come carried out.
+    fn settled(&self, now_ms: i64) -> Sealed {
+        match &self.sealed.next {
+            Some(next) if self.switches_at.is_none_or(|at| at <= now_ms) => {
+                Sealed { secret: next.clone(), next: None, headers: self.sealed.headers.clone() }
+            }
+            _ => self.sealed.clone(),
+        }
+    }
+}
+
+/// A new id: 128 random bits.
+fn new_id() -> Result<WebhookId, ChangeError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| DatabaseError::Seal(SealError::Randomness))?;
+    let text = format!("whk_{}", hex::encode(random));
+    let id = WebhookId::try_new(&text);
+    Ok(id.map_err(|error| DatabaseError::Row { id: text, why: error.to_string() })?)
+}
+
+fn damaged(id: &WebhookId) -> DatabaseError {
+    DatabaseError::Row { id: id.to_string(), why: "its secret is none".to_owned() }
+}
+
+fn events_text(events: &EventFilter) -> String {
+    json!(events.patterns().iter().map(ToString::to_string).collect::<Vec<_>>()).to_string()
+}
+
+fn projects_text(projects: &[ProjectId]) -> String {
+    json!(projects.iter().map(ProjectId::as_str).collect::<Vec<_>>()).to_string()
+}
+
+fn settings_text(draft: &Draft) -> String {
+    let retry = draft.retry.map(|policy| WireRetry::of(policy.values()));
+    let settings = Settings { retry, max_in_flight: draft.max_in_flight };
+    // Numbers only: this serialises always.
+    serde_json::to_string(&settings).unwrap_or_default()
+}
+
+/// Checked header values are printable ASCII.
+fn header_texts(headers: &Headers) -> Vec<(String, Zeroizing<String>)> {
+    let text = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    headers.iter().map(|(name, value)| (name.to_string(), Zeroizing::new(text(value)))).collect()
+}

@@ -1,0 +1,226 @@
+//! Reads what has changed since the last time.
+//!
+//! Every change has a number. A reader asks for the rows with a higher number than it has seen, and
+//! for what was deleted; now and then it compares how many rows there are and the sum of their
+//! numbers, and reads all of them where that does not fit.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+use sqlx::{AnyPool, AssertSqlSafe, Row};
+use subscriptions::WebhookId;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::backend::{Listing, Stamps};
+use crate::database::row::{self, COLUMNS, Read};
+use crate::database::{ChangeError, Database, DatabaseError, Place};
+use crate::entry::{Entry, Fingerprint};
+use crate::options::{ReadError, Rules};
+use crate::store::now_ms;
+
+/// The channel on which replicas tell each other of changes (PostgreSQL, NOTIFY).
+pub(super) const CHANNEL: &str = "boottify_webhooks";
+/// How often everything is compared, in case a change was missed: somebody restored a backup.
+const COMPARE_EVERY: Duration = Duration::from_secs(60);
+/// Pause before listening is tried again.
+const LISTEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    database: Database,
+    handle: Handle,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// The rules under which the rows were read.
+    rules: Option<Rules>,
+    revision: i64,
+    rows: BTreeMap<WebhookId, Known>,
+    /// How often a waiting secret was found to have taken its place.
+    switches: u64,
+    compared: Option<Instant>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        let rows = BTreeMap::new();
+        Self { rules: None, revision: -1, rows, switches: 0, compared: None }
+    }
+}
+
+/// A row that was read, with its fingerprint.
+#[derive(Clone, Debug)]
+struct Known {
+    entry: Entry,
+    revision: i64,
+    switches_at: Option<i64>,
+}
+
+/// Tells of changes until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Watch(#[expect(dead_code, reason = "dropping it ends the task")] JoinSet<()>);
+
+impl Follower {
+    /// Must be made within a runtime; its functions block and are called outside of it.
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database, handle: Handle::current(), seen: Mutex::default() }
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) fn stamps(&self) -> Stamps {
+        let switches = {
+            let seen = self.seen();
+            seen.switches + u64::from(seen.next_switch().is_some_and(|at| at <= now_ms()))
+        };
+        let revision = self.handle.block_on(async { revision(self.database.pool().await?).await });
+        Stamps::Database(revision.ok().map(|revision| (revision, switches)))
+    }
+
+    pub(crate) fn list(&self, rules: &Rules) -> Listing {
+        let mut seen = self.seen();
+        if seen.rules.as_ref() != Some(rules) {
+            *seen = Seen { rules: Some(rules.clone()), switches: seen.switches, ..Seen::default() };
+        }
+        let read = self.handle.block_on(seen.catch_up(&self.database, rules));
+        let entries = read.map_err(|error| ReadError::Database(error.to_string()));
+        let entries = entries.map(|()| seen.rows.values().map(|row| row.entry.clone()).collect());
+        Listing { entries, secret_files: Vec::new() }
+    }
+
+    /// `true` where the database holds it now, or its owner has changed the webhook since.
+    pub(crate) fn disable(&self, id: &WebhookId, seen: Fingerprint, reason: &str) -> bool {
+        let disabled = self.handle.block_on(self.database.disable(id, seen, reason));
+        match disabled {
+            Ok(_) | Err(ChangeError::Unknown(_) | ChangeError::Stale(_)) => true,
+            // It is tried again at the next turn; the feed tells that the database is away.
+            Err(_) => false,
+        }
+    }
+
+    /// Listens for what other replicas change, where the database can tell.
+    pub(crate) fn watch(&self, wake: Arc<Notify>) -> Watch {
+        let mut tasks = JoinSet::new();
+        if let Place::Postgres(url) = &self.database.0.place {
+            tasks.spawn_on(listen(url.clone(), wake), &self.handle);
+        }
+        Watch(tasks)
+    }
+
+    /// Only this room locks it, and every field is whole after each statement.
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    async fn catch_up(&mut self, database: &Database, rules: &Rules) -> Result<(), DatabaseError> {
+        let pool = database.pool().await?;
+        let revision = revision(pool).await?;
+        if revision < self.revision {
+            // Somebody restored a backup.
+            self.forget();
+        }
+        self.read_changes(database, pool, rules).await?;
+        // Changes that came meanwhile have higher numbers and are read again.
+        self.revision = revision;
+        if self.compared.is_none_or(|compared| compared.elapsed() >= COMPARE_EVERY) {
+            if !self.is_complete(pool).await? {
+                self.forget();
+                self.read_changes(database, pool, rules).await?;
+                self.revision = revision;
+            }
+            self.compared = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.rows.clear();
+        self.revision = -1;
+    }
+
+    /// Whether what is known is all that there is; with changes under way nobody can tell.
+    async fn is_complete(&self, pool: &AnyPool) -> Result<bool, DatabaseError> {
+        let query = "SELECT (SELECT value FROM revision) AS revision, COUNT(*) AS amount, \
+                     CAST(COALESCE(SUM(revision), 0) AS BIGINT) AS total FROM webhooks";
+        let row = sqlx::query(query).fetch_one(pool).await?;
+        let total = self.rows.values().map(|row| row.revision).sum::<i64>();
+        let amount = i64::try_from(self.rows.len()).unwrap_or(i64::MAX);
+        Ok(row.try_get::<i64, _>("revision")? != self.revision
+            || (row.try_get::<i64, _>("amount")?, row.try_get::<i64, _>("total")?)
+                == (amount, total))
+    }
+
+    async fn read_changes(
+        &mut self,
+        database: &Database,
+        pool: &AnyPool,
+        rules: &Rules,
+    ) -> Result<(), DatabaseError> {
+        let now = now_ms();
+        let switched = self.next_switch().is_some_and(|at| at <= now);
+        let query = format!(
+            "SELECT {COLUMNS} FROM webhooks WHERE revision > $1 OR (switches_at <= $2 AND $3 = 1)"
+        );
+        let changed = sqlx::query(AssertSqlSafe(query))
+            .bind(self.revision)
+            .bind(now)
+            .bind(i64::from(switched))
+            .fetch_all(pool)
+            .await?;
+        for row in &changed {
+            let Read { webhook, revision, switches_at } =
+                row::read(row, database.keys(), rules.url, now)?;
+            let (id, entry) = (webhook.id.clone(), Entry::of(webhook));
+            let switches_at = switches_at.filter(|at| *at > now);
+            self.rows.insert(id, Known { entry, revision, switches_at });
+        }
+        let query = "SELECT id, revision FROM deleted_webhooks WHERE revision > $1";
+        for row in sqlx::query(query).bind(self.revision).fetch_all(pool).await? {
+            let (id, deleted): (String, i64) = (row.try_get("id")?, row.try_get("revision")?);
+            let id = WebhookId::try_new(&id).ok();
+            if let Some(id) =
+                id.filter(|id| self.rows.get(id).is_some_and(|row| row.revision < deleted))
+            {
+                self.rows.remove(&id);
+            }
+        }
+        self.switches += u64::from(switched);
+        Ok(())
+    }
+
+    fn next_switch(&self) -> Option<i64> {
+        self.rows.values().filter_map(|row| row.switches_at).min()
+    }
+}
+
+async fn revision(pool: &AnyPool) -> Result<i64, DatabaseError> {
+    let row = sqlx::query("SELECT value FROM revision").fetch_one(pool).await?;
+    Ok(row.try_get("value")?)
+}
+
+/// Wakes at every notification, and once after each time that one may have been missed.
+async fn listen(url: String, wake: Arc<Notify>) {
+    loop {
+        if let Ok(mut listener) = PgListener::connect(&url).await
+            && listener.listen(CHANNEL).await.is_ok()
+        {
+            wake.notify_one();
+            while listener.recv().await.is_ok() {
+                wake.notify_one();
+            }
+        }
+        sleep(LISTEN_PAUSE).await;
+    }
+}

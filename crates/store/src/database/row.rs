@@ -1,0 +1,125 @@
+//! One row: a webhook as the table holds it, and back.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use event::ProjectId;
+use serde::{Deserialize, Serialize};
+use signing::Secret;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use subscriptions::{EventFilter, Headers, Secrets, UrlRules, Webhook, WebhookId, WebhookUrl};
+use zeroize::Zeroizing;
+
+use crate::database::{DatabaseError, Keys, from_json};
+use crate::wire::WireRetry;
+
+/// Every column, in the order in which nothing depends on it.
+pub(super) const COLUMNS: &str = "id, url, events, projects, description, enabled, \
+     disabled_reason, settings, sealed, switches_at, created_at, updated_at, revision";
+
+/// What a row says of a webhook: what people see of it, and what changes with time.
+#[derive(Clone, Debug)]
+pub(super) struct Read {
+    pub(super) webhook: Arc<Webhook>,
+    pub(super) revision: i64,
+    /// When the next secret takes the place of the present one, if one waits.
+    pub(super) switches_at: Option<i64>,
+}
+
+/// What is neither secret nor searched for.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    pub(super) retry: Option<WireRetry>,
+    pub(super) max_in_flight: Option<NonZeroU32>,
+}
+
+/// What is sealed.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sealed {
+    pub(super) secret: Zeroizing<String>,
+    /// During a rotation: what takes its place.
+    pub(super) next: Option<Zeroizing<String>>,
+    pub(super) headers: Vec<(String, Zeroizing<String>)>,
+}
+
+impl Sealed {
+    pub(super) fn open(keys: &Keys, id: &str, bytes: &[u8]) -> Result<Self, DatabaseError> {
+        let wrong = |why: String| DatabaseError::Row { id: id.to_owned(), why };
+        let text = keys.open(id, bytes).map_err(|error| wrong(error.to_string()))?;
+        // The error would quote what it could not read.
+        serde_json::from_slice(&text).map_err(|_| wrong("its sealed part is no record".to_owned()))
+    }
+
+    pub(super) fn seal(&self, keys: &Keys, id: &str) -> Result<Vec<u8>, DatabaseError> {
+        // Texts only: this serialises always.
+        let text = Zeroizing::new(serde_json::to_vec(self).unwrap_or_default());
+        Ok(keys.seal(id, &text)?)
+    }
+
+    /// The secrets as they are active at `now_ms`.
+    fn secrets(&self, switches_at: Option<i64>, now_ms: i64) -> Result<Secrets, String> {
+        let secret = |text: &str| Secret::try_new(text).map_err(|error| error.to_string());
+        let present = secret(&self.secret)?;
+        match &self.next {
+            None => Ok(Secrets::new(present)),
+            Some(next) if switches_at.is_none_or(|at| at <= now_ms) => {
+                Ok(Secrets::new(secret(next)?))
+            }
+            Some(next) => Ok(Secrets::rotating(present, vec![secret(next)?])),
+        }
+    }
+}
+
+/// The webhook of a row, as it is at `now_ms`.
+pub(super) fn read(
+    row: &AnyRow,
+    keys: &Keys,
+    rules: UrlRules,
+    now_ms: i64,
+) -> Result<Read, DatabaseError> {
+    let id: String = row.try_get("id")?;
+    let sealed = Sealed::open(keys, &id, row.try_get("sealed")?)?;
+    let switches_at: Option<i64> = row.try_get("switches_at")?;
+    let settings: Settings = from_json(&id, row.try_get("settings")?)?;
+    let events: Vec<String> = from_json(&id, row.try_get("events")?)?;
+    let projects: Vec<String> = from_json(&id, row.try_get("projects")?)?;
+    let url: String = row.try_get("url")?;
+    let wrong = |why: String| DatabaseError::Row { id: id.clone(), why };
+
+    let projects = projects.iter().map(|id| ProjectId::try_new(id).map_err(told));
+    let retry = settings.retry.map(WireRetry::restore).transpose();
+    let mut webhook = Webhook {
+        id: WebhookId::try_new(&id).map_err(told).map_err(wrong)?,
+        url: WebhookUrl::try_new(&url, UrlRules { allow_http: true })
+            .map_err(told)
+            .map_err(wrong)?,
+        events: EventFilter::try_new(&events).map_err(told).map_err(wrong)?,
+        projects: projects.collect::<Result<_, _>>().map_err(wrong)?,
+        description: row.try_get("description")?,
+        enabled: row.try_get::<i64, _>("enabled")? != 0,
+        secrets: sealed.secrets(switches_at, now_ms).map_err(wrong)?,
+        retry: retry.map_err(wrong)?,
+        max_in_flight: settings.max_in_flight,
+        headers: Headers::try_new(
+            sealed.headers.iter().map(|(name, value)| (name, value.as_str())),
+        )
+        .map_err(told)
+        .map_err(wrong)?,
+        created_at_ms: row.try_get("created_at")?,
+        updated_at_ms: row.try_get("updated_at")?,
+        disabled_reason: row.try_get("disabled_reason")?,
+    };
+    // The rule may have become stricter since it was written; one webhook must not stop the others.
+    if let Err(refused) = WebhookUrl::try_new(&url, rules) {
+        webhook.enabled = false;
+        webhook.disabled_reason = Some(refused.to_string());
+    }
+    Ok(Read { webhook: Arc::new(webhook), revision: row.try_get("revision")?, switches_at })
+}
+
+fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

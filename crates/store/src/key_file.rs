@@ -1,0 +1,43 @@
+//! The encryption key that an embedded database makes for itself: a file in the state directory that
+//! its owner alone may read (0600). Whoever backs the database up needs it, too.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::database::Keys;
+use crate::options::OpenError;
+
+const NAME: &str = "encryption.key";
+
+/// The key in the state directory; a new one where there is none yet.
+pub(crate) fn read_or_make(state_dir: &Path) -> Result<Keys, OpenError> {
+    let path = state_dir.join(NAME);
+    let failed = |why: String| OpenError::Key { path: path.clone(), why };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(state_dir);
+    made.map_err(|error| failed(error.to_string()))?;
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = Keys::generate().map_err(|error| failed(error.to_string()))?;
+            let mut options = OpenOptions::new();
+            // Another process may make one at the same time; the first one counts.
+            match options.write(true).create_new(true).mode(0o600).open(&path) {
+                Ok(mut file) => {
+                    let written = file.write_all(key.as_bytes()).and_then(|()| file.sync_all());
+                    written.map_err(|error| failed(error.to_string()))?;
+                    key
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Zeroizing::new(
+                    fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?,
+                ),
+                Err(error) => return Err(failed(error.to_string())),
+            }
+        }
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    Keys::try_new(&text, &[]).map_err(|error| failed(error.to_string()))
+}
