@@ -226,10 +226,15 @@ async fn forged_deliveries_are_rejected_and_make_no_labels() {
         setup
             .set("operations.webhook_label", true)
             .webhook(Webhook::new("whk_1", &receiver.url("/hook")))
+            .webhook(Webhook::new("whk_off", &receiver.url("/off")).set("enabled", false))
     })
     .await;
     let names = stage.space.names();
-    for (webhook, body) in [("whk_1", b"no event".as_slice()), ("whk_forged", page::PAYLOAD)] {
+    for (webhook, body) in [
+        ("whk_1", b"no event".as_slice()),
+        ("whk_forged", page::PAYLOAD),
+        ("whk_off", page::PAYLOAD),
+    ] {
         let mut headers = FieldTable::default();
         let text = |text: &str| AMQPValue::LongString(text.into());
         headers.insert("x-webhook-id".into(), text(webhook));
@@ -248,6 +253,7 @@ async fn forged_deliveries_are_rejected_and_make_no_labels() {
     assert_eq!(rejected.header("x-rejected-reason").as_deref(), Some("malformed_delivery"));
     assert_eq!(&rejected.body[..], b"no event");
     stage.reaches("deliveries_total", &[("outcome", "dropped")], 1.0).await;
+    stage.reaches("deliveries_total", &[("outcome", "dead")], 1.0).await;
     assert!(!stage.program.get("/metrics").unwrap().body.contains("forged"));
     stage.close().await;
 }

@@ -10,7 +10,7 @@ use notify::RecommendedWatcher;
 use subscriptions::WebhookId;
 use tokio::sync::Notify;
 
-use crate::database::{Database, Follower, Watch};
+use crate::database::{Database, Follower, Keys, Watch};
 use crate::entry::{Entry, Fingerprint};
 use crate::file::{self, File, FileStamps};
 use crate::options::{ReadError, Rules};
@@ -57,6 +57,11 @@ impl Backend {
         }
     }
 
+    /// What secrets are sealed with, where they are.
+    pub(crate) fn keys(&self) -> Option<&Keys> {
+        self.database().map(Database::keys)
+    }
+
     /// Reads everything. Blocking.
     pub(crate) fn list(&self, rules: &Rules) -> Listing {
         match self {
@@ -97,14 +102,6 @@ impl Stamps {
         match self {
             Self::File(stamps) => stamps.settled(),
             Self::Database(_) => true,
-        }
-    }
-
-    /// The number of the last change that they stand for.
-    pub(crate) fn revision(&self) -> Option<i64> {
-        match self {
-            Self::File(_) | Self::Database(None) => None,
-            Self::Database(Some((revision, _))) => Some(*revision),
         }
     }
 

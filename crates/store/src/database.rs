@@ -13,7 +13,7 @@ mod row;
 mod schema;
 mod seal;
 
-pub use self::change::{ChangeError, Created, Draft, Idempotency};
+pub use self::change::{ChangeError, Created, Draft};
 pub(crate) use self::follow::{Follower, Watch};
 pub use self::seal::{InvalidKey, Keys, SealError};
 
@@ -131,7 +131,7 @@ impl Database {
         Ok(pool)
     }
 
-    fn keys(&self) -> &Keys {
+    pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys
     }
 }

@@ -18,6 +18,7 @@ mod file;
 mod key_file;
 mod locator;
 mod notice;
+mod open;
 mod options;
 mod saved;
 mod state_file;
@@ -26,12 +27,12 @@ mod store;
 mod wire;
 
 pub use database::{
-    ChangeError, Created, Database, DatabaseError, Draft, Idempotency, InvalidKey, Keys,
-    OpenDatabase, SealError,
+    ChangeError, Created, Database, DatabaseError, Draft, InvalidKey, Keys, OpenDatabase, SealError,
 };
 pub use locator::{InvalidStoreUrl, check_url};
 pub use notice::{Notice, Origin};
+pub use open::{LoadError, load_once, open_database};
 pub use options::{OpenError, Options, ReadError, Rules};
 pub use state_file::{StateError, StateProblem};
 pub use status::Status;
-pub use store::{LoadError, Store, load_once, open_database};
+pub use store::Store;

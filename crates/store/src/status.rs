@@ -9,7 +9,6 @@ pub struct Status {
     pub(crate) generation: AtomicU64,
     pub(crate) webhooks: AtomicU64,
     pub(crate) enabled: AtomicU64,
-    pub(crate) revision: AtomicI64,
     pub(crate) read_at_ms: Arc<AtomicI64>,
     pub(crate) errors: AtomicU64,
     pub(crate) loaded: AtomicBool,

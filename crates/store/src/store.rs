@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, TryLockError};
-use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -19,18 +18,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use subscriptions::{DuplicateId, Snapshot, Webhook, WebhookId};
-use thiserror::Error;
 use tokio::sync::Notify;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::backend::{Backend, Stamps};
-use crate::database::{Database, Follower, Keys, Kind};
 use crate::disabled::Disabled;
 use crate::entry::Entry;
-use crate::file::File;
-use crate::key_file;
 use crate::locator::Locator;
 use crate::notice::{Notice, Origin};
+use crate::open;
 use crate::options::{OpenError, Options, ReadError, Rules};
 use crate::saved::{self, Saved};
 use crate::state_file::StateError;
@@ -38,8 +34,6 @@ use crate::status::Status;
 
 /// How often the store is looked at. A change has to be live within a second.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long a change may take to be live before nobody waits for it any more.
-const LIVE_WITHIN: Duration = Duration::from_secs(2);
 /// How long a changed file has to rest before it is read.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -52,14 +46,11 @@ struct Shared {
     /// The store, as it may be shown.
     name: String,
     backend: Backend,
-    keys: Option<Keys>,
     state_dir: PathBuf,
     /// Held while this process uses the state directory.
     _lock: Option<fs::File>,
     live: Arc<ArcSwap<Snapshot>>,
     status: Status,
-    /// Notified after every reading.
-    read: Notify,
     wake: Arc<Notify>,
     asked: Mutex<Asked>,
     inner: Mutex<Inner>,
@@ -98,68 +89,6 @@ enum Again {
     Later,
 }
 
-/// Reads all webhooks once, for commands that look and end. Nothing is written.
-///
-/// Webhooks that the service has disabled are shown so, where the state directory can be read.
-///
-/// # Errors
-///
-/// [`ReadError`] with every mistake.
-pub fn load_once(url: &str, options: &Options) -> Result<Snapshot, LoadError> {
-    let locator = Locator::try_new(url).map_err(ReadError::from)?;
-    let read = || -> Result<Vec<Entry>, LoadError> {
-        let (backend, _) = open(&locator, options, &Arc::default())?;
-        Ok(backend.list(&options.rules).entries?)
-    };
-    let entries = match &locator {
-        Locator::File(_) => read()?,
-        Locator::Database(_) => on_a_runtime(read)??,
-    };
-    let disabled = Disabled::load(&options.state_dir).unwrap_or_default();
-    Ok(build(&entries, &disabled, 1).map_err(ReadError::from)?)
-}
-
-/// Opens the database at `url` for a command that changes webhooks and ends; `None` where webhooks
-/// are not kept in a database. Must be called within a runtime.
-///
-/// # Errors
-///
-/// [`OpenError`] where the URL names no store or the database cannot be opened.
-pub fn open_database(url: &str, options: &Options) -> Result<Option<Database>, OpenError> {
-    let (backend, _) = open(&Locator::try_new(url)?, options, &Arc::default())?;
-    Ok(backend.database().cloned())
-}
-
-/// Why webhooks could not be read once.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    /// The store does not open.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// What it holds cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The system gives no thread.
-    #[error("no thread to read the database on")]
-    Thread(#[from] io::Error),
-}
-
-/// Does blocking work on a thread with a runtime of its own, for callers with one and without.
-fn on_a_runtime<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let ended = std::thread::scope(|scope| {
-        let (handle, work) = (runtime.handle(), work);
-        let thread = scope.spawn(move || {
-            let _within = handle.enter();
-            work()
-        });
-        thread.join()
-    });
-    runtime.shutdown_background();
-    ended.map_err(|_| io::Error::other("reading the database broke off"))
-}
-
 impl Store {
     /// Opens the store at `url`. Reads what was disabled, but no webhooks yet: see [`Store::load`].
     ///
@@ -177,7 +106,7 @@ impl Store {
             .create(&state_dir)
             .map_err(|source| OpenError::StateDir { path: state_dir.clone(), source })?;
         let wake = Arc::default();
-        let (backend, keys) = open(&locator, &options, &wake)?;
+        let backend = open::backend(&locator, &options, &wake)?;
         let rules = options.rules;
         let status = Status::default();
         let mut notices = Vec::new();
@@ -201,12 +130,10 @@ impl Store {
         let store = Self(Arc::new(Shared {
             name: locator.name(),
             backend,
-            keys,
             state_dir,
             _lock: lock,
             live: Arc::default(),
             status,
-            read: Notify::new(),
             wake,
             asked: Mutex::default(),
             inner: Mutex::new(inner),
@@ -224,27 +151,6 @@ impl Store {
     #[must_use]
     pub fn status(&self) -> &Status {
         &self.0.status
-    }
-
-    /// The database, where webhooks are kept in one and so can be changed.
-    #[must_use]
-    pub fn database(&self) -> Option<&Database> {
-        self.0.backend.database()
-    }
-
-    /// Waits until the change with this number is live here, so that who made it sees it. `false`
-    /// where that takes too long.
-    pub async fn is_live(&self, revision: i64) -> bool {
-        let live = async {
-            loop {
-                let read = self.0.read.notified();
-                if self.0.status.revision.load(Ordering::Relaxed) >= revision {
-                    return;
-                }
-                read.await;
-            }
-        };
-        timeout(LIVE_WITHIN, live).await.is_ok()
     }
 
     /// Reads the webhooks now; where they cannot be read and none are live, takes what was saved.
@@ -361,10 +267,6 @@ impl Store {
                     notices.push(Notice::Readable);
                 }
                 inner.trouble = None;
-                if let Some(revision) = inner.read.as_ref().and_then(Stamps::revision) {
-                    self.0.status.revision.store(revision, Ordering::Relaxed);
-                }
-                self.0.read.notify_waiters();
             }
             Err(error) => {
                 self.0.status.failing.store(true, Ordering::Relaxed);
@@ -482,7 +384,7 @@ impl Store {
     }
 
     fn origin(&self) -> saved::Of<'_> {
-        saved::Of { store: &self.0.name, keys: self.0.keys.as_ref() }
+        saved::Of { store: &self.0.name, keys: self.0.backend.keys() }
     }
 
     fn stamps(&self, inner: &Inner) -> Stamps {
@@ -499,25 +401,6 @@ impl Store {
     }
 }
 
-/// Opens what the locator names, and says what its secrets are sealed with.
-fn open(
-    locator: &Locator,
-    options: &Options,
-    wake: &Arc<Notify>,
-) -> Result<(Backend, Option<Keys>), OpenError> {
-    let place = match locator {
-        Locator::File(path) => return Ok((Backend::File(File::new(path.clone())), None)),
-        Locator::Database(place) => place.clone(),
-    };
-    let keys = match (&options.keys, place.kind()) {
-        (Some(keys), _) => keys.clone(),
-        (None, Kind::Sqlite) => key_file::read_or_make(&options.state_dir)?,
-        (None, Kind::Postgres) => return Err(OpenError::NoKey),
-    };
-    let database = Database::open(place, keys.clone(), Arc::clone(wake))?;
-    Ok((Backend::Database(Follower::new(database)), Some(keys)))
-}
-
 /// Claims the state directory for this process. A file system without locks says nothing.
 fn lock(state_dir: &Path, notices: &mut Vec<Notice>) -> Option<fs::File> {
     let folder = fs::File::open(state_dir).ok()?;
@@ -528,7 +411,11 @@ fn lock(state_dir: &Path, notices: &mut Vec<Notice>) -> Option<fs::File> {
 }
 
 /// The snapshot of these webhooks, with what the service disabled.
-fn build(entries: &[Entry], disabled: &Disabled, generation: u64) -> Result<Snapshot, DuplicateId> {
+pub(crate) fn build(
+    entries: &[Entry],
+    disabled: &Disabled,
+    generation: u64,
+) -> Result<Snapshot, DuplicateId> {
     let webhooks = entries.iter().map(|entry| match disabled.reason(entry) {
         None => Arc::clone(&entry.webhook),
         Some(reason) => Arc::new(Webhook {

@@ -78,7 +78,7 @@ async fn create(database: &Database, asked: &Create, config: &Config) -> Result<
         max_in_flight: None,
         headers: Headers::default(),
     };
-    let made = database.create(&draft, None, ACTOR).await.map_err(told)?;
+    let made = database.create(&draft, ACTOR).await.map_err(told)?;
     let (id, secret) = (made.id.as_str(), made.secret.expose());
     if asked.json {
         return print::line(&json!({ "id": id, "secret": secret }).to_string());

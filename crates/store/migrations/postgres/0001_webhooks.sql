@@ -33,14 +33,6 @@ CREATE TABLE revision (
 );
 INSERT INTO revision (only_row, value) VALUES (1, 0);
 
--- Answers to creations that were asked for with a key, so that a repeat makes nothing twice.
-CREATE TABLE idempotency_keys (
-    key TEXT PRIMARY KEY NOT NULL,
-    request_hash TEXT NOT NULL,
-    webhook_id TEXT NOT NULL,
-    made_at BIGINT NOT NULL
-);
-
 -- Who changed what, and when. Never a secret.
 CREATE TABLE audit (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -29,9 +29,6 @@ use crate::wire::WireRetry;
 /// How long it is remembered that something was deleted: far longer than any replica is cut off
 /// from the database and still serves.
 const REMEMBER_DELETED_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
-/// How long the answer to an idempotency key is remembered.
-const REMEMBER_KEY_MS: i64 = 24 * 60 * 60 * 1_000;
-
 /// What an owner says about a webhook; every part is checked already.
 #[derive(Clone, Debug)]
 pub struct Draft {
@@ -53,24 +50,13 @@ pub struct Draft {
     pub headers: Headers,
 }
 
-/// A creation that may be asked for again without making a second webhook.
-#[derive(Clone, Debug)]
-pub struct Idempotency {
-    /// The key that the client chose.
-    pub key: String,
-    /// A hash over what it asked for: another request under the same key is refused.
-    pub request_hash: String,
-}
-
-/// A webhook that was made, or had been made under the same idempotency key.
+/// A secret that was made, and whose it is.
 #[derive(Clone, Debug)]
 pub struct Created {
     /// Its id.
     pub id: WebhookId,
     /// Its secret, to be shown to its owner.
     pub secret: Secret,
-    /// The number of the change.
-    pub revision: i64,
 }
 
 /// Why a change was not made.
@@ -82,9 +68,6 @@ pub enum ChangeError {
     /// Somebody changed it since it was seen.
     #[error("webhook {0} was changed by somebody else meanwhile")]
     Stale(WebhookId),
-    /// The idempotency key was used for another request.
-    #[error("this idempotency key was used for another request")]
-    KeyReused,
     /// A rotation is under way; or none is, where one must be.
     #[error("{0}")]
     Rotation(&'static str),
@@ -153,21 +136,9 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`ChangeError::KeyReused`], or the database's.
-    pub async fn create(
-        &self,
-        draft: &Draft,
-        idempotency: Option<&Idempotency>,
-        actor: &str,
-    ) -> Result<Created, ChangeError> {
+    /// The database's.
+    pub async fn create(&self, draft: &Draft, actor: &str) -> Result<Created, ChangeError> {
         let mut change = self.change(actor).await?;
-        if let Some(asked) = idempotency
-            && let Some(made) = change.made_before(asked).await?
-        {
-            let Found { sealed, .. } = change.find(&made).await?;
-            let secret = Secret::try_new(&sealed.secret).map_err(|_| damaged(&made))?;
-            return Ok(Created { id: made, secret, revision: change.revision - 1 });
-        }
         let id = new_id()?;
         let secret = Secret::generate().map_err(|_| DatabaseError::Seal(SealError::Randomness))?;
         let sealed = Sealed {
@@ -191,12 +162,8 @@ impl Database {
             .bind(change.revision)
             .execute(&mut *change.tx)
             .await?;
-        if let Some(asked) = idempotency {
-            change.remember(asked, &id).await?;
-        }
-        let revision =
-            change.commit("created", &id, &json!({ "url": draft.url.to_string() })).await?;
-        Ok(Created { id, secret, revision })
+        change.commit("created", &id, &json!({ "url": draft.url.to_string() })).await?;
+        Ok(Created { id, secret })
     }
 
     /// Replaces what an owner says about a webhook. Enabling forgets why it was disabled.
@@ -211,7 +178,7 @@ impl Database {
         draft: &Draft,
         seen: Option<&str>,
         actor: &str,
-    ) -> Result<i64, ChangeError> {
+    ) -> Result<(), ChangeError> {
         let mut change = self.change(actor).await?;
         let found = change.find_seen(id, seen).await?;
         let sealed = Sealed { headers: header_texts(&draft.headers), ..found.sealed };
@@ -247,7 +214,7 @@ impl Database {
         id: &WebhookId,
         seen: Option<&str>,
         actor: &str,
-    ) -> Result<i64, ChangeError> {
+    ) -> Result<(), ChangeError> {
         let mut change = self.change(actor).await?;
         let found = change.find_seen(id, seen).await?;
         let (revision, now) = (change.revision, change.now_ms);
@@ -290,8 +257,8 @@ impl Database {
         let sealed = Sealed { next, ..found.settled(change.now_ms) };
         change.write_secrets(id, &sealed, Some(switches_at)).await?;
         let detail = json!({ "overlapUntil": switches_at });
-        let revision = change.commit("secret rotated", id, &detail).await?;
-        Ok(Created { id: id.clone(), secret, revision })
+        change.commit("secret rotated", id, &detail).await?;
+        Ok(Created { id: id.clone(), secret })
     }
 
     /// Ends the overlap of a rotation now: the new secret signs alone.
@@ -299,7 +266,7 @@ impl Database {
     /// # Errors
     ///
     /// [`ChangeError::Rotation`] where none is under way; else as for [`Database::update`].
-    pub async fn promote(&self, id: &WebhookId, actor: &str) -> Result<i64, ChangeError> {
+    pub async fn promote(&self, id: &WebhookId, actor: &str) -> Result<(), ChangeError> {
         let mut change = self.change(actor).await?;
         let found = change.find(id).await?;
         let sealed = found.settled(change.now_ms);
@@ -321,7 +288,7 @@ impl Database {
         id: &WebhookId,
         seen: Fingerprint,
         reason: &str,
-    ) -> Result<i64, ChangeError> {
+    ) -> Result<(), ChangeError> {
         let mut change = self.change("boottify-webhooks").await?;
         let found = change.find(id).await?;
         if found.fingerprint != seen {
@@ -413,34 +380,6 @@ impl Change<'_> {
         Ok(Found { webhook, fingerprint, sealed, switches_at: read.switches_at })
     }
 
-    async fn made_before(&mut self, asked: &Idempotency) -> Result<Option<WebhookId>, ChangeError> {
-        sqlx::query("DELETE FROM idempotency_keys WHERE made_at < $1")
-            .bind(self.now_ms - REMEMBER_KEY_MS)
-            .execute(&mut *self.tx)
-            .await?;
-        let query = "SELECT request_hash, webhook_id FROM idempotency_keys WHERE key = $1";
-        let row = sqlx::query(query).bind(asked.key.as_str()).fetch_optional(&mut *self.tx).await?;
-        let Some(row) = row else { return Ok(None) };
-        if row.try_get::<String, _>("request_hash")? != asked.request_hash {
-            return Err(ChangeError::KeyReused);
-        }
-        let id: String = row.try_get("webhook_id")?;
-        Ok(WebhookId::try_new(&id).ok())
-    }
-
-    async fn remember(&mut self, asked: &Idempotency, id: &WebhookId) -> Result<(), ChangeError> {
-        let query = "INSERT INTO idempotency_keys (key, request_hash, webhook_id, made_at) \
-                     VALUES ($1, $2, $3, $4)";
-        sqlx::query(query)
-            .bind(asked.key.as_str())
-            .bind(asked.request_hash.as_str())
-            .bind(id.as_str())
-            .bind(self.now_ms)
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(())
-    }
-
     async fn write_secrets(
         &mut self,
         id: &WebhookId,
@@ -466,7 +405,7 @@ impl Change<'_> {
         action: &str,
         id: &WebhookId,
         detail: &serde_json::Value,
-    ) -> Result<i64, ChangeError> {
+    ) -> Result<(), ChangeError> {
         let query = "INSERT INTO audit (at, actor, action, webhook_id, detail) \
                      VALUES ($1, $2, $3, $4, $5)";
         sqlx::query(query)
@@ -482,7 +421,7 @@ impl Change<'_> {
         }
         self.tx.commit().await?;
         self.database.0.wake.notify_one();
-        Ok(self.revision)
+        Ok(())
     }
 }
 
@@ -505,10 +444,6 @@ fn new_id() -> Result<WebhookId, ChangeError> {
     let text = format!("whk_{}", hex::encode(random));
     let id = WebhookId::try_new(&text);
     Ok(id.map_err(|error| DatabaseError::Row { id: text, why: error.to_string() })?)
-}
-
-fn damaged(id: &WebhookId) -> DatabaseError {
-    DatabaseError::Row { id: id.to_string(), why: "its secret is none".to_owned() }
 }
 
 fn events_text(events: &EventFilter) -> String {

@@ -10,6 +10,7 @@ use subscriptions::{RetryPolicy, UrlRules};
 use tempfile::TempDir;
 
 use super::*;
+use crate::load_once;
 
 /// A folder for the webhooks and one for the state, removed at the end.
 struct Place {
@@ -377,4 +378,13 @@ fn two_processes_on_one_state_directory_are_told() {
     assert!(told[0].starts_with("another process uses the state directory"), "{told:?}");
     drop((first, second));
     place.start_well();
+}
+
+#[test]
+fn looking_makes_no_database() {
+    let place = Place::new();
+    let path = place.path("folder").join("w.db");
+    let seen = load_once(&format!("sqlite://{}", path.display()), &place.options()).unwrap();
+    assert_eq!(seen.len(), 0);
+    assert!(!path.exists() && !place.path("state").exists());
 }

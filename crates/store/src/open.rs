@@ -1,0 +1,101 @@
+//! From a URL to a kind of store, for the feed and for commands that look or change once.
+
+use std::io;
+use std::sync::Arc;
+
+use subscriptions::Snapshot;
+use thiserror::Error;
+use tokio::sync::Notify;
+
+use crate::backend::Backend;
+use crate::database::{Database, Follower, Kind, Place};
+use crate::disabled::Disabled;
+use crate::entry::Entry;
+use crate::file::File;
+use crate::key_file;
+use crate::locator::Locator;
+use crate::options::{OpenError, Options, ReadError};
+use crate::store::build;
+
+/// Reads all webhooks once, for commands that look and end. An embedded database that is not there
+/// is not made, and has no webhooks.
+///
+/// Webhooks that the service has disabled are shown so, where the state directory can be read.
+///
+/// # Errors
+///
+/// [`LoadError`] with every mistake.
+pub fn load_once(url: &str, options: &Options) -> Result<Snapshot, LoadError> {
+    let locator = Locator::try_new(url).map_err(ReadError::from)?;
+    let read = || -> Result<Vec<Entry>, LoadError> {
+        let backend = backend(&locator, options, &Arc::default())?;
+        Ok(backend.list(&options.rules).entries?)
+    };
+    let entries = match &locator {
+        Locator::File(_) => read()?,
+        Locator::Database(Place::Sqlite(path)) if !path.exists() => Vec::new(),
+        Locator::Database(_) => on_a_runtime(read)??,
+    };
+    let disabled = Disabled::load(&options.state_dir).unwrap_or_default();
+    Ok(build(&entries, &disabled, 1).map_err(ReadError::from)?)
+}
+
+/// Opens the database at `url` for a command that changes webhooks and ends; `None` where webhooks
+/// are not kept in a database. Must be called within a runtime.
+///
+/// # Errors
+///
+/// [`OpenError`] where the URL names no store or the database cannot be opened.
+pub fn open_database(url: &str, options: &Options) -> Result<Option<Database>, OpenError> {
+    let backend = backend(&Locator::try_new(url)?, options, &Arc::default())?;
+    Ok(backend.database().cloned())
+}
+
+/// Why webhooks could not be read once.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The store does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What it holds cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The system gives no thread.
+    #[error("no thread to read the database on")]
+    Thread(#[from] io::Error),
+}
+
+/// Does blocking work on a thread with a runtime of its own, for callers with one and without.
+fn on_a_runtime<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let ended = std::thread::scope(|scope| {
+        let (handle, work) = (runtime.handle(), work);
+        let thread = scope.spawn(move || {
+            let _within = handle.enter();
+            work()
+        });
+        thread.join()
+    });
+    runtime.shutdown_background();
+    ended.map_err(|_| io::Error::other("reading the database broke off"))
+}
+
+/// Opens what the locator names. `wake` is notified of changes made through it.
+pub(crate) fn backend(
+    locator: &Locator,
+    options: &Options,
+    wake: &Arc<Notify>,
+) -> Result<Backend, OpenError> {
+    let place = match locator {
+        Locator::File(path) => return Ok(Backend::File(File::new(path.clone()))),
+        Locator::Database(place) => place.clone(),
+    };
+    let keys = match (&options.keys, place.kind()) {
+        (Some(keys), _) => keys.clone(),
+        (None, Kind::Sqlite) => key_file::read_or_make(&options.state_dir)?,
+        (None, Kind::Postgres) => return Err(OpenError::NoKey),
+    };
+    let database = Database::open(place, keys, Arc::clone(wake))?;
+    Ok(Backend::Database(Follower::new(database)))
+}
