@@ -61,7 +61,7 @@ async fn what_is_right_is_said_to_be() {
 
 #[tokio::test]
 async fn every_mistake_in_the_configuration_has_its_line() {
-    let rows: [(&str, &str, &[&str]); 16] = [
+    let rows: [(&str, &str, &[&str]); 17] = [
         ("[broker]\nulr = \"x\"", "config.toml:2", &["broker.ulr", "broker.url"]),
         ("[broker]\nurl = \"http://x\"", "config.toml:2", &["broker.url", "amqp://"]),
         ("[broker]\nprefetch = 0", "config.toml:2", &["broker.prefetch", "1"]),
@@ -76,6 +76,7 @@ async fn every_mistake_in_the_configuration_has_its_line() {
         ("[retry]\nfirst_delay = \"7h\"", "config.toml:2", &["first_delay", "max_delay"]),
         ("[events]\nextra_types = [\"Bad\"]", "config.toml:2", &["extra_types", "Bad"]),
         ("[operations]\nlisten = \"nowhere\"", "config.toml:2", &["operations.listen"]),
+        ("[admin]\nlisten = \"0.0.0.0:8080\"", "config.toml:2", &["admin.tokens", "loopback"]),
         ("[log]\nformat = \"xml\"", "config.toml:2", &["log.format", "json"]),
         ("[delivery\n", "config.toml:1", &["]"]),
     ];

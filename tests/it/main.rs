@@ -2,11 +2,21 @@
 
 // `cfg(test)` tells clippy that helper functions, too, may unwrap.
 #[cfg(test)]
+mod api;
+#[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod configuration;
+#[cfg(test)]
+mod database_file;
+#[cfg(test)]
+mod dead;
 #[cfg(test)]
 mod deliver;
 #[cfg(test)]
 mod drain;
+#[cfg(test)]
+mod failing;
 #[cfg(test)]
 mod guarded;
 #[cfg(test)]
@@ -26,9 +36,13 @@ mod restart;
 #[cfg(test)]
 mod retry;
 #[cfg(test)]
+mod schemathesis;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod stores;
+#[cfg(test)]
+mod subscriptions;
 #[cfg(test)]
 mod testbed;
 #[cfg(test)]

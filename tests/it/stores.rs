@@ -155,6 +155,60 @@ async fn a_webhook_lives_in_sqlite() {
     }
 }
 
+/// What the command line says of a webhook is what it is, and what is not said stays.
+#[tokio::test]
+async fn the_command_line_changes_what_it_names() {
+    let space = Space::open().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite://{}", folder.path().join("webhooks.db").display());
+    let program = Program::start(&Setup::new(&space).set("webhooks.store", store)).await.unwrap();
+    let hand = Hand::of(&program);
+    let where_main = ["--where", "/deployment/meta/gitBranch=main", "--where", "/project/n=7"];
+    let made =
+        [&["create", "https://a.example/x", "--json", "--event", "deployment.*"], &where_main[..]];
+    let made: Value = serde_json::from_str(&hand.webhooks(&made.concat()).await).unwrap();
+    let id = made["id"].as_str().unwrap();
+    let shown = async || -> Value {
+        serde_json::from_str(&hand.webhooks(&["show", id, "--json"]).await).unwrap()
+    };
+    let first = shown().await;
+    let condition = serde_json::json!([
+        { "pointer": "/deployment/meta/gitBranch", "in": ["main"] },
+        { "pointer": "/project/n", "in": [7] },
+    ]);
+    assert_eq!(first["condition"], condition);
+    assert_eq!(first["keepWhileDisabled"], true);
+    let change = ["update", id, "--url", "https://b.example/y", "--max-in-flight", "3"];
+    hand.webhooks(
+        &[&change[..], &["--keep-while-disabled", "false", "--project", "prj_1"]].concat(),
+    )
+    .await;
+    let second = shown().await;
+    assert_eq!(second["url"], "https://b.example/y");
+    assert_eq!((&second["maxInFlight"], &second["keepWhileDisabled"]), (&3.into(), &false.into()));
+    assert_eq!((&second["condition"], &second["events"]), (&first["condition"], &first["events"]));
+    hand.webhooks(&["update", id, "--unconditional", "--all-projects"]).await;
+    let third = shown().await;
+    assert_eq!(
+        (&third["condition"], third["projects"].as_array().unwrap().len()),
+        (&Value::Null, 0)
+    );
+    for (wrong, why) in [
+        (&["update", id, "--where", "branch=main"][..], "is no JSON pointer"),
+        (&["update", id, "--where", "/branch"], "is no POINTER=VALUE"),
+        (&["update", id, "--event", "deploy.*"], "matches no known event type"),
+        (&["update", id, "--url", "ftp://a.example/"], "http"),
+        (&["update", id, "--max-in-flight", "0"], "from 1 to 10000"),
+    ] {
+        let (code, said) = hand.try_webhooks(wrong).await;
+        assert_eq!(code, Some(2), "{wrong:?}: {said}");
+        assert!(said.contains(why), "{wrong:?}: {said}");
+    }
+    assert_eq!(shown().await, third, "a mistake changes nothing");
+    drop(program);
+    space.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_webhook_lives_in_postgres() {
     let server = Server::start().await.unwrap();

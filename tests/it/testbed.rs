@@ -2,6 +2,9 @@
 //!
 //! Against a real broker and real sockets, without the program.
 
+mod browser;
+mod schemathesis;
+
 use std::io::ErrorKind;
 use std::time::Duration;
 

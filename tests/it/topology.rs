@@ -6,7 +6,7 @@ use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use testbed::eventually;
 use testbed::page;
-use testbed::program::Program;
+use testbed::program::{self, Program};
 use testbed::rabbitmq::Broker;
 use testbed::receiver::{Receiver, Script};
 use testbed::setup::{Setup, Webhook};
@@ -90,7 +90,7 @@ async fn an_exchange_that_was_deleted_and_declared_by_others_is_bound_again() {
 /// The README's permissions are enough for all that the program does, and one less is told.
 #[tokio::test]
 async fn the_least_permissions_are_enough_on_a_private_broker() {
-    const LEAST: &str = r"^(boottify\.events|webhooks\..*)$";
+    const LEAST: &str = r"^(boottify\.(events|webhooks\.ops)|webhooks\..*)$";
     let broker = Broker::start().await.unwrap();
     let space = Space::alone(&broker);
     let receiver = Receiver::start(Script::fail(1, 500)).await.unwrap();
@@ -116,6 +116,9 @@ async fn the_least_permissions_are_enough_on_a_private_broker() {
     client.publish_event(exchange, "x", "evt_2", b"no event").await.unwrap();
     receiver.wait_for(2, SOON).await.unwrap();
     client.wait_for(&space.names().rejected_queue, SOON).await.unwrap();
+    let config = program.folder().join("config.toml").display().to_string();
+    let listed = program::run(&["dead", "list", "--config", &config], &[]).await.unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     program.sigterm();
     assert!(program.wait(SOON).await.unwrap().success());
 }

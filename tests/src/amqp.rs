@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions,
-    ExchangeDeclareOptions, QueueDeclareOptions,
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{
@@ -89,6 +89,26 @@ impl Client {
     /// The channel, for what has no helper here.
     pub fn channel(&self) -> &Channel {
         &self.channel
+    }
+
+    /// Binds a queue of this connection's own to everything that a topic exchange gets, and names it.
+    ///
+    /// # Errors
+    ///
+    /// When the exchange is not there.
+    pub async fn follow(&self, exchange: &str) -> Result<String> {
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        let queue = self.channel.queue_declare("".into(), options, FieldTable::default()).await?;
+        let name = queue.name().as_str().to_owned();
+        let bound = self.channel.queue_bind(
+            name.as_str().into(),
+            exchange.into(),
+            "#".into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        bound.await?;
+        Ok(name)
     }
 
     /// The connection, for more channels.

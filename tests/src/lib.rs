@@ -9,6 +9,10 @@
 //! product. The program is only ever met from outside: AMQP, HTTP, files and signals.
 
 pub mod amqp;
+pub mod axe;
+pub mod browser;
+pub mod cache;
+pub mod debian;
 pub mod eventually;
 pub mod guard;
 pub mod loopback;
@@ -23,6 +27,8 @@ pub mod rabbitmq;
 pub mod raw;
 pub mod receiver;
 pub mod report;
+pub mod sample;
+pub mod schemathesis;
 pub mod setup;
 pub mod space;
 pub mod workspace;

@@ -20,9 +20,10 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use tokio::time::Instant;
 
+use crate::debian::said;
 use crate::ports::Port;
 use crate::postgres::keeper::{Ending, Keeper};
-use crate::postgres::programs::{Account, Programs, said};
+use crate::postgres::programs::{Account, Programs};
 use crate::report::Reporter;
 
 /// Longest start: a busy machine with one core, or a log to be replayed.

@@ -67,6 +67,7 @@ pub struct Program {
     group: Option<Group>,
     environment: Vec<(String, String)>,
     operations: Port,
+    admin: Port,
     log: Arc<Mutex<VecDeque<String>>>,
 }
 
@@ -90,12 +91,16 @@ impl Program {
     pub async fn launch(setup: &Setup, environment: &[(&str, &str)]) -> Result<Self> {
         let guard = Guard::new("program")?;
         let operations = Port::take()?;
-        let setup = setup.clone().set("operations.listen", operations.address().to_string());
+        let admin = Port::take()?;
+        let setup = setup
+            .clone()
+            .set("operations.listen", operations.address().to_string())
+            .set("admin.listen", admin.address().to_string());
         setup.write(guard.folder())?;
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment = environment.iter().map(owned).collect();
         let log = Arc::default();
-        let mut program = Self { guard, group: None, environment, operations, log };
+        let mut program = Self { guard, group: None, environment, operations, admin, log };
         program.start_again().await?;
         Ok(program)
     }
@@ -169,6 +174,11 @@ impl Program {
     /// The operations listener.
     pub fn operations(&self) -> SocketAddr {
         self.operations.address()
+    }
+
+    /// The admin listener.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.address()
     }
 
     /// Its folder: `config.toml`, `webhooks.toml`, `state`.

@@ -23,6 +23,7 @@ type Table = BTreeMap<String, Value>;
 pub struct Setup {
     sections: BTreeMap<String, Table>,
     webhooks: Vec<Webhook>,
+    sqlite: bool,
 }
 
 impl Setup {
@@ -47,6 +48,13 @@ impl Setup {
         self
     }
 
+    /// Keeps the webhooks in a database of its own, `webhooks.db` in the program's folder.
+    #[must_use]
+    pub fn sqlite(mut self) -> Self {
+        self.sqlite = true;
+        self
+    }
+
     /// Adds a webhook.
     #[must_use]
     pub fn webhook(mut self, webhook: Webhook) -> Self {
@@ -63,7 +71,9 @@ impl Setup {
     pub fn write(&self, folder: &Path) -> Result<()> {
         let store = ["webhooks", "store"];
         let given = self.sections.get(store[0]).is_some_and(|table| table.contains_key(store[1]));
+        let database = format!("sqlite://{}", folder.join("webhooks.db").display());
         let file = format!("file://{}", folder.join("webhooks.toml").display());
+        let file = if self.sqlite { database } else { file };
         let whole = if given { self.clone() } else { self.clone().set(&store.join("."), file) };
         let whole = whole.set("webhooks.state_dir", folder.join("state").display().to_string());
         fs::create_dir_all(folder.join("state"))?;
@@ -99,6 +109,7 @@ pub struct Webhook {
     fields: Table,
     retry: Table,
     headers: Table,
+    conditions: Vec<Table>,
 }
 
 impl Webhook {
@@ -107,7 +118,7 @@ impl Webhook {
         let mut fields = Table::new();
         fields.insert("id".to_owned(), id.into());
         fields.insert("url".to_owned(), url.into());
-        Self { fields, retry: Table::new(), headers: Table::new() }
+        Self { fields, retry: Table::new(), headers: Table::new(), conditions: Vec::new() }
             .set("events", vec!["*"])
             .set("secret", SECRET)
     }
@@ -145,12 +156,25 @@ impl Webhook {
         self
     }
 
+    /// Adds a clause to its condition: one of these values stands at the pointer.
+    #[must_use]
+    pub fn condition(mut self, pointer: &str, values: &[&str]) -> Self {
+        let mut clause = Table::new();
+        clause.insert("pointer".to_owned(), pointer.into());
+        clause.insert("in".to_owned(), values.into());
+        self.conditions.push(clause);
+        self
+    }
+
     fn text(&self) -> String {
         let mut text = format!("[[webhooks]]\n{}", lines(&self.fields));
         for (name, table) in [("retry", &self.retry), ("headers", &self.headers)] {
             if !table.is_empty() {
                 text += &format!("[webhooks.{name}]\n{}", lines(table));
             }
+        }
+        for clause in &self.conditions {
+            text += &format!("[[webhooks.condition]]\n{}", lines(clause));
         }
         text + "\n"
     }

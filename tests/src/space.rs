@@ -28,6 +28,8 @@ pub struct Names {
     pub events_exchange: String,
     /// Where everything that failed passes.
     pub dead_letter_exchange: String,
+    /// Where the service tells what happened to webhooks.
+    pub ops_exchange: String,
     /// Events that wait to be taken.
     pub events_queue: String,
     /// Deliveries that come back.
@@ -47,6 +49,7 @@ impl Names {
         Self {
             events_exchange: name("boottify.events"),
             dead_letter_exchange: name("webhooks.dlx"),
+            ops_exchange: name("boottify.webhooks.ops"),
             events_queue: name("webhooks.events"),
             deliveries_queue: name("webhooks.deliveries"),
             rejected_queue: name("webhooks.rejected"),
@@ -56,10 +59,11 @@ impl Names {
     }
 
     /// Keys of the configuration's section `broker.names`, with their values.
-    pub fn keys(&self) -> [(&'static str, &str); 7] {
+    pub fn keys(&self) -> [(&'static str, &str); 8] {
         [
             ("events_exchange", &self.events_exchange),
             ("dead_letter_exchange", &self.dead_letter_exchange),
+            ("ops_exchange", &self.ops_exchange),
             ("events_queue", &self.events_queue),
             ("deliveries_queue", &self.deliveries_queue),
             ("rejected_queue", &self.rejected_queue),
@@ -170,7 +174,8 @@ impl Space {
             let options = QueueDeleteOptions::default();
             client.channel().queue_delete(queue.into(), options).await?;
         }
-        for exchange in [&names.events_exchange, &names.dead_letter_exchange] {
+        let exchanges = [&names.events_exchange, &names.dead_letter_exchange, &names.ops_exchange];
+        for exchange in exchanges {
             let options = ExchangeDeleteOptions::default();
             client.channel().exchange_delete(exchange.as_str().into(), options).await?;
         }

@@ -33,6 +33,8 @@ pub struct Config {
     pub max_large_bytes: usize,
     /// How often a message may be given back unsettled before it counts as poison.
     pub delivery_limit: u32,
+    /// Dead letters that are looked at in one go at most.
+    pub max_walk: usize,
     /// The names of exchanges and queues.
     pub names: Names,
     /// Routing keys with which the events queue is bound to the events exchange.
@@ -51,6 +53,8 @@ pub struct Names {
     pub events_exchange: String,
     /// Exchange through which everything that waits, died or was refused passes.
     pub dead_letter_exchange: String,
+    /// Topic exchange on which the service tells what happened to webhooks.
+    pub ops_exchange: String,
     /// Queue of events that no replica has settled yet.
     pub events_queue: String,
     /// Queue of single deliveries whose delay is over.
@@ -68,6 +72,7 @@ impl Default for Names {
         Self {
             events_exchange: "boottify.events".to_owned(),
             dead_letter_exchange: "webhooks.dlx".to_owned(),
+            ops_exchange: "boottify.webhooks.ops".to_owned(),
             events_queue: "webhooks.events".to_owned(),
             deliveries_queue: "webhooks.deliveries".to_owned(),
             rejected_queue: "webhooks.rejected".to_owned(),
@@ -94,6 +99,7 @@ impl Config {
             max_event_bytes: Arc::new(AtomicUsize::new(256 * 1024)),
             max_large_bytes: 32 * 1024 * 1024,
             delivery_limit: 50,
+            max_walk: 100_000,
             names: Names::default(),
             bindings: vec!["#".to_owned()],
         })
@@ -137,6 +143,7 @@ impl fmt::Debug for Config {
             .field("max_event_bytes", &self.max_event_bytes)
             .field("max_large_bytes", &self.max_large_bytes)
             .field("delivery_limit", &self.delivery_limit)
+            .field("max_walk", &self.max_walk)
             .field("names", &self.names)
             .field("bindings", &self.bindings)
             .finish_non_exhaustive()

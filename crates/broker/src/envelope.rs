@@ -7,6 +7,8 @@
 //! | --- | --- |
 //! | `x-webhook-id` | the webhook that it is for |
 //! | `x-attempts` | attempts made so far |
+//! | `x-earlier-attempts` | how many of them were made before people sent it again; absent for none |
+//! | `x-once` | present where it is attempted once, whatever comes of it: a test event |
 //! | `x-published-at` | when the event was published, ms since the epoch |
 //! | `x-first-attempt-at` | when the first attempt was made (or postponed), ms |
 //! | `x-parked-at`, `x-due-at` | since when and until when it waits, ms |
@@ -24,6 +26,8 @@ use thiserror::Error;
 const PERSISTENT: u8 = 2;
 const WEBHOOK_ID: &str = "x-webhook-id";
 const ATTEMPTS: &str = "x-attempts";
+const EARLIER_ATTEMPTS: &str = "x-earlier-attempts";
+const ONCE: &str = "x-once";
 const PUBLISHED_AT: &str = "x-published-at";
 const FIRST_ATTEMPT_AT: &str = "x-first-attempt-at";
 const PARKED_AT: &str = "x-parked-at";
@@ -59,6 +63,10 @@ pub struct Parked {
     pub body: Bytes,
     /// Attempts made so far.
     pub attempts: u32,
+    /// How many of them were made before people sent it again: the schedule counts from there.
+    pub earlier_attempts: u32,
+    /// Whether it is attempted once, whatever comes of it and whether its webhook is enabled.
+    pub once: bool,
     /// When the event was published, in ms since the epoch.
     pub published_ms: i64,
     /// When the first attempt was made or postponed, in ms since the epoch.
@@ -99,6 +107,21 @@ pub struct PublishedEvent {
     pub at_ms: i64,
 }
 
+/// A body and what is written around it, ready to be published.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    pub(crate) body: Bytes,
+    pub(crate) properties: BasicProperties,
+}
+
+/// What a message of the dead queue says; `parked` is without its body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Dead {
+    pub(crate) parked: Parked,
+    pub(crate) reason: Box<str>,
+    pub(crate) at_ms: i64,
+}
+
 /// A message on the deliveries queue that is no parked delivery: someone else wrote it.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("header {0} is missing or of the wrong type")]
@@ -116,6 +139,12 @@ impl Parked {
             kind: short(properties.kind(), "type")?,
             body,
             attempts: headers.number(ATTEMPTS)?.try_into().map_err(|_| Malformed(ATTEMPTS))?,
+            earlier_attempts: headers
+                .number(EARLIER_ATTEMPTS)
+                .unwrap_or_default()
+                .try_into()
+                .map_err(|_| Malformed(EARLIER_ATTEMPTS))?,
+            once: headers.get(ONCE).is_some(),
             published_ms: headers.number(PUBLISHED_AT)?,
             first_attempt_ms: headers.number(FIRST_ATTEMPT_AT)?,
             parked_ms: headers.number(PARKED_AT)?,
@@ -128,6 +157,22 @@ impl Parked {
 
     pub(crate) fn properties(&self) -> BasicProperties {
         self.with_headers(self.headers())
+    }
+
+    pub(crate) fn content(&self) -> Content {
+        Content { body: self.body.clone(), properties: self.properties() }
+    }
+
+    /// The same delivery with a schedule that begins at `now_ms`: its attempts go on counting, and
+    /// the policy counts those that follow.
+    pub(crate) fn begun_anew(self, now_ms: i64) -> Self {
+        Self {
+            earlier_attempts: self.attempts,
+            first_attempt_ms: now_ms,
+            parked_ms: now_ms,
+            due_ms: now_ms,
+            ..self
+        }
     }
 
     pub(crate) fn dead_properties(&self, reason: &str, at_ms: i64) -> BasicProperties {
@@ -145,6 +190,12 @@ impl Parked {
         insert_number(&mut headers, FIRST_ATTEMPT_AT, self.first_attempt_ms);
         insert_number(&mut headers, PARKED_AT, self.parked_ms);
         insert_number(&mut headers, DUE_AT, self.due_ms);
+        if self.earlier_attempts > 0 {
+            insert_number(&mut headers, EARLIER_ATTEMPTS, self.earlier_attempts.into());
+        }
+        if self.once {
+            headers.insert(ONCE.into(), AMQPValue::Boolean(true));
+        }
         let optional = [
             (LAST_FAILURE, &self.last_failure),
             (LAST_FAILURE_DETAIL, &self.last_failure_detail),
@@ -165,6 +216,29 @@ impl Parked {
             .with_message_id((&*self.event).into())
             .with_type((&*self.kind).into())
             .with_headers(headers)
+    }
+}
+
+impl Dead {
+    pub(crate) fn read(properties: &BasicProperties) -> Result<Self, Malformed> {
+        let headers = Headers(properties.headers().as_ref());
+        Ok(Self {
+            parked: Parked::read(properties, Bytes::new())?,
+            reason: headers.text(DEAD_REASON).ok_or(Malformed(DEAD_REASON))?.into(),
+            at_ms: headers.number(DEAD_AT)?,
+        })
+    }
+}
+
+impl Content {
+    /// An operational event.
+    pub(crate) fn announcement(kind: &str, id: &str, body: Bytes) -> Self {
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_delivery_mode(PERSISTENT)
+            .with_message_id(id.into())
+            .with_type(kind.into());
+        Self { body, properties }
     }
 }
 
@@ -296,6 +370,8 @@ mod tests {
             kind: "deployment.created".into(),
             body: Bytes::from_static(b"{}"),
             attempts: 3,
+            earlier_attempts: 1,
+            once: true,
             published_ms: 1,
             first_attempt_ms: 2,
             parked_ms: 3,
@@ -316,7 +392,17 @@ mod tests {
     fn a_dead_delivery_can_be_parked_again() {
         let parked = parked();
         let dead = parked.dead_properties("gave_up", 9);
-        assert_eq!(Parked::read(&dead, parked.body.clone()), Ok(parked));
+        assert_eq!(Parked::read(&dead, parked.body.clone()), Ok(parked.clone()));
+        let read = Dead::read(&dead).unwrap();
+        assert_eq!((&*read.reason, read.at_ms), ("gave_up", 9));
+        assert_eq!(Dead::read(&parked.properties()), Err(Malformed(DEAD_REASON)));
+    }
+
+    #[test]
+    fn what_is_sent_again_keeps_its_count_and_begins_anew() {
+        let anew = Parked { attempts: 7, ..parked() }.begun_anew(50);
+        assert_eq!((anew.attempts, anew.earlier_attempts), (7, 7));
+        assert_eq!((anew.first_attempt_ms, anew.due_ms, anew.published_ms), (50, 50, 1));
     }
 
     #[test]

@@ -3,13 +3,14 @@
 //! In the order in which a message meets them: [`Supervisor`] keeps one [`Session`] alive at a
 //! time and builds the next when it is lost; [`Intake`] yields what the queues hand out;
 //! a [`Settlement`] acknowledges exactly once or gives the message back; a [`Session`] parks,
-//! buries and rejects under publisher confirms.
+//! buries and rejects under publisher confirms. Beside them a [`Client`] does what people ask.
 //!
 //! **Invariant:** nothing here knows a webhook, an HTTP request or a retry policy. A message is
 //! acknowledged only by [`Settlement::done`]; every other way out gives it back.
 
 mod acks;
 mod causes;
+mod client;
 mod config;
 mod envelope;
 mod flood;
@@ -25,6 +26,9 @@ mod topology;
 mod wire;
 
 pub use causes::in_one_line;
+pub use client::{
+    Client, ClientError, DeadFilter, DeadLetter, DeadList, DeadMoved, MALFORMED, Pruned, Retention,
+};
 pub use config::{Config, InvalidUrl, Names};
 pub use envelope::{Malformed, Parked, PublishedEvent, Rejected};
 pub use intake::{Incoming, IncomingEvent, IncomingParked, Intake};

@@ -358,7 +358,7 @@ pub enum PublishEventError {
 }
 
 /// A publisher with `count` channels in confirm mode.
-async fn publisher(
+pub(crate) async fn publisher(
     wire: &Wire,
     count: usize,
     limit: Duration,

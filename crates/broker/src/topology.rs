@@ -62,6 +62,11 @@ impl Names {
         format!("{}.{}", self.delay_prefix, rung.name)
     }
 
+    /// The exclusive queue that whoever works on the dead letters holds meanwhile.
+    pub(crate) fn walk_lock(&self) -> String {
+        format!("{}.walk", self.dead_queue)
+    }
+
     /// The queues whose length is worth a metric, with the word that names them there.
     pub(crate) fn watched(&self) -> Vec<(&'static str, String)> {
         let mut queues = vec![
@@ -81,6 +86,7 @@ pub(crate) async fn declare(channel: &Channel, config: &Config) -> Result<(), To
     let declare = Declare { channel, limit: config.deadline };
     declare.exchange(&names.events_exchange, ExchangeKind::Topic).await?;
     declare.exchange(&names.dead_letter_exchange, ExchangeKind::Direct).await?;
+    declare.exchange(&names.ops_exchange, ExchangeKind::Topic).await?;
 
     declare.parking(names, &names.rejected_queue, keeping()).await?;
     declare.parking(names, &names.dead_queue, keeping()).await?;

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use event::{DeliveryId, Event};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::{Client, Error};
@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::connector::{self, ConnectError, Connector};
 use crate::guard::Guard;
-use crate::headers::headers;
+use crate::headers::{Signatures, headers};
 use crate::metrics::Metrics;
 use crate::outcome::{Failure, FailureKind, NotSent, Outcome, Response};
 use crate::retry_after;
@@ -72,6 +72,17 @@ pub struct Request<'a> {
     pub traceparent: Option<&'a str>,
 }
 
+/// An attempt that was made, or that a bound kept from being made.
+#[derive(Clone, Debug)]
+pub struct Attempted {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub duration: Duration,
+    /// What proved its origin; `None` where nothing was to be sent.
+    pub signatures: Option<Signatures>,
+}
+
 /// Makes attempts; holds the connections. Cheap to clone.
 #[derive(Clone)]
 pub struct Sender {
@@ -116,14 +127,25 @@ impl Sender {
     }
 
     /// Makes one attempt.
-    pub async fn attempt(&self, request: &Request<'_>) -> Outcome {
+    pub async fn attempt(&self, request: &Request<'_>) -> Attempted {
         let started = Instant::now();
+        // hyper-util's connector does not ask the resolver for a literal address.
+        if let Host::Address(address) = request.webhook.url.host()
+            && let Err(blocked) = self.guard.judge(address)
+        {
+            let failure = Failure::new(FailureKind::BlockedAddress, blocked.to_string());
+            let (outcome, duration) = (Outcome::Failed(failure), started.elapsed());
+            self.metrics.attempted(&outcome, duration);
+            return Attempted { outcome, duration, signatures: None };
+        }
+        let (headers, signatures) = headers(request, now_seconds());
         let deadline = started + self.limits.timeout;
-        let outcome = match timeout_at(deadline, self.send(request, deadline)).await {
+        let outcome = match timeout_at(deadline, self.send(request, headers, deadline)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(not_sent)) => {
                 self.metrics.connections_exhausted.inc();
-                return Outcome::NotSent(not_sent);
+                let outcome = Outcome::NotSent(not_sent);
+                return Attempted { outcome, duration: started.elapsed(), signatures: None };
             }
             Err(_) => {
                 let limit = self.limits.timeout;
@@ -133,22 +155,21 @@ impl Sender {
                 ))
             }
         };
-        self.metrics.attempted(&outcome, started.elapsed());
-        outcome
+        let duration = started.elapsed();
+        self.metrics.attempted(&outcome, duration);
+        Attempted { outcome, duration, signatures: Some(signatures) }
     }
 
-    async fn send(&self, request: &Request<'_>, deadline: Instant) -> Result<Outcome, NotSent> {
-        // hyper-util's connector does not ask the resolver for a literal address.
-        if let Host::Address(address) = request.webhook.url.host()
-            && let Err(blocked) = self.guard.judge(address)
-        {
-            let failure = Failure::new(FailureKind::BlockedAddress, blocked.to_string());
-            return Ok(Outcome::Failed(failure));
-        }
+    async fn send(
+        &self,
+        request: &Request<'_>,
+        headers: HeaderMap,
+        deadline: Instant,
+    ) -> Result<Outcome, NotSent> {
         let mut message = http::Request::new(Full::new(request.event.body().clone()));
         *message.method_mut() = Method::POST;
         *message.uri_mut() = request.webhook.url.uri().clone();
-        *message.headers_mut() = headers(request, now_seconds());
+        *message.headers_mut() = headers;
         match self.client.request(message).await {
             Ok(response) => Ok(self.read(response, deadline).await),
             Err(error) => failed(&error).map(Outcome::Failed),

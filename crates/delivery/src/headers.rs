@@ -24,31 +24,35 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How many headers of ours there are at most.
 const OURS: usize = 10;
 
+/// What proves the origin of a request, as its headers say it. No secret.
+#[derive(Clone, Debug)]
+pub struct Signatures {
+    /// The value of `x-boottify-signature`.
+    pub boottify: HeaderValue,
+    /// The value of `webhook-signature`.
+    pub standard: HeaderValue,
+}
+
 /// All headers of `request`, signed as of `now` (seconds since the epoch).
-pub(crate) fn headers(request: &Request<'_>, now: i64) -> HeaderMap {
+pub(crate) fn headers(request: &Request<'_>, now: i64) -> (HeaderMap, Signatures) {
     let Request { webhook, event, delivery, attempt, traceparent } = *request;
     let mut headers = HeaderMap::with_capacity(OURS + webhook.headers.iter().len());
     for (name, value) in webhook.headers.iter() {
         headers.append(name, value.clone());
     }
     let (body, id) = (event.body(), delivery.as_str());
-    let signature = boottify::sign(webhook.secrets.primary(), body);
-    let standard = standard::sign(webhook.secrets.iter(), id, now, body);
+    let signatures = Signatures {
+        boottify: visible(&boottify::sign(webhook.secrets.primary(), body)),
+        standard: visible(standard::sign(webhook.secrets.iter(), id, now, body).as_bytes()),
+    };
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(USER_AGENT, AGENT);
-    let texts = [
-        (SIGNATURE, signature.as_slice()),
-        (EVENT, event.kind().as_str().as_bytes()),
-        (DELIVERY, id.as_bytes()),
-        (STANDARD_ID, id.as_bytes()),
-        (STANDARD_SIGNATURE, standard.as_bytes()),
-    ];
-    for (name, text) in texts {
-        // All of these are visible ASCII by construction.
-        if let Ok(value) = HeaderValue::from_bytes(text) {
-            headers.insert(name, value);
-        }
-    }
+    headers.insert(SIGNATURE, signatures.boottify.clone());
+    headers.insert(EVENT, visible(event.kind().as_str().as_bytes()));
+    let id = visible(id.as_bytes());
+    headers.insert(DELIVERY, id.clone());
+    headers.insert(STANDARD_ID, id);
+    headers.insert(STANDARD_SIGNATURE, signatures.standard.clone());
     headers.insert(ATTEMPT, HeaderValue::from(attempt));
     headers.insert(STANDARD_TIMESTAMP, HeaderValue::from(now));
     if let Some(value) = traceparent.filter(|text| is_traceparent(text))
@@ -56,7 +60,12 @@ pub(crate) fn headers(request: &Request<'_>, now: i64) -> HeaderMap {
     {
         headers.insert(TRACEPARENT, value);
     }
-    headers
+    (headers, signatures)
+}
+
+/// A value that is visible ASCII by construction.
+fn visible(text: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(text).unwrap_or(const { HeaderValue::from_static("") })
 }
 
 /// The form of W3C Trace Context, section 3.2: version, trace id, parent id, flags.

@@ -17,8 +17,9 @@ mod patience;
 mod retry_after;
 mod tls;
 
-pub use attempt::{Limits, Request, Sender};
+pub use attempt::{Attempted, Limits, Request, Sender};
 pub use guard::{Blocked, Guard};
+pub use headers::Signatures;
 pub use metrics::Metrics;
 pub use outcome::{Failure, FailureKind, NotSent, Outcome, Response};
 pub use tls::TlsError;

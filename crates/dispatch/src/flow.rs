@@ -11,27 +11,29 @@
 //! dropped, which gives the message back.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use broker::{
     Incoming, IncomingEvent, IncomingParked, Intake, Parked, PublishError, Rejected, Session,
 };
-use delivery::{FailureKind, Outcome, Request, Sender};
+use delivery::{Attempted, FailureKind, Outcome, Request, Sender};
 use event::{Catalog, DeliveryId, Event, EventId, Rejection};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use subscriptions::{RetryPolicy, Snapshot, Webhook, WebhookId};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::backlog::Backlog;
 use crate::clock::now_ms;
 use crate::gate::Gate;
+use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::report::Report;
+use crate::report::{Following, Report, Tell};
 use crate::retry::{self, Next};
+use crate::task::{Last, Task};
 use crate::throttle::Throttle;
 
 /// How long a delivery waits whose webhook is at its limit, or that met a limit of our own: the
@@ -41,6 +43,13 @@ const POSTPONE: Duration = Duration::from_secs(1);
 /// How long a delivery waits whose webhook this replica has not heard of yet: changes are live within
 /// a second, so one wait is nearly always enough.
 const UNKNOWN: Duration = Duration::from_secs(5);
+
+/// Why a delivery is a dead letter: its last attempt failed too late for another one.
+const GAVE_UP: &str = "gave_up";
+/// The receiver answered 410.
+const GONE: &str = "gone";
+/// Its webhook is disabled.
+const DISABLED: &str = "disabled";
 
 /// Why a message on the deliveries queue is rejected.
 const MALFORMED: &str = "malformed_delivery";
@@ -91,28 +100,9 @@ struct Parts {
     in_flight: Semaphore,
     backlog: Backlog,
     metrics: Metrics,
-    reports: mpsc::Sender<Report>,
+    health: Health,
+    tell: Tell,
     rejections: Throttle,
-}
-
-/// One delivery on its way: an event, a webhook, and what was tried before.
-struct Task<'a> {
-    rules: &'a Rules,
-    event: &'a Event,
-    webhook: &'a Webhook,
-    session: &'a Session,
-    traceparent: Option<&'a str>,
-    published_ms: i64,
-    first_attempt_ms: Option<i64>,
-    attempts: u32,
-    last: Option<Last<'a>>,
-}
-
-/// Why a delivery waits or ends without success.
-#[derive(Clone, Copy)]
-struct Last<'a> {
-    kind: &'a str,
-    detail: &'a str,
 }
 
 impl Flow {
@@ -124,7 +114,7 @@ impl Flow {
         feed: Feed,
         sender: Sender,
         metrics: Metrics,
-        reports: mpsc::Sender<Report>,
+        tell: Tell,
     ) -> Self {
         Self(Arc::new(Parts {
             rules: ArcSwap::from_pointee(rules),
@@ -134,7 +124,8 @@ impl Flow {
             in_flight: Semaphore::new(max_in_flight),
             backlog: Backlog::default(),
             metrics,
-            reports,
+            health: Health::default(),
+            tell,
             rejections: Throttle::default(),
         }))
     }
@@ -156,6 +147,12 @@ impl Flow {
         }
         tasks.close();
         tasks.wait().await;
+    }
+
+    /// Since when which webhooks fail.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.0.health.clone()
     }
 
     /// Brings the gauges up to date that are computed and not counted; call it before a scrape.
@@ -184,7 +181,7 @@ impl Parts {
         let (catalog, limit) = (&rules.catalog, rules.max_event_bytes);
         let parsed = Event::parse(&message.body, message.message_id(), catalog, limit);
         let event = match parsed {
-            Ok(event) => event,
+            Ok(event) => Arc::new(event),
             Err(Rejection { reason, detail }) => {
                 return self.reject(message, reason.as_str(), &detail).await;
             }
@@ -194,18 +191,12 @@ impl Parts {
         let published_ms = published_ms(&message, &event, now_ms());
 
         let snapshot = self.feed.snapshot.load_full();
-        let task = |webhook| Task {
-            rules: &rules,
-            event: &event,
-            webhook,
-            session: &message.session,
-            traceparent: traceparent.as_deref(),
-            published_ms,
-            first_attempt_ms: None,
-            attempts: 0,
-            last: None,
+        let payload = OnceLock::new();
+        let wanted = |webhook: &&Arc<Webhook>| match &webhook.condition {
+            None => true,
+            Some(condition) => condition.holds(payload.get_or_init(|| event.payload())),
         };
-        let mut matching = snapshot.matching(event.kind(), event.project());
+        let mut matching = snapshot.matching(event.kind(), event.project()).filter(wanted);
         let (mut deliveries, mut all_held) = (FuturesUnordered::new(), true);
         loop {
             // Once one could not be handed over, the message comes again with all of them.
@@ -213,7 +204,20 @@ impl Parts {
                 && deliveries.len() < FAN_OUT
                 && let Some(webhook) = matching.next()
             {
-                deliveries.push(self.deliver(task(webhook)));
+                deliveries.push(self.deliver(Task {
+                    rules: &rules,
+                    event: &event,
+                    delivery: DeliveryId::derive(event.id(), webhook.id.as_str()),
+                    webhook,
+                    session: &message.session,
+                    traceparent: traceparent.as_deref(),
+                    published_ms,
+                    first_attempt_ms: None,
+                    attempts: 0,
+                    earlier_attempts: 0,
+                    once: false,
+                    last: None,
+                }));
             }
             match deliveries.next().await {
                 Some(held) => all_held &= held.is_ok(),
@@ -254,15 +258,13 @@ impl Parts {
             .map_err(|error| error.to_string())
             .and_then(|id| Event::restore(&parked.body, id).map_err(|rejection| rejection.detail));
         let event = match restored {
-            Ok(event) => event,
+            Ok(event) => Arc::new(event),
             Err(detail) => return self.reject_parked(parked, session, now, &detail).await,
         };
-        if !webhook.enabled {
-            return self.bury(parked, session, "disabled", "the webhook is disabled").await;
-        }
         self.deliver(Task {
             rules: &self.rules.load_full(),
             event: &event,
+            delivery: DeliveryId::derive(event.id(), webhook.id.as_str()),
             webhook,
             session,
             traceparent: parked.traceparent.as_deref(),
@@ -272,6 +274,8 @@ impl Parts {
             // Time that was only spent being postponed does not count towards giving up.
             first_attempt_ms: (parked.attempts > 0).then_some(parked.first_attempt_ms),
             attempts: parked.attempts,
+            earlier_attempts: parked.earlier_attempts.min(parked.attempts),
+            once: parked.once,
             last: parked.last_failure.as_deref().map(|kind| Last {
                 kind,
                 detail: parked.last_failure_detail.as_deref().unwrap_or_default(),
@@ -303,6 +307,9 @@ impl Parts {
             // An attempt now would only be a repeat of the one that comes with the next session.
             return Err(PublishError::Over);
         }
+        if !(task.webhook.enabled || task.once) {
+            return self.keep(&task).await;
+        }
         let limit = task.webhook.max_in_flight.unwrap_or(task.rules.webhook_max_in_flight);
         let Some(slot) = self.gate.pass(&task.webhook.id, limit) else {
             return self.postpone(&task, "webhook_in_flight").await;
@@ -311,54 +318,64 @@ impl Parts {
             return self.postpone(&task, "in_flight").await;
         };
         let started = now_ms();
-        let outcome = self.attempt(&task).await;
+        let made = self.attempt(&task).await;
         drop((slot, permit));
-        match outcome {
+        match &made.outcome {
             Outcome::Delivered(_) => {
-                self.metrics.delivered(
-                    task.webhook.id.as_str(),
-                    now_ms().saturating_sub(task.published_ms),
-                );
+                let now = now_ms();
+                let latency_ms = now.saturating_sub(task.published_ms);
+                self.metrics.delivered(task.webhook.id.as_str(), latency_ms);
+                self.health.succeeded(&task.webhook.id, now);
+                self.report_attempt(&task, started, &made, Following::Delivered);
                 Ok(())
             }
             Outcome::NotSent(bound) => self.postpone(&task, bound.as_str()).await,
             Outcome::Failed(failure) => {
                 let kind = failure.kind.to_string();
-                let task = Task {
+                let failed = Task {
                     first_attempt_ms: Some(task.first_attempt_ms.unwrap_or(started)),
                     attempts: task.attempts.saturating_add(1),
                     last: Some(Last { kind: &kind, detail: &failure.detail }),
                     ..task
                 };
-                self.failed(&task, &failure).await
+                let (next, held) = self.failed(&failed, failure).await;
+                self.report_attempt(&task, started, &made, next);
+                held
             }
         }
     }
 
-    async fn attempt(&self, task: &Task<'_>) -> Outcome {
+    async fn attempt(&self, task: &Task<'_>) -> Attempted {
         let _in_flight = self.metrics.in_flight();
-        let delivery = DeliveryId::derive(task.event.id(), task.webhook.id.as_str());
         let request = Request {
             webhook: task.webhook,
             event: task.event,
-            delivery: &delivery,
+            delivery: &task.delivery,
             attempt: task.attempts.saturating_add(1),
             traceparent: task.traceparent,
         };
         self.sender.attempt(&request).await
     }
 
+    /// Hands over what follows from a failed attempt, and says what that is.
     async fn failed(
         &self,
         task: &Task<'_>,
         failure: &delivery::Failure,
-    ) -> Result<(), PublishError> {
+    ) -> (Following, Result<(), PublishError>) {
         let kind = task.last.map_or("", |last| last.kind);
-        let policy = task.webhook.retry.as_ref().unwrap_or(&task.rules.retry);
         let now = now_ms();
-        let elapsed = now.saturating_sub(task.first_attempt_ms.unwrap_or(now));
-        let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or_default());
-        match retry::next(policy, task.attempts, elapsed, failure) {
+        if task.once && task.earlier_attempts > 0 {
+            // An attempt beside the schedule, which goes on as it was.
+            self.metrics.outcome(task.webhook.id.as_str(), "failed", kind);
+            return (Following::Retry(now), Ok(()));
+        }
+        if task.once {
+            self.metrics.dropped("test");
+            return (Following::Dropped, Ok(()));
+        }
+        self.health.failed(&task.webhook.id, now);
+        let (next, held) = match self.next(task, now, failure) {
             Next::Retry(delay) => {
                 self.metrics.outcome(task.webhook.id.as_str(), "failed", kind);
                 tracing::debug!(
@@ -370,15 +387,52 @@ impl Parts {
                     "an attempt failed: {}",
                     failure.detail
                 );
-                self.park(task, now, delay).await
+                let due = now.saturating_add(duration_ms(delay));
+                (Following::Retry(due), self.park(task, now, delay).await)
             }
-            Next::GiveUp => self.bury(&task.parked(now, now), task.session, "gave_up", kind).await,
+            Next::GiveUp => (Following::Dead(GAVE_UP), self.bury_task(task, GAVE_UP, kind).await),
             Next::Disable => {
                 let Webhook { id, url, .. } = task.webhook;
-                self.report(Report::Gone { webhook: id.clone(), url: url.clone() });
-                self.bury(&task.parked(now, now), task.session, "gone", kind).await
+                (self.tell)(Report::Gone { webhook: id.clone(), url: url.clone() });
+                (Following::Dead(GONE), self.bury_task(task, GONE, kind).await)
             }
+        };
+        // What could not be handed over comes again with its message.
+        if held.is_ok() { (next, held) } else { (Following::Retry(now), held) }
+    }
+
+    fn next(&self, task: &Task<'_>, now: i64, failure: &delivery::Failure) -> Next {
+        let policy = task.webhook.retry.as_ref().unwrap_or(&task.rules.retry);
+        let elapsed = now.saturating_sub(task.first_attempt_ms.unwrap_or(now));
+        let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or_default());
+        let attempts = task.attempts.saturating_sub(task.earlier_attempts);
+        retry::next(policy, attempts, elapsed, failure)
+    }
+
+    /// The webhook is disabled: the delivery is a dead letter until people decide about it.
+    async fn keep(&self, task: &Task<'_>) -> Result<(), PublishError> {
+        // What was tried before is a failure that people may want to send again, whatever is kept.
+        if !task.webhook.keep_while_disabled && task.attempts == 0 {
+            self.metrics.dropped(DISABLED);
+            return Ok(());
         }
+        self.bury_task(task, DISABLED, "the webhook is disabled").await?;
+        (self.tell)(Report::Attempt(task.without_attempt(now_ms(), DISABLED)));
+        Ok(())
+    }
+
+    fn report_attempt(&self, task: &Task<'_>, at_ms: i64, made: &Attempted, next: Following) {
+        (self.tell)(Report::Attempt(task.report(at_ms, made, next)));
+    }
+
+    async fn bury_task(
+        &self,
+        task: &Task<'_>,
+        reason: &'static str,
+        failure: &str,
+    ) -> Result<(), PublishError> {
+        let now = now_ms();
+        self.bury(&task.parked(now, now), task.session, reason, failure).await
     }
 
     /// Waits in the broker without counting as an attempt.
@@ -406,13 +460,16 @@ impl Parts {
         let kind = parked.last_failure.as_deref().and_then(FailureKind::parse);
         let kind = kind.map_or(reason.to_owned(), |kind| kind.to_string());
         self.metrics.outcome(&parked.webhook, "dead", &kind);
-        tracing::warn!(
-            webhook.id = &*parked.webhook,
-            event.id = &*parked.event,
-            attempts = parked.attempts,
-            reason,
-            "a delivery is dead: {failure}"
-        );
+        // Those of a disabled webhook are as many as its events; that it is disabled was told.
+        if reason != DISABLED {
+            tracing::warn!(
+                webhook.id = &*parked.webhook,
+                event.id = &*parked.event,
+                attempts = parked.attempts,
+                reason,
+                "a delivery is dead: {failure}"
+            );
+        }
         Ok(())
     }
 
@@ -444,32 +501,6 @@ impl Parts {
         self.metrics.events_rejected.with_label_values(&[reason]).inc();
         if let Some(untold) = self.rejections.tell() {
             tracing::warn!(event.id = event, reason, untold, "a message was rejected: {detail}");
-        }
-    }
-
-    fn report(&self, report: Report) {
-        if self.reports.try_send(report).is_err() {
-            self.metrics.reports_dropped.inc();
-        }
-    }
-}
-
-impl Task<'_> {
-    /// What another replica needs to go on with this.
-    fn parked(&self, now: i64, due_ms: i64) -> Parked {
-        Parked {
-            webhook: self.webhook.id.as_str().into(),
-            event: self.event.id().as_str().into(),
-            kind: self.event.kind().as_str().into(),
-            body: self.event.body().clone(),
-            attempts: self.attempts,
-            published_ms: self.published_ms,
-            first_attempt_ms: self.first_attempt_ms.unwrap_or(now),
-            parked_ms: now,
-            due_ms,
-            last_failure: self.last.map(|last| last.kind.into()),
-            last_failure_detail: self.last.map(|last| last.detail.into()),
-            traceparent: self.traceparent.map(Box::from),
         }
     }
 }

@@ -12,11 +12,14 @@ mod clock;
 mod delay;
 mod flow;
 mod gate;
+mod health;
 mod metrics;
 mod report;
 mod retry;
+mod task;
 mod throttle;
 
 pub use flow::{Feed, Flow, Rules};
+pub use health::{Change, Health};
 pub use metrics::Metrics;
-pub use report::Report;
+pub use report::{AttemptReport, Following, Report, Tell};

@@ -15,7 +15,6 @@ pub struct Metrics {
     pub(crate) events_consumed: IntCounterVec,
     pub(crate) events_rejected: IntCounterVec,
     pub(crate) postponed: IntCounterVec,
-    pub(crate) reports_dropped: IntCounter,
     pub(crate) backlog_oldest_age: Gauge,
     unsettled: IntGauge,
     in_flight: IntGauge,
@@ -66,10 +65,6 @@ impl Metrics {
                 "deliveries_postponed_total",
                 "Deliveries that wait in the broker without an attempt, by the bound that bit",
                 &["bound"],
-            )?,
-            reports_dropped: meter.counter(
-                "reports_dropped_total",
-                "Reports to the rest of the service that found their channel full",
             )?,
             backlog_oldest_age: meter.seconds(
                 "backlog_oldest_age_seconds",

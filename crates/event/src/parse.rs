@@ -119,6 +119,13 @@ impl Event {
     pub fn body(&self) -> &Bytes {
         &self.body
     }
+
+    /// The body as values, for who looks into it; reads it anew each time.
+    #[must_use]
+    pub fn payload(&self) -> serde_json::Value {
+        // A canonical body is JSON, whose numbers a double carries.
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
 }
 
 /// Checks what a family must carry, and gives the project.

@@ -1,9 +1,14 @@
 //! The command line: what can be asked, in clap's words. Nothing is done here.
 
+mod dead;
+mod webhooks;
+
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+
+pub(crate) use self::dead::{Dead, DeadFilter, DeadList, DeadMove, Since};
+pub(crate) use self::webhooks::{Create, Fields, One, Show, Update, Webhooks};
 
 /// Signed webhooks for events from RabbitMQ.
 #[derive(Debug, Parser)]
@@ -23,6 +28,9 @@ pub(crate) enum Command {
     /// Look at webhooks and change them.
     #[command(subcommand)]
     Webhooks(Webhooks),
+    /// Look at deliveries that were given up, send them again, drop them.
+    #[command(subcommand)]
+    Dead(Dead),
     /// Publish one event to the events exchange, as an orchestrator would.
     Send(Send),
     /// Check the signature of a request body.
@@ -42,100 +50,6 @@ pub(crate) struct Configured {
     /// Every key can be overridden by the environment: BOOTTIFY_WEBHOOKS__SECTION__KEY.
     #[arg(long, value_name = "FILE", env = "BOOTTIFY_WEBHOOKS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-}
-
-/// Commands on webhooks; those that change them need a database as the store.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Webhooks {
-    /// List all webhooks of the store.
-    List {
-        #[command(flatten)]
-        configured: Configured,
-        /// Print JSON, one array.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Make a webhook and print its secret.
-    Create(Create),
-    /// Send events to it (again).
-    Enable(One),
-    /// Send no events to it until it is enabled.
-    Disable(One),
-    /// Delete it; what waits for it ends.
-    Delete(One),
-    /// Print its secret.
-    Secret(One),
-    /// Make a new secret and print it; both sign until the overlap is over.
-    Rotate(Rotate),
-    /// End the overlap of a rotation: the new secret signs alone.
-    Promote(One),
-    /// Encrypt all secrets with the present key, after the key was changed.
-    Reseal(Configured),
-    /// Print a new secret: whsec_ and the base64 of 32 random bytes.
-    NewSecret,
-}
-
-impl Webhooks {
-    /// The options of reading the configuration.
-    pub(crate) fn configured(&self) -> &Configured {
-        static NONE: Configured = Configured { config: None };
-        match self {
-            Self::List { configured, .. } | Self::Reseal(configured) => configured,
-            Self::Create(create) => &create.configured,
-            Self::Enable(one)
-            | Self::Disable(one)
-            | Self::Delete(one)
-            | Self::Secret(one)
-            | Self::Promote(one) => &one.configured,
-            Self::Rotate(rotate) => &rotate.one.configured,
-            Self::NewSecret => &NONE,
-        }
-    }
-}
-
-/// Options of `webhooks create`.
-#[derive(Args, Debug)]
-pub(crate) struct Create {
-    #[command(flatten)]
-    pub(crate) configured: Configured,
-    /// Where requests go.
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
-    /// Which events are wanted: exact types, deployment.*, domain.* or *. May be repeated.
-    #[arg(long = "event", value_name = "PATTERN", default_value = "*")]
-    pub(crate) events: Vec<String>,
-    /// Of which projects; all by default. May be repeated.
-    #[arg(long = "project", value_name = "ID")]
-    pub(crate) projects: Vec<String>,
-    /// What it is for.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) description: Option<String>,
-    /// Make it disabled.
-    #[arg(long)]
-    pub(crate) disabled: bool,
-    /// Print JSON: the id and the secret.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Options of the commands on one webhook.
-#[derive(Args, Debug)]
-pub(crate) struct One {
-    #[command(flatten)]
-    pub(crate) configured: Configured,
-    /// The webhook's id.
-    #[arg(value_name = "ID")]
-    pub(crate) id: String,
-}
-
-/// Options of `webhooks rotate`.
-#[derive(Args, Debug)]
-pub(crate) struct Rotate {
-    #[command(flatten)]
-    pub(crate) one: One,
-    /// How long both secrets sign, such as 24h or 30m.
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = humantime::parse_duration)]
-    pub(crate) overlap: Duration,
 }
 
 /// Options of `send`.

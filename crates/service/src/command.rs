@@ -2,6 +2,8 @@
 
 pub(crate) mod change;
 pub(crate) mod check;
+pub(crate) mod dead;
+pub(crate) mod fields;
 mod input;
 pub(crate) mod send;
 pub(crate) mod verify;

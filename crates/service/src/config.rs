@@ -4,8 +4,11 @@
 //! it stands the operator's file, above that the environment. One file per section says which keys
 //! there are and what they may be; what two sections must agree on is said here.
 
+mod admin;
 mod broker;
+mod dead;
 mod delivery;
+mod delivery_log;
 mod events;
 mod log;
 mod operations;
@@ -23,8 +26,11 @@ use settings::{
 };
 use subscriptions::RetryPolicy;
 
+pub(crate) use self::admin::Admin;
 pub(crate) use self::broker::Broker;
+pub(crate) use self::dead::Dead;
 pub(crate) use self::delivery::Delivery;
+pub(crate) use self::delivery_log::DeliveryLog;
 pub(crate) use self::events::Events;
 pub(crate) use self::log::{Log, LogFormat};
 pub(crate) use self::operations::Operations;
@@ -45,8 +51,11 @@ pub(crate) struct Config {
     pub(crate) broker: Broker,
     pub(crate) events: Events,
     pub(crate) webhooks: Webhooks,
+    pub(crate) delivery_log: DeliveryLog,
     pub(crate) delivery: Delivery,
     pub(crate) retry: RetryPolicy,
+    pub(crate) dead: Dead,
+    pub(crate) admin: Admin,
     pub(crate) operations: Operations,
     pub(crate) shutdown: Shutdown,
     pub(crate) log: Log,
@@ -86,8 +95,11 @@ impl Config {
         let broker = root.table("broker", Broker::read);
         let events = root.table("events", Events::read);
         let webhooks = root.table("webhooks", Webhooks::read);
+        let delivery_log = root.table("delivery_log", DeliveryLog::read);
         let delivery = root.table("delivery", Delivery::read);
         let retry = root.table("retry", retry::read);
+        let dead = root.table("dead", Dead::read);
+        let admin = root.table("admin", Admin::read);
         let operations = root.table("operations", Operations::read);
         let shutdown = root.table("shutdown", Shutdown::read);
         let log = root.table("log", Log::read);
@@ -96,8 +108,11 @@ impl Config {
             broker: broker?,
             events: events?,
             webhooks: webhooks?,
+            delivery_log: delivery_log?,
             delivery: delivery?,
             retry: retry?,
+            dead: dead?,
+            admin: admin?,
             operations: operations?,
             shutdown: shutdown?,
             log: log?,

@@ -3,16 +3,22 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. What a configuration got wrong is
 //! told before anything is opened.
 
+mod admin;
+mod announcer;
 mod cli;
 mod command;
 mod config;
 mod exit;
+mod failing;
 mod files;
 mod health;
+mod journal;
 mod listener;
 mod log;
+mod log_metrics;
 mod ops;
 mod print;
+mod retention;
 mod serve;
 mod signals;
 mod store_metrics;
@@ -45,10 +51,17 @@ fn run(command: Command) -> Result<(), Failed> {
         Command::Webhooks(Webhooks::List { configured, json }) => {
             command::webhooks::list(&load(&configured)?, json)
         }
+        Command::Webhooks(Webhooks::Show(show)) => {
+            command::webhooks::show(&show, &load(&show.one.configured)?)
+        }
         Command::Webhooks(Webhooks::NewSecret) => command::webhooks::new_secret(),
         Command::Webhooks(asked) => {
             let config = load(asked.configured())?;
             runtime(&config)?.block_on(command::change::run(&asked, &config))
+        }
+        Command::Dead(asked) => {
+            let config = load(asked.configured())?;
+            runtime(&config)?.block_on(command::dead::run(&asked, &config))
         }
         Command::Send(asked) => {
             let config = load(&asked.configured)?;

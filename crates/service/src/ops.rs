@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::{Registry, TextEncoder};
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
 use crate::listener::{self, Bounds};
@@ -56,7 +57,9 @@ pub(crate) fn start(
         tokio::net::TcpListener::from_std(listener).map_err(failed)?
     };
     let bounds = operations.bounds.clone();
-    let serve = move || runtime.block_on(listener::serve(listener, router(operations), bounds));
+    let never = CancellationToken::new();
+    let serve =
+        move || runtime.block_on(listener::serve(listener, router(operations), bounds, never));
     std::thread::Builder::new().name("operations".to_owned()).spawn(serve).map_err(failed)?;
     tracing::info!("operations listener on http://{local}");
     Ok(local)

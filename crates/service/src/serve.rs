@@ -3,7 +3,7 @@
 //! ```text
 //! store ─snapshot─► flow ◄─messages─ intake ◄─session─ supervisor
 //!   ▲                │
-//!   └──── reports ───┘
+//!   └──── reports ───┴─► delivery log, operational events
 //! ```
 //!
 //! Shutdown goes the way of the messages: the intake closes, the flow ends what is in flight, the
@@ -15,26 +15,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use broker::{Intake, Supervisor};
-use delivery::{Guard, Sender};
-use dispatch::{Feed, Flow, Report};
+use broker::{Client, Intake, Supervisor};
+use delivery::Guard;
+use dispatch::{Feed, Flow, Tell};
 use prometheus::Registry;
-use store::{Notice, Store};
+use store::{DeliveryLog, Notice, Recorder, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::{self, With};
+use crate::announcer::{Announcer, Happening};
 use crate::config::Config;
+use crate::failing::Watch;
 use crate::health::Health;
+use crate::journal::{self, Gone};
 use crate::log::Log;
+use crate::log_metrics::LogMetrics;
 use crate::ops::{self, Operations};
+use crate::retention::{self, RetentionMetrics};
 use crate::signals::{Asked, Signals};
 use crate::store_metrics::StoreMetrics;
 use crate::tasks::Tasks;
 use crate::wiring;
-
-/// Reports that wait to be acted upon; what finds the channel full is dropped and counted.
-const REPORTS: usize = 256;
 
 /// How long the broker may take to accept the last acknowledgements, after the grace period.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -50,6 +53,8 @@ pub(crate) struct Started {
 struct Service {
     store: Store,
     flow: Flow,
+    /// The Control Center's copy of what the configuration says of webhooks.
+    rules: watch::Sender<control::Rules>,
     /// The broker's side's copy of `events.max_bytes`.
     max_event_bytes: Arc<AtomicUsize>,
     drained: watch::Sender<bool>,
@@ -98,6 +103,7 @@ async fn start(config: &Config) -> Result<Service> {
     let broker_metrics = broker::Metrics::register(&registry)?;
     let broker_config = wiring::broker(config)?;
     let max_event_bytes = Arc::clone(&broker_config.max_event_bytes);
+    let client = Client::new(broker_config.clone(), broker_metrics.clone());
     let (supervisor, intake, states) =
         Supervisor::new(broker_config, broker_metrics, closing.clone());
     let health = {
@@ -105,40 +111,94 @@ async fn start(config: &Config) -> Result<Service> {
         Health::new(states, move || store.status().is_loaded(), drains)
     };
 
-    let ca_pem = wiring::ca_file(config)?;
     let guard = Guard::new(config.delivery.allow_addresses.clone());
-    let sender_metrics = delivery::Metrics::register(&registry)?;
-    let sender = Sender::new(wiring::limits(config), guard, ca_pem.as_deref(), sender_metrics)?;
-    let flow_metrics = dispatch::Metrics::register(&registry, config.operations.webhook_label)?;
-    let feed = Feed { snapshot: store.snapshots(), read_at_ms: store.status().read_at_ms_shared() };
-    let (reports, reported) = mpsc::channel(REPORTS);
-    let max_in_flight = config.delivery.max_in_flight;
-    let flow =
-        Flow::new(wiring::flow_rules(config), max_in_flight, feed, sender, flow_metrics, reports);
+    let mut tasks = Tasks::default();
+    let log = open_log(config)?;
+    let recorder = log.as_ref().map(|log| record(log, config, &mut tasks, drain_seen.clone()));
+    let counters = wiring::JournalCounters::register(&registry)?;
+    let (announcer, announce) = Announcer::new(client.clone(), counters.announcements_dropped);
+    tasks.spawn("the operational events", announce);
+    let (tell, gone) =
+        journal::journal(recorder.clone(), announcer.clone(), counters.reports_dropped);
+    let flow = flow(config, &registry, guard.clone(), &store, tell)?;
 
-    let store_metrics = StoreMetrics::register(&registry)?;
-    wiring::register_process(&registry)?;
-    let refresh = {
-        let (flow, store) = (flow.clone(), store.clone());
-        move || {
-            flow.refresh_metrics();
-            store_metrics.refresh(store.status());
-        }
+    let (rules, rules_seen) = watch::channel(admin::rules(config));
+    let with = With {
+        store: store.clone(),
+        log: log.clone(),
+        client: client.clone(),
+        guard,
+        rules: rules_seen,
+        closing: closing.clone(),
     };
+    start_admin(config, &registry, with, &mut tasks).await?;
+    let retention_metrics = RetentionMetrics::register(&registry)?;
+    let refresh = refresh(&registry, &flow, &store, recorder)?;
     let bounds = wiring::operations_bounds(config, &registry)?;
-    let health_shown = health.clone();
-    let operations =
-        Operations { registry, health: health_shown, bounds, refresh: Box::new(refresh) };
+    let operations = Operations { registry, health: health.clone(), bounds, refresh };
     ops::start(config.operations.listen, operations)?;
 
-    let mut tasks = Tasks::default();
     tasks.spawn("the pulse", health.pulse());
     tasks.spawn("the store's watch", watch_store(store.clone(), closing.clone()));
-    tasks.spawn("the reports", act(store.clone(), reported));
+    tasks.spawn("the reports", act(store.clone(), announcer.clone(), gone));
+    if let Some(log) = log {
+        let (health, store) = (flow.health(), store.clone());
+        let disable_after = config.webhooks.disable_after;
+        let watch = Watch { health, log, store, announcer, disable_after };
+        tasks.spawn("the watch of failing webhooks", watch.run(closing.clone()));
+    }
+    tasks.spawn("the retention", retention::run(client, config.dead, retention_metrics));
     let finished = async move { drain_seen.wait_for(|drained| *drained).await.map_or((), drop) };
     tasks.spawn_last("the broker's supervisor", supervisor.run(finished));
     tasks.spawn_first("the flow", take(flow.clone(), store.clone(), intake, closing.clone()));
-    Ok(Service { store, flow, max_event_bytes, drained, draining, closing, tasks })
+    Ok(Service { store, flow, rules, max_event_bytes, drained, draining, closing, tasks })
+}
+
+/// The flow, which has taken nothing yet.
+fn flow(
+    config: &Config,
+    registry: &Registry,
+    guard: Guard,
+    store: &Store,
+    tell: Tell,
+) -> Result<Flow> {
+    let sender = wiring::sender(config, guard, registry)?;
+    let metrics = dispatch::Metrics::register(registry, config.operations.webhook_label)?;
+    let feed = Feed { snapshot: store.snapshots(), read_at_ms: store.status().read_at_ms_shared() };
+    let (rules, most) = (wiring::flow_rules(config), config.delivery.max_in_flight);
+    Ok(Flow::new(rules, most, feed, sender, metrics, tell))
+}
+
+/// What brings the computed metrics up to date before they are read.
+fn refresh(
+    registry: &Registry,
+    flow: &Flow,
+    store: &Store,
+    recorder: Option<Recorder>,
+) -> Result<Box<dyn Fn() + Send + Sync>> {
+    let (flow, store) = (flow.clone(), store.clone());
+    let store_metrics = StoreMetrics::register(registry)?;
+    let log_metrics = LogMetrics::register(registry)?;
+    wiring::register_process(registry)?;
+    Ok(Box::new(move || {
+        flow.refresh_metrics();
+        store_metrics.refresh(store.status());
+        log_metrics.refresh(recorder.as_ref());
+    }))
+}
+
+/// Opens the admin listener, where there is to be one. The drain lets it end what was asked of it.
+async fn start_admin(
+    config: &Config,
+    registry: &Registry,
+    with: With,
+    tasks: &mut Tasks,
+) -> Result<()> {
+    if config.admin.enabled {
+        let serving = admin::start(config, registry, with).await?;
+        tasks.spawn_first("the admin listener", serving);
+    }
+    Ok(())
 }
 
 /// Takes messages once there are webhooks to match them against: without, every event would be
@@ -166,19 +226,47 @@ async fn watch_store(store: Store, closing: CancellationToken) {
     store.run(closing.cancelled(), |notice| tell(&notice)).await;
 }
 
-/// Acts on what the flow reports.
-async fn act(store: Store, mut reports: mpsc::Receiver<Report>) {
-    while let Some(report) = reports.recv().await {
-        match report {
-            Report::Gone { webhook, url } => {
-                // Its owner may have corrected the URL while the request was on its way.
-                let snapshot = store.snapshots().load_full();
-                if snapshot.get(&webhook).is_none_or(|current| current.url != url) {
-                    continue;
-                }
-                tracing::warn!(webhook.id = %webhook, "the receiver answered 410 Gone: disabling the webhook");
-                store.disable(webhook, "the receiver answered 410 Gone".to_owned());
-            }
+/// The delivery log, where one is kept.
+fn open_log(config: &Config) -> Result<Option<DeliveryLog>> {
+    if !config.delivery_log.enabled {
+        return Ok(None);
+    }
+    let log = match &config.delivery_log.store {
+        Some(url) => DeliveryLog::open_at(url.expose())?,
+        None => {
+            let options = wiring::store_options(config)?;
+            DeliveryLog::open(config.webhooks.store.expose(), &options)?
+        }
+    };
+    Ok(Some(log))
+}
+
+/// Has the log written until the flow has ended.
+fn record(
+    log: &DeliveryLog,
+    config: &Config,
+    tasks: &mut Tasks,
+    mut drained: watch::Receiver<bool>,
+) -> Recorder {
+    let drained = async move { drained.wait_for(|drained| *drained).await.map_or((), drop) };
+    let (recorder, write) = log.writer(config.delivery_log.bounds, drained);
+    tasks.spawn_last("the delivery log", write);
+    recorder
+}
+
+/// Disables the webhooks whose receivers said 410.
+async fn act(store: Store, announcer: Announcer, mut gone: mpsc::Receiver<Gone>) {
+    const REASON: &str = "the receiver answered 410 Gone";
+    while let Some(Gone { webhook: id, url }) = gone.recv().await {
+        // Its owner may have corrected the URL while the request was on its way.
+        let snapshot = store.snapshots().load_full();
+        let Some(webhook) = snapshot.get(&id).filter(|webhook| webhook.url == url) else {
+            continue;
+        };
+        if store.disable(id.clone(), REASON.to_owned()) {
+            tracing::warn!(webhook.id = %id, "{REASON}: disabling the webhook");
+            let now_ms = jiff::Timestamp::now().as_millisecond();
+            announcer.tell(Happening::disabled(webhook, REASON, now_ms));
         }
     }
 }
@@ -200,6 +288,7 @@ impl Service {
         started.log.set(config.log.level);
         self.flow.set_rules(wiring::flow_rules(&config));
         self.max_event_bytes.store(config.events.max_bytes, Ordering::Relaxed);
+        self.rules.send_replace(admin::rules(&config));
         self.store.reconfigure(wiring::store_rules(&config));
         let fixed = wiring::needs_restart(&started.config, &config);
         if fixed.is_empty() {

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use delivery::Limits;
+use delivery::{Guard, Limits, Sender};
 use metering::Meter;
-use prometheus::{IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntGauge, Opts, Registry};
 
 use crate::config::{Config, EncryptionKeys};
-use crate::listener::Bounds;
+use crate::listener::{Bounds, Connections};
 
 /// What the broker's side is told.
 pub(crate) fn broker(config: &Config) -> Result<broker::Config> {
@@ -20,13 +21,14 @@ pub(crate) fn broker(config: &Config) -> Result<broker::Config> {
     told.max_event_bytes.store(config.events.max_bytes, Ordering::Relaxed);
     told.max_large_bytes = broker.max_large_bytes;
     told.delivery_limit = broker.delivery_limit;
+    told.max_walk = config.dead.max_walk;
     told.bindings.clone_from(&broker.bindings);
     told.names.clone_from(&broker.names);
     Ok(told)
 }
 
 /// The bounds of an attempt.
-pub(crate) fn limits(config: &Config) -> Limits {
+fn limits(config: &Config) -> Limits {
     let delivery = &config.delivery;
     Limits {
         connect_timeout: delivery.connect_timeout,
@@ -38,6 +40,12 @@ pub(crate) fn limits(config: &Config) -> Limits {
     }
 }
 
+/// What makes the attempts.
+pub(crate) fn sender(config: &Config, guard: Guard, registry: &Registry) -> Result<Sender> {
+    let (ca_pem, metrics) = (ca_file(config)?, delivery::Metrics::register(registry)?);
+    Ok(Sender::new(limits(config), guard, ca_pem.as_deref(), metrics)?)
+}
+
 /// What the operations listener puts up with.
 pub(crate) fn operations_bounds(config: &Config, registry: &Registry) -> Result<Bounds> {
     let refused = Meter::new(registry).counter(
@@ -46,7 +54,32 @@ pub(crate) fn operations_bounds(config: &Config, registry: &Registry) -> Result<
     )?;
     let operations = &config.operations;
     let (max_connections, timeout) = (operations.max_connections, operations.timeout);
-    Ok(Bounds { max_connections, timeout, refused })
+    // Probes and scrapers send their requests at once.
+    let head_timeout = timeout.min(Duration::from_secs(2));
+    let connections = Connections::Once;
+    Ok(Bounds { max_connections, timeout, head_timeout, connections, refused })
+}
+
+/// What happened and found no room.
+pub(crate) struct JournalCounters {
+    pub(crate) reports_dropped: IntCounter,
+    pub(crate) announcements_dropped: IntCounter,
+}
+
+impl JournalCounters {
+    pub(crate) fn register(registry: &Registry) -> Result<Self> {
+        let meter = Meter::new(registry);
+        Ok(Self {
+            reports_dropped: meter.counter(
+                "reports_dropped_total",
+                "Answers of 410 that found too many waiting; the next delivery says it again",
+            )?,
+            announcements_dropped: meter.counter(
+                "operational_events_dropped_total",
+                "Operational events that found too many waiting for the broker",
+            )?,
+        })
+    }
 }
 
 /// What the flow goes by; can change while it runs.
@@ -85,13 +118,21 @@ pub(crate) fn ca_file(config: &Config) -> Result<Option<Vec<u8>>> {
 /// The sections that differ and are only read at the start.
 pub(crate) fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
     let sections = [
+        ("admin", before.admin != after.admin),
         ("broker", before.broker != after.broker),
+        ("dead", before.dead != after.dead),
         ("delivery", before.delivery != after.delivery),
+        ("delivery_log", before.delivery_log != after.delivery_log),
         ("operations", before.operations != after.operations),
         ("runtime", before.runtime != after.runtime),
         ("shutdown", before.shutdown != after.shutdown),
         ("webhooks.store", before.webhooks.store != after.webhooks.store),
         ("webhooks.encryption_key", before.webhooks.keys != after.webhooks.keys),
+        ("webhooks.disable_after", before.webhooks.disable_after != after.webhooks.disable_after),
+        (
+            "webhooks.secret_overlap",
+            before.webhooks.secret_overlap != after.webhooks.secret_overlap,
+        ),
         ("webhooks.state_dir", before.webhooks.state_dir != after.webhooks.state_dir),
         ("log.format", before.log.format != after.log.format),
     ];

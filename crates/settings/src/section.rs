@@ -164,6 +164,17 @@ impl<'a> Section<'a, '_> {
         Some(all)
     }
 
+    /// Tables of an array that may be absent; then there are none.
+    pub fn optional_tables<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnMut(&mut Section<'a, '_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let present = self.layers.iter().any(|l| l.table.is_some_and(|t| t.contains_key(key)));
+        self.asked.insert(Cow::Borrowed(key), Asked::Section);
+        if present { self.tables(key, read) } else { Some(Vec::new()) }
+    }
+
     /// Notes that the value of `key` does not fit beside others, at the place where it was given.
     pub fn conflict(&mut self, key: &'static str, why: impl Display) {
         let place =

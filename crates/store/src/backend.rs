@@ -57,6 +57,14 @@ impl Backend {
         }
     }
 
+    /// The number of the last change that [`Backend::list`] gave; -1 where changes have none.
+    pub(crate) fn revision(&self) -> i64 {
+        match self {
+            Self::File(_) => -1,
+            Self::Database(follower) => follower.revision(),
+        }
+    }
+
     /// What secrets are sealed with, where they are.
     pub(crate) fn keys(&self) -> Option<&Keys> {
         self.database().map(Database::keys)

@@ -7,38 +7,32 @@
 //! **Invariant:** nothing on the delivery path waits for a database. It may be away, slow or
 //! read-only for as long as it likes: then the last good snapshot serves.
 
+mod audit;
 mod change;
 mod follow;
+mod note;
+mod once;
+mod pool;
 mod row;
 mod schema;
 mod seal;
 
+pub use self::audit::AuditRow;
 pub use self::change::{ChangeError, Created, Draft};
 pub(crate) use self::follow::{Follower, Watch};
+pub(crate) use self::pool::Pool;
+pub(crate) use self::schema::Tables;
 pub use self::seal::{InvalidKey, Keys, SealError};
 
 use std::fmt;
-use std::fs::{DirBuilder, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::any::AnyPoolOptions;
+use sqlx::AnyPool;
 use sqlx::migrate::MigrateError;
-use sqlx::{AnyPool, Executor};
 use thiserror::Error;
-use tokio::sync::{Notify, OnceCell};
-
-/// Connections at most: a page, the log and the feed at the same time, and little else.
-const CONNECTIONS: u32 = 8;
-/// How long anything may wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// What every connection to SQLite begins with. WAL lets readers go on beside the one writer; with
-/// it, `FULL` makes every commit survive a loss of power.
-const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                       PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;";
+use tokio::sync::Notify;
 
 /// Which database it is; they differ in the words of their schema only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +55,8 @@ pub(crate) enum Place {
 pub struct Database(Arc<Inner>);
 
 struct Inner {
-    place: Place,
-    pool: AnyPool,
+    pool: Pool,
     keys: Keys,
-    current: OnceCell<()>,
     wake: Arc<Notify>,
 }
 
@@ -76,7 +68,13 @@ pub enum DatabaseError {
     Database(#[from] sqlx::Error),
     /// Its tables are not those of this version and cannot be brought up to date.
     #[error("the tables of the database cannot be brought up to date: {0}")]
-    Schema(#[from] MigrateError),
+    Schema(MigrateError),
+    /// It was written by a later version.
+    #[error(
+        "the database has tables of a newer version of this program (schema {0}); start that \
+         version, or restore a backup from before it"
+    )]
+    Newer(i64),
     /// A webhook in it is not what this version writes.
     #[error("webhook {id} in the database: {why}")]
     Row {
@@ -90,6 +88,15 @@ pub enum DatabaseError {
     Seal(#[from] SealError),
 }
 
+impl From<MigrateError> for DatabaseError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(version) => Self::Newer(version),
+            error => Self::Schema(error),
+        }
+    }
+}
+
 impl Database {
     /// Opens a database without reaching for it: it may be away. Must be called within a runtime.
     ///
@@ -99,36 +106,20 @@ impl Database {
     ///
     /// Where the file of an embedded one cannot be made, or the URL is none.
     pub(crate) fn open(place: Place, keys: Keys, wake: Arc<Notify>) -> Result<Self, OpenDatabase> {
-        sqlx::any::install_default_drivers();
-        let kind = place.kind();
-        let options = AnyPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(PATIENCE)
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    if kind == Kind::Sqlite {
-                        connection.execute(PRAGMAS).await?;
-                    }
-                    Ok(())
-                })
-            });
-        let url = match &place {
-            Place::Sqlite(path) => {
-                make_private(path)
-                    .map_err(|source| OpenDatabase::File { path: path.clone(), source })?;
-                url_of(path)
-            }
-            Place::Postgres(url) => url.clone(),
+        let tables = match place.kind() {
+            Kind::Sqlite => Tables::Webhooks,
+            Kind::Postgres => Tables::All,
         };
-        let pool = options.connect_lazy(&url).map_err(|_| OpenDatabase::Url)?;
-        Ok(Self(Arc::new(Inner { place, pool, keys, current: OnceCell::new(), wake })))
+        Ok(Self(Arc::new(Inner { pool: Pool::open(place, tables)?, keys, wake })))
     }
 
     /// The pool, once the tables are up to date.
     async fn pool(&self) -> Result<&AnyPool, DatabaseError> {
-        let Inner { place, pool, current, .. } = &*self.0;
-        current.get_or_try_init(|| schema::migrate(pool, place.kind())).await?;
-        Ok(pool)
+        self.0.pool.ready().await
+    }
+
+    fn place(&self) -> &Place {
+        self.0.pool.place()
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -173,24 +164,8 @@ impl fmt::Debug for Place {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Database({:?})", self.0.place)
+        write!(f, "Database({:?})", self.place())
     }
-}
-
-/// Makes the file, readable by its owner only, where it is not there.
-fn make_private(path: &Path) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    // Opened to write as nobody does without the right to: a clear word instead of a late one.
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
-}
-
-/// The path as it stands in a URL: what has a meaning there is encoded.
-fn url_of(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    let encoded = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-    format!("sqlite://{encoded}?mode=rwc")
 }
 
 /// Whatever a JSON column holds.
@@ -198,3 +173,6 @@ fn from_json<T: serde::de::DeserializeOwned>(id: &str, text: &str) -> Result<T, 
     serde_json::from_str(text)
         .map_err(|error| DatabaseError::Row { id: id.to_owned(), why: error.to_string() })
 }
+
+#[cfg(test)]
+mod tests;

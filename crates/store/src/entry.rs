@@ -16,6 +16,12 @@ pub(crate) struct Entry {
     pub(crate) fingerprint: Fingerprint,
 }
 
+/// Names what the owner of this webhook says about it: it changes whenever any of that does.
+#[must_use]
+pub fn fingerprint(webhook: &Webhook) -> String {
+    Fingerprint::of(webhook).to_string()
+}
+
 /// Changes whenever its owner changes anything about a webhook: half a SHA-256 over all of it but
 /// the times. Comments, order and spelling of a file do not count.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -17,6 +17,7 @@ mod entry;
 mod file;
 mod key_file;
 mod locator;
+mod log;
 mod notice;
 mod open;
 mod options;
@@ -27,9 +28,16 @@ mod store;
 mod wire;
 
 pub use database::{
-    ChangeError, Created, Database, DatabaseError, Draft, InvalidKey, Keys, OpenDatabase, SealError,
+    AuditRow, ChangeError, Created, Database, DatabaseError, Draft, InvalidKey, Keys, OpenDatabase,
+    SealError,
 };
-pub use locator::{InvalidStoreUrl, check_url};
+pub use entry::fingerprint;
+pub use locator::{InvalidStoreUrl, check_log_url, check_url};
+pub use log::{
+    AttemptRow, Counts, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow, DeliveryState,
+    Failing, HealthNote, LogBounds, LogStatus, LoggedAttempt, LoggedEvent, LoggedNext, Page,
+    Position, Recorder, Stretch,
+};
 pub use notice::{Notice, Origin};
 pub use open::{LoadError, load_once, open_database};
 pub use options::{OpenError, Options, ReadError, Rules};

@@ -31,6 +31,9 @@ pub enum InvalidStoreUrl {
     /// A `file` or `sqlite` URL whose path is relative or empty.
     #[error("the path of a {0} store must be absolute, such as {0}:///var/lib/webhooks")]
     RelativePath(&'static str),
+    /// A webhooks file holds no delivery log.
+    #[error("a delivery log is kept in a database: sqlite:///path or postgres://…")]
+    NoLog,
 }
 
 const EXPECTED: &str =
@@ -43,6 +46,18 @@ const EXPECTED: &str =
 /// [`InvalidStoreUrl`] says what is wrong with it.
 pub fn check_url(url: &str) -> Result<(), InvalidStoreUrl> {
     Locator::try_new(url).map(|_| ())
+}
+
+/// Whether `url` names a database that a delivery log can be kept in.
+///
+/// # Errors
+///
+/// [`InvalidStoreUrl`] says what is wrong with it.
+pub fn check_log_url(url: &str) -> Result<(), InvalidStoreUrl> {
+    match Locator::try_new(url)? {
+        Locator::File(_) => Err(InvalidStoreUrl::NoLog),
+        Locator::Database(_) => Ok(()),
+    }
 }
 
 impl Locator {

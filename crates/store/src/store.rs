@@ -18,10 +18,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use subscriptions::{DuplicateId, Snapshot, Webhook, WebhookId};
-use tokio::sync::Notify;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::sync::{Notify, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::backend::{Backend, Stamps};
+use crate::database::Database;
 use crate::disabled::Disabled;
 use crate::entry::Entry;
 use crate::locator::Locator;
@@ -52,6 +53,8 @@ struct Shared {
     live: Arc<ArcSwap<Snapshot>>,
     status: Status,
     wake: Arc<Notify>,
+    /// Which change of a database is live: all up to this number are.
+    revision: watch::Sender<i64>,
     asked: Mutex<Asked>,
     inner: Mutex<Inner>,
 }
@@ -135,6 +138,7 @@ impl Store {
             live: Arc::default(),
             status,
             wake,
+            revision: watch::Sender::new(-1),
             asked: Mutex::default(),
             inner: Mutex::new(inner),
         }));
@@ -151,6 +155,20 @@ impl Store {
     #[must_use]
     pub fn status(&self) -> &Status {
         &self.0.status
+    }
+
+    /// The database that webhooks are changed through; `None` where they are in a file.
+    #[must_use]
+    pub fn database(&self) -> Option<&Database> {
+        self.0.backend.database()
+    }
+
+    /// Waits until the change of this number, made through [`Store::database`], is in the live
+    /// snapshot of this process; `false` if it is not within `patience`.
+    pub async fn wait_live(&self, revision: i64, patience: Duration) -> bool {
+        let mut live = self.0.revision.subscribe();
+        let is_live = live.wait_for(|live| *live >= revision);
+        matches!(timeout(patience, is_live).await, Ok(Ok(_)))
     }
 
     /// Reads the webhooks now; where they cannot be read and none are live, takes what was saved.
@@ -173,13 +191,15 @@ impl Store {
     }
 
     /// Disables a webhook at the next turn, until its owner changes it. One that is not there, or
-    /// disabled already, is left as it is.
-    pub fn disable(&self, id: WebhookId, reason: String) {
+    /// disabled already, is left as it is. Whether this is the first to ask.
+    pub fn disable(&self, id: WebhookId, reason: String) -> bool {
         // Only known ones, so that what waits here has a bound.
-        if self.0.live.load().get(&id).is_some_and(|webhook| webhook.enabled) {
-            self.asked().disable.insert(id, reason);
+        let enabled = self.0.live.load().get(&id).is_some_and(|webhook| webhook.enabled);
+        let first = enabled && self.asked().disable.insert(id, reason).is_none();
+        if first {
             self.0.wake.notify_one();
         }
+        first
     }
 
     /// Follows the store until `shutdown`, telling what happens. Spawns nothing that outlives it.
@@ -256,6 +276,7 @@ impl Store {
         inner.restless = None;
         match listing.entries.and_then(|entries| Ok(self.take(inner, entries, notices)?)) {
             Ok(changed) => {
+                self.0.revision.send_replace(self.0.backend.revision());
                 self.0.status.read_at_ms.store(now, Ordering::Relaxed);
                 self.0.status.failing.store(false, Ordering::Relaxed);
                 if changed {

@@ -10,8 +10,8 @@ use event::ProjectId;
 use serde::{Deserialize, Serialize};
 use signing::Secret;
 use subscriptions::{
-    EventFilter, Headers, RetryPolicy, RetryValues, Secrets, UrlRules, Webhook, WebhookId,
-    WebhookUrl,
+    Clause, Condition, EventFilter, Headers, RetryPolicy, RetryValues, Secrets, UrlRules, Webhook,
+    WebhookId, WebhookUrl,
 };
 
 /// One webhook.
@@ -22,8 +22,12 @@ pub(crate) struct WireWebhook {
     url: String,
     events: Vec<String>,
     projects: Vec<String>,
+    #[serde(default)]
+    condition: Vec<WireClause>,
     description: Option<String>,
     enabled: bool,
+    #[serde(default = "yes")]
+    keep_while_disabled: bool,
     /// The primary one first.
     secrets: Vec<String>,
     retry: Option<WireRetry>,
@@ -31,6 +35,14 @@ pub(crate) struct WireWebhook {
     headers: Vec<(String, String)>,
     created_at_ms: i64,
     updated_at_ms: i64,
+}
+
+/// One clause of a condition: pointer and values.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct WireClause(String, Vec<serde_json::Value>);
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,8 +64,10 @@ impl WireWebhook {
             url: webhook.url.expose(),
             events: webhook.events.patterns().iter().map(ToString::to_string).collect(),
             projects: webhook.projects.iter().map(|id| id.as_str().to_owned()).collect(),
+            condition: WireClause::all(webhook.condition.as_ref()),
             description: webhook.description.clone(),
             enabled: webhook.enabled,
+            keep_while_disabled: webhook.keep_while_disabled,
             secrets: webhook.secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
             retry: webhook.retry.map(|policy| WireRetry::of(policy.values())),
             max_in_flight: webhook.max_in_flight,
@@ -89,8 +103,10 @@ impl WireWebhook {
             url: WebhookUrl::try_new(&self.url, rules).map_err(text_of)?,
             events: EventFilter::try_new(&self.events).map_err(text_of)?,
             projects: projects.collect::<Result<_, _>>()?,
+            condition: WireClause::restore(self.condition)?,
             description: self.description,
             enabled: self.enabled,
+            keep_while_disabled: self.keep_while_disabled,
             secrets: Secrets::rotating(primary, secrets),
             retry: self.retry.map(WireRetry::restore).transpose()?,
             max_in_flight: self.max_in_flight,
@@ -98,7 +114,22 @@ impl WireWebhook {
             created_at_ms: self.created_at_ms,
             updated_at_ms: self.updated_at_ms,
             disabled_reason: None,
+            switches_at_ms: None,
         })
+    }
+}
+
+impl WireClause {
+    pub(crate) fn all(condition: Option<&Condition>) -> Vec<Self> {
+        let clauses = condition.map(Condition::clauses).unwrap_or_default();
+        let values =
+            |clause: &Clause| clause.values().iter().map(serde_json::Value::from).collect();
+        clauses.iter().map(|clause| Self(clause.pointer().to_owned(), values(clause))).collect()
+    }
+
+    pub(crate) fn restore(clauses: Vec<Self>) -> Result<Option<Condition>, String> {
+        let pairs = clauses.into_iter().map(|Self(pointer, values)| (pointer, values));
+        Condition::try_new(pairs).map_err(text_of)
     }
 }
 

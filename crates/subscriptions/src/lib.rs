@@ -8,6 +8,7 @@
 //! Not here: where webhooks are kept (`store`), whether an address may be reached and how a request
 //! is sent (`delivery`), when to try again (`dispatch`). No clock, no I/O.
 
+mod condition;
 mod filter;
 mod headers;
 mod id;
@@ -16,6 +17,10 @@ mod snapshot;
 mod url;
 mod webhook;
 
+pub use condition::{
+    Clause, Condition, InvalidCondition, Literal, MAX_CLAUSES, MAX_POINTER_BYTES, MAX_VALUE_BYTES,
+    MAX_VALUES,
+};
 pub use filter::{EventFilter, InvalidFilter, MAX_PATTERNS, Pattern};
 pub use headers::{Headers, InvalidHeaders, MAX_HEADERS, MAX_HEADERS_BYTES};
 pub use id::{InvalidWebhookId, WebhookId};
@@ -24,4 +29,4 @@ pub use retry::{
 };
 pub use snapshot::{DuplicateId, Matching, Snapshot};
 pub use url::{Host, InvalidUrl, MAX_URL_BYTES, UrlRules, WebhookUrl};
-pub use webhook::{Secrets, Webhook};
+pub use webhook::{MAX_DESCRIPTION, MAX_IN_FLIGHT, MAX_PROJECTS, Secrets, Webhook};

@@ -66,8 +66,11 @@ impl Snapshot {
         }
         let mut snapshot = Self { generation, ..Self::default() };
         let mut entries = Vec::new();
-        for (place, webhook) in (0u32..).zip(&webhooks).filter(|(_, webhook)| webhook.enabled) {
-            snapshot.enabled += 1;
+        for (place, webhook) in (0u32..).zip(&webhooks) {
+            snapshot.enabled += usize::from(webhook.enabled);
+            if !(webhook.enabled || webhook.keep_while_disabled) {
+                continue;
+            }
             snapshot.number(webhook, |pattern, project| {
                 entries.push((pattern, project, place));
             });
@@ -77,7 +80,8 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// The enabled webhooks that want this event, each once.
+    /// The webhooks that want this event by its type and project, each once: enabled ones, and
+    /// disabled ones for which it is kept. Their conditions are not looked at.
     #[must_use]
     pub fn matching(&self, kind: &EventType, project: Option<&ProjectId>) -> Matching<'_> {
         let exact = self.exact.get(kind).copied();

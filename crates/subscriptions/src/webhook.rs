@@ -8,11 +8,19 @@ use std::num::NonZeroU32;
 use event::ProjectId;
 use signing::Secret;
 
+use crate::condition::Condition;
 use crate::filter::EventFilter;
 use crate::headers::Headers;
 use crate::id::WebhookId;
 use crate::retry::RetryPolicy;
 use crate::url::WebhookUrl;
+
+/// The most projects of one webhook. Who wants more wants all.
+pub const MAX_PROJECTS: usize = 1_000;
+/// The longest description, in characters.
+pub const MAX_DESCRIPTION: usize = 500;
+/// The most attempts at the same time that one webhook can ask for.
+pub const MAX_IN_FLIGHT: u32 = 10_000;
 
 /// A subscription of one receiver.
 #[derive(Clone, Debug)]
@@ -25,10 +33,14 @@ pub struct Webhook {
     pub events: EventFilter,
     /// Of which projects; empty means of all, and then also events that belong to no project.
     pub projects: Box<[ProjectId]>,
+    /// What the payload must hold besides; `None` where everything is wanted.
+    pub condition: Option<Condition>,
     /// What its owner says about it.
     pub description: Option<String>,
     /// Whether events are sent at all.
     pub enabled: bool,
+    /// Whether the events that it matches while it is disabled are kept as dead letters.
+    pub keep_while_disabled: bool,
     /// What requests are signed with.
     pub secrets: Secrets,
     /// Its own retry policy, where it differs from the service's.
@@ -43,6 +55,8 @@ pub struct Webhook {
     pub updated_at_ms: i64,
     /// Why the service disabled it; `None` where it is enabled or its owner disabled it.
     pub disabled_reason: Option<String>,
+    /// During a rotation: when the next secret signs alone, in milliseconds since 1970.
+    pub switches_at_ms: Option<i64>,
 }
 
 /// The active secrets of a webhook; there is always one.

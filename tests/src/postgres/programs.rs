@@ -5,37 +5,22 @@
 //! there, it runs as the system's user `postgres`, and otherwise as whoever runs the test.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
+use crate::debian;
 use crate::report::Reporter;
-use crate::workspace;
 
 /// Where Debian has a folder for every major version.
 const VERSIONS: &str = "/usr/lib/postgresql";
 
 /// The account that packages make.
 const ACCOUNT: &str = "postgres";
-
-/// Installs the package without the service that it would start: Debian's question to the
-/// administrator whether it may is answered with no, unless the administrator has an answer.
-const INSTALL: &str = r#"
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
-    trap 'exit 130' INT TERM
-    printf '#!/bin/sh\nexit 101\n' > "$policy"
-    chmod 755 "$policy"
-fi
-export DEBIAN_FRONTEND=noninteractive
-install() { apt-get install -y --no-install-recommends postgresql; }
-install || { apt-get update && install; }
-"#;
 
 /// The programs of one PostgreSQL.
 #[derive(Debug)]
@@ -46,18 +31,7 @@ pub(super) struct Programs {
 impl Programs {
     /// The newest that is installed; where there is none, Debian's package is installed.
     pub(super) async fn find_or_install(report: &Reporter) -> Result<Self> {
-        if let Some(programs) = Self::find() {
-            return Ok(programs);
-        }
-        fs::create_dir_all(workspace::target())?;
-        let lock = File::create(workspace::target().join("postgresql.lock"))?;
-        lock.lock().context("failed to wait for another process that installs PostgreSQL")?;
-        // While we waited for the lock, somebody may have done it.
-        if let Some(programs) = Self::find() {
-            return Ok(programs);
-        }
-        install(report).await.context("there is no PostgreSQL: install postgresql")?;
-        Self::find().context("PostgreSQL was installed, but it is nowhere to be found")
+        debian::find_or_install(&["postgresql"], report, Self::find).await
     }
 
     fn find() -> Option<Self> {
@@ -110,44 +84,6 @@ impl Account {
     pub(super) fn run(&self, command: &mut Command) {
         command.uid(self.user).gid(self.group);
     }
-}
-
-async fn install(report: &Reporter) -> Result<()> {
-    let mut command = Command::new("sh");
-    if !rustix::process::geteuid().is_root() {
-        command = Command::new("sudo");
-        command.args(["--non-interactive", "sh"]);
-    }
-    ensure!(
-        Command::new("apt-get")
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success()),
-        "only Debian's package is installed from here, and there is no apt-get"
-    );
-    report.step("running: apt-get install postgresql");
-    command.args(["-ec", INSTALL]);
-    said(command).await.map(drop)
-}
-
-/// What a command says on standard output.
-///
-/// # Errors
-///
-/// When it cannot be started or fails; its standard error is part of the error.
-pub(super) async fn said(command: Command) -> Result<String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = tokio::process::Command::from(command)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .with_context(|| format!("failed to start {name}"))?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{name} failed ({}): {}", output.status, complaint.trim());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The folder of programs of the highest version.

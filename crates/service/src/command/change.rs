@@ -1,12 +1,12 @@
-//! `webhooks create`, `enable`, `disable`, `delete`, `secret`, `rotate`, `promote`, `reseal`: changes
+//! `webhooks create`, `update`, `enable`, `disable`, `delete`, `secret`, `rotate`, `promote`, `reseal`: changes
 //! of webhooks in a database. They are live in every replica within a second.
 
-use event::{EventType, ProjectId};
 use serde_json::json;
 use store::{ChangeError, Database, Draft, open_database};
 use subscriptions::{EventFilter, Headers, UrlRules, WebhookId, WebhookUrl};
 
-use crate::cli::{Create, One, Webhooks};
+use crate::cli::{Create, One, Update, Webhooks};
+use crate::command::fields;
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::print;
@@ -26,6 +26,7 @@ pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed>
         })?;
     match asked {
         Webhooks::Create(create) => self::create(&database, create, config).await,
+        Webhooks::Update(update) => self::update(&database, update, config).await,
         Webhooks::Enable(one) => set_enabled(&database, one, true).await,
         Webhooks::Disable(one) => set_enabled(&database, one, false).await,
         Webhooks::Delete(one) => {
@@ -39,7 +40,8 @@ pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed>
         }
         Webhooks::Rotate(rotate) => {
             let id = id(&rotate.one)?;
-            let made = database.rotate(&id, rotate.overlap, ACTOR).await.map_err(told)?;
+            let overlap = rotate.overlap.unwrap_or(config.webhooks.secret_overlap);
+            let made = database.rotate(&id, overlap, ACTOR).await.map_err(told)?;
             print::line(made.secret.expose())
         }
         Webhooks::Promote(one) => {
@@ -51,39 +53,47 @@ pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed>
             let count = database.reseal().await.map_err(told)?;
             print::line(&format!("sealed anew: {}", print::webhooks(count)))
         }
-        Webhooks::List { .. } | Webhooks::NewSecret => Ok(()),
+        Webhooks::List { .. } | Webhooks::Show(_) | Webhooks::NewSecret => Ok(()),
     }
 }
 
 async fn create(database: &Database, asked: &Create, config: &Config) -> Result<(), Failed> {
-    let rules = UrlRules { allow_http: config.webhooks.allow_http };
-    let events = EventFilter::try_new(&asked.events).map_err(wrong)?;
-    let unknown = events
-        .patterns()
-        .iter()
-        .find(|pattern| !config.events.catalog.iter().any(|kind| pattern.covers(kind)));
-    if let Some(pattern) = unknown {
-        let types: Vec<&str> = config.events.catalog.iter().map(EventType::as_str).collect();
-        let types = types.join(", ");
-        return Err(Failed::Usage(format!("{pattern} matches no known event type: {types}")));
-    }
-    let projects = asked.projects.iter().map(|id| ProjectId::try_new(id).map_err(wrong));
     let draft = Draft {
-        url: WebhookUrl::try_new(&asked.url, rules).map_err(wrong)?,
-        events,
-        projects: projects.collect::<Result<_, _>>()?,
-        description: asked.description.clone(),
+        url: url(&asked.url, config)?,
+        events: EventFilter::try_new(["*"]).map_err(wrong)?,
+        projects: Vec::new(),
+        condition: None,
+        description: None,
         enabled: !asked.disabled,
+        keep_while_disabled: true,
         retry: None,
         max_in_flight: None,
         headers: Headers::default(),
     };
+    let draft = fields::with(draft, &asked.fields, config)?;
     let made = database.create(&draft, ACTOR).await.map_err(told)?;
     let (id, secret) = (made.id.as_str(), made.secret.expose());
     if asked.json {
         return print::line(&json!({ "id": id, "secret": secret }).to_string());
     }
     print::line(&format!("created {id}\nsecret  {secret}"))
+}
+
+async fn update(database: &Database, asked: &Update, config: &Config) -> Result<(), Failed> {
+    let id = id(&asked.one)?;
+    let (webhook, seen) = database.find(&id).await.map_err(told)?;
+    let mut draft = fields::with(Draft::of(&webhook), &asked.fields, config)?;
+    if let Some(text) = &asked.url {
+        draft.url = url(text, config)?;
+    }
+    if asked.all_projects {
+        draft.projects = Vec::new();
+    }
+    if asked.unconditional {
+        draft.condition = None;
+    }
+    database.update(&id, &draft, Some(&seen), ACTOR).await.map_err(told)?;
+    print::line(&format!("updated {id}"))
 }
 
 async fn set_enabled(database: &Database, one: &One, enabled: bool) -> Result<(), Failed> {
@@ -94,11 +104,16 @@ async fn set_enabled(database: &Database, one: &One, enabled: bool) -> Result<()
     print::line(&format!("{} {id}", if enabled { "enabled" } else { "disabled" }))
 }
 
+fn url(text: &str, config: &Config) -> Result<WebhookUrl, Failed> {
+    let rules = UrlRules { allow_http: config.webhooks.allow_http };
+    WebhookUrl::try_new(text, rules).map_err(wrong)
+}
+
 fn id(one: &One) -> Result<WebhookId, Failed> {
     WebhookId::try_new(&one.id).map_err(wrong)
 }
 
-fn wrong(error: impl std::fmt::Display) -> Failed {
+pub(crate) fn wrong(error: impl std::fmt::Display) -> Failed {
     Failed::Usage(error.to_string())
 }
 

@@ -1,5 +1,6 @@
 //! `send`: publishes one event as an orchestrator would, and says what it will meet.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use prometheus::Registry;
 use serde_json::{Value, json};
 use store::load_once;
+use subscriptions::Webhook;
 
 use crate::cli::Send;
 use crate::command::input;
@@ -56,7 +58,14 @@ fn tell(asked: &Send, config: &Config, event: &Event) -> Result<(), Failed> {
     let matching = wiring::store_options(config)
         .ok()
         .and_then(|options| load_once(config.webhooks.store.expose(), &options).ok())
-        .map(|snapshot| snapshot.matching(event.kind(), event.project()).count());
+        .map(|snapshot| {
+            let payload = event.payload();
+            let wanted = |webhook: &&Arc<Webhook>| {
+                let condition = webhook.condition.as_ref();
+                webhook.enabled && condition.is_none_or(|condition| condition.holds(&payload))
+            };
+            snapshot.matching(event.kind(), event.project()).filter(wanted).count()
+        });
     if asked.json {
         let told = json!({ "id": event.id().as_str(), "type": event.kind().as_str(),
                            "matchingWebhooks": matching });

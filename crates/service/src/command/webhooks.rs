@@ -1,14 +1,15 @@
 //! `webhooks`: the webhooks of the store, as `serve` would use them. Never their secrets.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use signing::Secret;
 use store::load_once;
-use subscriptions::Webhook;
+use subscriptions::{Clause, Condition, Webhook, WebhookId};
 
+use crate::cli::Show;
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::print;
@@ -27,6 +28,24 @@ pub(crate) fn list(config: &Config, as_json: bool) -> Result<(), Failed> {
     }
 }
 
+/// Prints one webhook, every field in a line of its own or as JSON.
+pub(crate) fn show(asked: &Show, config: &Config) -> Result<(), Failed> {
+    let options = wiring::store_options(config)?;
+    let snapshot = load_once(config.webhooks.store.expose(), &options)
+        .map_err(|error| Failed::Usage(error.to_string()))?;
+    let id = WebhookId::try_new(&asked.one.id).map_err(|error| Failed::Usage(error.to_string()))?;
+    let webhook = snapshot.get(&id).with_context(|| format!("there is no webhook {id}"))?;
+    let shown = to_json(webhook);
+    if asked.json {
+        return print::line(&format!("{shown:#}"));
+    }
+    let lines = shown.as_object().into_iter().flatten().map(|(name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("{name:20}{value}\n")
+    });
+    print::text(&lines.collect::<String>())
+}
+
 /// Prints a new secret.
 pub(crate) fn new_secret() -> Result<(), Failed> {
     let secret = Secret::generate().context("making a secret")?;
@@ -40,9 +59,29 @@ fn to_json(webhook: &Webhook) -> Value {
         "events": patterns(webhook),
         "projects": webhook.projects.iter().map(event::ProjectId::as_str).collect::<Vec<_>>(),
         "description": webhook.description,
+        "condition": webhook.condition.as_ref().map(condition),
         "enabled": webhook.enabled,
         "disabledReason": webhook.disabled_reason,
+        "keepWhileDisabled": webhook.keep_while_disabled,
+        "maxInFlight": webhook.max_in_flight,
+        // Their values may be secret.
+        "headers": webhook.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        "createdAt": time(webhook.created_at_ms),
+        "updatedAt": time(webhook.updated_at_ms),
+        "oldSecretSignsUntil": webhook.switches_at_ms.map(time),
     })
+}
+
+fn condition(condition: &Condition) -> Vec<Value> {
+    let clause = |clause: &Clause| {
+        let values: Vec<Value> = clause.values().iter().map(Value::from).collect();
+        json!({ "pointer": clause.pointer(), "in": values })
+    };
+    condition.clauses().iter().map(clause).collect()
+}
+
+fn time(ms: i64) -> Option<String> {
+    Timestamp::from_millisecond(ms).ok().map(|time| format!("{time:.3}"))
 }
 
 fn patterns(webhook: &Webhook) -> Vec<String> {
@@ -62,19 +101,5 @@ fn table<'a>(webhooks: impl Iterator<Item = &'a Arc<Webhook>>) -> String {
             ]
         })
         .collect();
-    let head = ["ID", "STATE", "EVENTS", "PROJECTS", "URL"].map(str::to_owned);
-    let width = |column: usize| {
-        rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0)
-    };
-    let widths = [0, 1, 2, 3].map(width);
-    let mut text = String::new();
-    for row in [&head].into_iter().chain(&rows) {
-        for (cell, width) in row.iter().zip(widths) {
-            // Writing into a String cannot fail.
-            write!(text, "{cell:width$}  ").unwrap_or_default();
-        }
-        text.push_str(&row[4]);
-        text.push('\n');
-    }
-    text
+    print::table(["ID", "STATE", "EVENTS", "PROJECTS", "URL"], &rows)
 }

@@ -13,6 +13,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const LONGEST_NAME: usize = 255;
 /// Leaves room in a queue's name for what the delay queues have after the prefix.
 const LONGEST_PREFIX: usize = 200;
+/// Leaves room for the queue that is the lock of the dead one.
+const LONGEST_DEAD: usize = 250;
 
 /// How the broker is reached and what holds there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,14 +103,15 @@ fn names(section: &mut Section<'_, '_>) -> Option<Names> {
     let names = (
         (name("events_exchange", LONGEST_NAME), name("dead_letter_exchange", LONGEST_NAME)),
         (name("events_queue", LONGEST_NAME), name("deliveries_queue", LONGEST_NAME)),
-        (name("rejected_queue", LONGEST_NAME), name("dead_queue", LONGEST_NAME)),
-        name("delay_prefix", LONGEST_PREFIX),
+        (name("rejected_queue", LONGEST_NAME), name("dead_queue", LONGEST_DEAD)),
+        (name("ops_exchange", LONGEST_NAME), name("delay_prefix", LONGEST_PREFIX)),
     );
-    let ((events_exchange, dead_letter_exchange), (events, deliveries), (rejected, dead), delay) =
-        names;
+    let (exchanges, (events, deliveries), (rejected, dead), (ops_exchange, delay)) = names;
+    let (events_exchange, dead_letter_exchange) = exchanges;
     let names = Names {
         events_exchange: events_exchange?,
         dead_letter_exchange: dead_letter_exchange?,
+        ops_exchange: ops_exchange?,
         events_queue: events?,
         deliveries_queue: deliveries?,
         rejected_queue: rejected?,
@@ -123,6 +126,9 @@ fn names(section: &mut Section<'_, '_>) -> Option<Names> {
 fn distinct(section: &mut Section<'_, '_>, names: &Names) {
     if names.events_exchange == names.dead_letter_exchange {
         section.conflict("dead_letter_exchange", "has the same name as events_exchange");
+    }
+    if [&names.events_exchange, &names.dead_letter_exchange].contains(&&names.ops_exchange) {
+        section.conflict("ops_exchange", "has the same name as another exchange");
     }
     let mut seen = BTreeSet::new();
     for (key, name) in [

@@ -90,9 +90,41 @@ fn the_defaults() {
     assert_eq!(config.delivery.timeout, Duration::from_secs(15));
     assert_eq!(config.retry, RetryPolicy::default());
     assert_eq!(config.operations.listen, "127.0.0.1:9464".parse().unwrap());
+    assert_eq!(config.admin.listen, "127.0.0.1:8080".parse().unwrap());
+    assert!(config.admin.enabled && config.admin.tokens.is_empty());
     assert_eq!(config.shutdown.grace, Duration::from_secs(25));
     assert_eq!(config.log.format, LogFormat::Text);
     assert_eq!(config.runtime.threads, None);
+}
+
+#[test]
+fn who_may_ask_is_said_before_others_can_reach_it() {
+    const TOKEN: &str = "tok_hunter2_0123456789";
+    let open = "[admin]\nlisten = \"0.0.0.0:8080\"\n";
+    check(
+        open,
+        "c.toml:2:10: admin.listen: without admin.tokens this must be a loopback address such as \
+         127.0.0.1:8080, for everybody who reaches it could do everything",
+    );
+    assert!(!config(&format!("{open}enabled = false")).admin.enabled);
+    let with = config(&format!("{open}tokens = \"alice admin {TOKEN}\"")).admin;
+    assert!(!with.tokens.is_empty() && !format!("{with:?}").contains(TOKEN));
+    for (tokens, why) in [
+        (
+            "alice admin hunter2",
+            "the token in line 1 must have 20 to 256 printable ASCII characters",
+        ),
+        ("alice root tok_hunter2_0123456789", "the role in line 1 must be admin or read"),
+        ("tok_hunter2_0123456789", "line 1 is not \"name role token\", such as \"alice admin …\""),
+    ] {
+        let expected = format!("c.toml:2:10: admin.tokens: {why}");
+        check(&format!("[admin]\ntokens = {tokens:?}"), &expected);
+    }
+    check(
+        "[admin]\npublic_url = \"https://a.example/x\"",
+        "c.toml:2:14: admin.public_url: expected where browsers find the page, such as \
+         https://hooks.example.com",
+    );
 }
 
 #[test]
@@ -172,7 +204,7 @@ fn broker_events_and_webhooks_tell_their_mistakes() {
     );
     check(
         "broker.names.dead_queue = \"\"",
-        "c.toml:1:27: broker.names.dead_queue: \"\": expected 1 to 255 bytes",
+        "c.toml:1:27: broker.names.dead_queue: \"\": expected 1 to 250 bytes",
     );
     check(
         "broker.names.dead_queue = \"amq.x\"",

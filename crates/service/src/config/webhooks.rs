@@ -3,11 +3,14 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use settings::{Section, Value};
 use store::{InvalidKey, Keys};
 
 use super::delivery::absolute;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Where webhooks are, and their common limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,9 @@ pub(crate) struct Webhooks {
     pub(crate) state_dir: PathBuf,
     pub(crate) allow_http: bool,
     pub(crate) max_in_flight: NonZeroU32,
+    /// `None` for never.
+    pub(crate) disable_after: Option<Duration>,
+    pub(crate) secret_overlap: Duration,
 }
 
 /// A URL that names a store that this version has. It may hold a password and shows nothing of it.
@@ -31,6 +37,11 @@ pub(crate) struct EncryptionKeys {
 }
 
 impl StoreUrl {
+    /// A URL that was checked.
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The URL, password and all.
     pub(crate) fn expose(&self) -> &str {
         &self.0
@@ -64,7 +75,7 @@ impl fmt::Debug for EncryptionKeys {
 impl Webhooks {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
         let store = section.required_secret("store", "a store URL", |text| {
-            store::check_url(text).map(|()| StoreUrl(text.to_owned()))
+            store::check_url(text).map(|()| StoreUrl::new(text))
         });
         let key = section.optional_secret("encryption_key", checked_key);
         let earlier = section.optional_secret("earlier_encryption_key", checked_key);
@@ -72,12 +83,21 @@ impl Webhooks {
         let allow_http = section.required("allow_http", "true or false", Value::boolean);
         let max_in_flight =
             section.required("max_in_flight", "a number", |value| value.integer(1..=10_000));
+        let disable_after = section.required("disable_after", "a duration", |value| {
+            value.duration(Duration::ZERO..=365 * DAY)
+        });
+        let secret_overlap = section.required("secret_overlap", "a duration", |value| {
+            value.duration(Duration::ZERO..=30 * DAY)
+        });
         Some(Self {
             store: store?,
             keys: key.map(|key| EncryptionKeys { key, earlier }),
             state_dir: state_dir?,
             allow_http: allow_http?,
             max_in_flight: NonZeroU32::new(max_in_flight?)?,
+            disable_after: disable_after
+                .map(|after| Some(after).filter(|after| !after.is_zero()))?,
+            secret_overlap: secret_overlap?,
         })
     }
 }

@@ -15,7 +15,9 @@ use serde_json::json;
 use signing::Secret;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
-use subscriptions::{EventFilter, Headers, RetryPolicy, UrlRules, Webhook, WebhookId, WebhookUrl};
+use subscriptions::{
+    Condition, EventFilter, Headers, RetryPolicy, UrlRules, Webhook, WebhookId, WebhookUrl,
+};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -24,7 +26,7 @@ use crate::database::row::{self, COLUMNS, Sealed, Settings};
 use crate::database::{Database, DatabaseError, Kind, SealError};
 use crate::entry::{Entry, Fingerprint};
 use crate::store::now_ms;
-use crate::wire::WireRetry;
+use crate::wire::{WireClause, WireRetry};
 
 /// How long it is remembered that something was deleted: far longer than any replica is cut off
 /// from the database and still serves.
@@ -38,10 +40,14 @@ pub struct Draft {
     pub events: EventFilter,
     /// Of which projects; empty means of all.
     pub projects: Vec<ProjectId>,
+    /// What the payload must hold besides.
+    pub condition: Option<Condition>,
     /// What its owner says about it.
     pub description: Option<String>,
     /// Whether events are sent at all.
     pub enabled: bool,
+    /// Whether the events that it matches while it is disabled are kept as dead letters.
+    pub keep_while_disabled: bool,
     /// Its own retry policy.
     pub retry: Option<RetryPolicy>,
     /// Its own limit of attempts at the same time.
@@ -57,6 +63,10 @@ pub struct Created {
     pub id: WebhookId,
     /// Its secret, to be shown to its owner.
     pub secret: Secret,
+    /// The number of the change, for [`Store::wait_live`](crate::Store::wait_live).
+    pub revision: i64,
+    /// Whether it was made before, by the same request.
+    pub repeated: bool,
 }
 
 /// Why a change was not made.
@@ -71,6 +81,9 @@ pub enum ChangeError {
     /// A rotation is under way; or none is, where one must be.
     #[error("{0}")]
     Rotation(&'static str),
+    /// The idempotency key was used within the last day, for another request.
+    #[error("this idempotency key was used for another request")]
+    KeyReused,
     /// The database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -83,16 +96,16 @@ impl From<sqlx::Error> for ChangeError {
 }
 
 /// One change under way.
-struct Change<'a> {
+pub(super) struct Change<'a> {
     database: &'a Database,
-    tx: Transaction<'static, Any>,
-    revision: i64,
-    now_ms: i64,
+    pub(super) tx: Transaction<'static, Any>,
+    pub(super) revision: i64,
+    pub(super) now_ms: i64,
     actor: &'a str,
 }
 
 /// A webhook within a change.
-struct Found {
+pub(super) struct Found {
     webhook: Webhook,
     fingerprint: Fingerprint,
     sealed: Sealed,
@@ -107,8 +120,10 @@ impl Draft {
             url: webhook.url.clone(),
             events: webhook.events.clone(),
             projects: webhook.projects.to_vec(),
+            condition: webhook.condition.clone(),
             description: webhook.description.clone(),
             enabled: webhook.enabled,
+            keep_while_disabled: webhook.keep_while_disabled,
             retry: webhook.retry,
             max_in_flight: webhook.max_in_flight,
             headers: webhook.headers.clone(),
@@ -139,34 +154,13 @@ impl Database {
     /// The database's.
     pub async fn create(&self, draft: &Draft, actor: &str) -> Result<Created, ChangeError> {
         let mut change = self.change(actor).await?;
-        let id = new_id()?;
-        let secret = Secret::generate().map_err(|_| DatabaseError::Seal(SealError::Randomness))?;
-        let sealed = Sealed {
-            secret: Zeroizing::new(secret.expose().to_owned()),
-            next: None,
-            headers: header_texts(&draft.headers),
-        };
-        let query = "INSERT INTO webhooks (id, url, events, projects, description, enabled, settings, \
-                     sealed, created_at, updated_at, revision) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
-        sqlx::query(query)
-            .bind(id.as_str())
-            .bind(draft.url.expose())
-            .bind(events_text(&draft.events))
-            .bind(projects_text(&draft.projects))
-            .bind(draft.description.clone())
-            .bind(i64::from(draft.enabled))
-            .bind(settings_text(draft))
-            .bind(sealed.seal(self.keys(), id.as_str())?)
-            .bind(change.now_ms)
-            .bind(change.revision)
-            .execute(&mut *change.tx)
-            .await?;
-        change.commit("created", &id, &json!({ "url": draft.url.to_string() })).await?;
-        Ok(Created { id, secret })
+        let (id, secret) = change.insert(draft).await?;
+        let revision = change.commit("created", &id, &detail_of(draft)).await?;
+        Ok(Created { id, secret, revision, repeated: false })
     }
 
-    /// Replaces what an owner says about a webhook. Enabling forgets why it was disabled.
+    /// Replaces what an owner says about a webhook. Enabling forgets why it was disabled. Gives the
+    /// number of the change, as all of these do.
     ///
     /// # Errors
     ///
@@ -178,7 +172,7 @@ impl Database {
         draft: &Draft,
         seen: Option<&str>,
         actor: &str,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<i64, ChangeError> {
         let mut change = self.change(actor).await?;
         let found = change.find_seen(id, seen).await?;
         let sealed = Sealed { headers: header_texts(&draft.headers), ..found.sealed };
@@ -214,7 +208,7 @@ impl Database {
         id: &WebhookId,
         seen: Option<&str>,
         actor: &str,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<i64, ChangeError> {
         let mut change = self.change(actor).await?;
         let found = change.find_seen(id, seen).await?;
         let (revision, now) = (change.revision, change.now_ms);
@@ -257,8 +251,8 @@ impl Database {
         let sealed = Sealed { next, ..found.settled(change.now_ms) };
         change.write_secrets(id, &sealed, Some(switches_at)).await?;
         let detail = json!({ "overlapUntil": switches_at });
-        change.commit("secret rotated", id, &detail).await?;
-        Ok(Created { id: id.clone(), secret })
+        let revision = change.commit("secret rotated", id, &detail).await?;
+        Ok(Created { id: id.clone(), secret, revision, repeated: false })
     }
 
     /// Ends the overlap of a rotation now: the new secret signs alone.
@@ -266,7 +260,7 @@ impl Database {
     /// # Errors
     ///
     /// [`ChangeError::Rotation`] where none is under way; else as for [`Database::update`].
-    pub async fn promote(&self, id: &WebhookId, actor: &str) -> Result<(), ChangeError> {
+    pub async fn promote(&self, id: &WebhookId, actor: &str) -> Result<i64, ChangeError> {
         let mut change = self.change(actor).await?;
         let found = change.find(id).await?;
         let sealed = found.settled(change.now_ms);
@@ -303,7 +297,8 @@ impl Database {
             .bind(change.revision)
             .execute(&mut *change.tx)
             .await?;
-        change.commit("disabled", id, &json!({ "reason": reason })).await
+        change.commit("disabled", id, &json!({ "reason": reason })).await?;
+        Ok(())
     }
 
     /// Seals every secret anew that is sealed with an earlier key, and says how many there were.
@@ -336,7 +331,7 @@ impl Database {
         Ok(done)
     }
 
-    async fn change<'a>(&'a self, actor: &'a str) -> Result<Change<'a>, ChangeError> {
+    pub(super) async fn change<'a>(&'a self, actor: &'a str) -> Result<Change<'a>, ChangeError> {
         let mut tx = self.pool().await?.begin().await?;
         let row =
             sqlx::query("UPDATE revision SET value = value + 1 WHERE only_row = 1 RETURNING value")
@@ -348,7 +343,38 @@ impl Database {
 }
 
 impl Change<'_> {
-    async fn find(&mut self, id: &WebhookId) -> Result<Found, ChangeError> {
+    /// Writes a new webhook; gives its id and its secret.
+    pub(super) async fn insert(
+        &mut self,
+        draft: &Draft,
+    ) -> Result<(WebhookId, Secret), ChangeError> {
+        let id = new_id()?;
+        let secret = Secret::generate().map_err(|_| DatabaseError::Seal(SealError::Randomness))?;
+        let sealed = Sealed {
+            secret: Zeroizing::new(secret.expose().to_owned()),
+            next: None,
+            headers: header_texts(&draft.headers),
+        };
+        let query = "INSERT INTO webhooks (id, url, events, projects, description, enabled, settings, \
+                     sealed, created_at, updated_at, revision) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
+        sqlx::query(query)
+            .bind(id.as_str())
+            .bind(draft.url.expose())
+            .bind(events_text(&draft.events))
+            .bind(projects_text(&draft.projects))
+            .bind(draft.description.clone())
+            .bind(i64::from(draft.enabled))
+            .bind(settings_text(draft))
+            .bind(sealed.seal(self.database.keys(), id.as_str())?)
+            .bind(self.now_ms)
+            .bind(self.revision)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok((id, secret))
+    }
+
+    pub(super) async fn find(&mut self, id: &WebhookId) -> Result<Found, ChangeError> {
         let query = format!("SELECT {COLUMNS} FROM webhooks WHERE id = $1");
         let row = sqlx::query(AssertSqlSafe(query))
             .bind(id.as_str())
@@ -399,13 +425,13 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Notes who did it, commits and tells the feeds.
-    async fn commit(
+    /// Notes who did it, commits and tells the feeds. Gives the number of the change.
+    pub(super) async fn commit(
         mut self,
         action: &str,
         id: &WebhookId,
         detail: &serde_json::Value,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<i64, ChangeError> {
         let query = "INSERT INTO audit (at, actor, action, webhook_id, detail) \
                      VALUES ($1, $2, $3, $4, $5)";
         sqlx::query(query)
@@ -416,18 +442,18 @@ impl Change<'_> {
             .bind(detail.to_string())
             .execute(&mut *self.tx)
             .await?;
-        if self.database.0.place.kind() == Kind::Postgres {
+        if self.database.place().kind() == Kind::Postgres {
             sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut *self.tx).await?;
         }
         self.tx.commit().await?;
         self.database.0.wake.notify_one();
-        Ok(())
+        Ok(self.revision)
     }
 }
 
 impl Found {
     /// The secrets with a rotation whose time has come carried out.
-    fn settled(&self, now_ms: i64) -> Sealed {
+    pub(super) fn settled(&self, now_ms: i64) -> Sealed {
         match &self.sealed.next {
             Some(next) if self.switches_at.is_none_or(|at| at <= now_ms) => {
                 Sealed { secret: next.clone(), next: None, headers: self.sealed.headers.clone() }
@@ -435,6 +461,11 @@ impl Found {
             _ => self.sealed.clone(),
         }
     }
+}
+
+/// What the audit keeps of a new webhook.
+pub(super) fn detail_of(draft: &Draft) -> serde_json::Value {
+    json!({ "url": draft.url.to_string(), "enabled": draft.enabled })
 }
 
 /// A new id: 128 random bits.
@@ -456,7 +487,12 @@ fn projects_text(projects: &[ProjectId]) -> String {
 
 fn settings_text(draft: &Draft) -> String {
     let retry = draft.retry.map(|policy| WireRetry::of(policy.values()));
-    let settings = Settings { retry, max_in_flight: draft.max_in_flight };
+    let settings = Settings {
+        retry,
+        max_in_flight: draft.max_in_flight,
+        condition: WireClause::all(draft.condition.as_ref()),
+        keep_while_disabled: draft.keep_while_disabled,
+    };
     // Numbers only: this serialises always.
     serde_json::to_string(&settings).unwrap_or_default()
 }

@@ -78,6 +78,10 @@ impl Follower {
         &self.database
     }
 
+    pub(crate) fn revision(&self) -> i64 {
+        self.seen().revision
+    }
+
     pub(crate) fn stamps(&self) -> Stamps {
         let switches = {
             let seen = self.seen();
@@ -111,7 +115,7 @@ impl Follower {
     /// Listens for what other replicas change, where the database can tell.
     pub(crate) fn watch(&self, wake: Arc<Notify>) -> Watch {
         let mut tasks = JoinSet::new();
-        if let Place::Postgres(url) = &self.database.0.place {
+        if let Place::Postgres(url) = self.database.place() {
             tasks.spawn_on(listen(url.clone(), wake), &self.handle);
         }
         Watch(tasks)

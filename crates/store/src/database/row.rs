@@ -12,7 +12,7 @@ use subscriptions::{EventFilter, Headers, Secrets, UrlRules, Webhook, WebhookId,
 use zeroize::Zeroizing;
 
 use crate::database::{DatabaseError, Keys, from_json};
-use crate::wire::WireRetry;
+use crate::wire::{WireClause, WireRetry};
 
 /// Every column, in the order in which nothing depends on it.
 pub(super) const COLUMNS: &str = "id, url, events, projects, description, enabled, \
@@ -33,6 +33,14 @@ pub(super) struct Read {
 pub(super) struct Settings {
     pub(super) retry: Option<WireRetry>,
     pub(super) max_in_flight: Option<NonZeroU32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) condition: Vec<WireClause>,
+    #[serde(default = "yes")]
+    pub(super) keep_while_disabled: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What is sealed.
@@ -98,8 +106,10 @@ pub(super) fn read(
             .map_err(wrong)?,
         events: EventFilter::try_new(&events).map_err(told).map_err(wrong)?,
         projects: projects.collect::<Result<_, _>>().map_err(wrong)?,
+        condition: WireClause::restore(settings.condition).map_err(wrong)?,
         description: row.try_get("description")?,
         enabled: row.try_get::<i64, _>("enabled")? != 0,
+        keep_while_disabled: settings.keep_while_disabled,
         secrets: sealed.secrets(switches_at, now_ms).map_err(wrong)?,
         retry: retry.map_err(wrong)?,
         max_in_flight: settings.max_in_flight,
@@ -111,6 +121,7 @@ pub(super) fn read(
         created_at_ms: row.try_get("created_at")?,
         updated_at_ms: row.try_get("updated_at")?,
         disabled_reason: row.try_get("disabled_reason")?,
+        switches_at_ms: switches_at.filter(|at| *at > now_ms),
     };
     // The rule may have become stricter since it was written; one webhook must not stop the others.
     if let Err(refused) = WebhookUrl::try_new(&url, rules) {

@@ -10,18 +10,57 @@ use sqlx::{AnyPool, SqlStr};
 
 use crate::database::Kind;
 
-/// Number, name, and the statements for SQLite and PostgreSQL.
-const MIGRATIONS: [(i64, &str, [&str; 2]); 1] = [(
-    1,
-    "webhooks",
-    [
-        include_str!("../../migrations/sqlite/0001_webhooks.sql"),
-        include_str!("../../migrations/postgres/0001_webhooks.sql"),
-    ],
-)];
+/// Which tables a database holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// Webhooks, and who changed them.
+    Webhooks,
+    /// The delivery log.
+    Log,
+    /// Both.
+    All,
+}
 
-pub(super) async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), MigrateError> {
-    let migrations = MIGRATIONS.map(|(version, name, [sqlite, postgres])| {
+/// One step: its number, its name, what it belongs to, and the statements for SQLite and PostgreSQL.
+struct Step(i64, &'static str, Tables, [&'static str; 2]);
+
+const STEPS: [Step; 3] = [
+    Step(
+        1,
+        "webhooks",
+        Tables::Webhooks,
+        [
+            include_str!("../../migrations/sqlite/0001_webhooks.sql"),
+            include_str!("../../migrations/postgres/0001_webhooks.sql"),
+        ],
+    ),
+    Step(
+        2,
+        "idempotency",
+        Tables::Webhooks,
+        [
+            include_str!("../../migrations/sqlite/0002_idempotency.sql"),
+            include_str!("../../migrations/postgres/0002_idempotency.sql"),
+        ],
+    ),
+    Step(
+        3,
+        "log",
+        Tables::Log,
+        [
+            include_str!("../../migrations/sqlite/0003_log.sql"),
+            include_str!("../../migrations/postgres/0003_log.sql"),
+        ],
+    ),
+];
+
+pub(super) async fn migrate(
+    pool: &AnyPool,
+    kind: Kind,
+    tables: Tables,
+) -> Result<(), MigrateError> {
+    let steps = STEPS.into_iter().filter(|step| tables == Tables::All || step.2 == tables);
+    let migrations = steps.map(|Step(version, name, _, [sqlite, postgres])| {
         let sql = match kind {
             Kind::Sqlite => sqlite,
             Kind::Postgres => postgres,
@@ -29,5 +68,5 @@ pub(super) async fn migrate(pool: &AnyPool, kind: Kind) -> Result<(), MigrateErr
         let (name, sql) = (Cow::Borrowed(name), SqlStr::from_static(sql));
         Migration::new(version, name, MigrationType::Simple, sql, false)
     });
-    Migrator::with_migrations(migrations.into()).run(pool).await
+    Migrator::with_migrations(migrations.collect()).run(pool).await
 }

@@ -8,19 +8,12 @@ use event::ProjectId;
 use settings::{Place, Section, Value, Wrong, nearest};
 use signing::Secret;
 use subscriptions::{
-    EventFilter, Headers, LONGEST_DELAY, LONGEST_LIFE, Pattern, RetryPolicy, SHORTEST_DELAY,
-    Secrets, Webhook, WebhookId, WebhookUrl,
+    Condition, EventFilter, Headers, LONGEST_DELAY, LONGEST_LIFE, MAX_DESCRIPTION, MAX_IN_FLIGHT,
+    MAX_PROJECTS, Pattern, RetryPolicy, SHORTEST_DELAY, Secrets, Webhook, WebhookId, WebhookUrl,
 };
 
 use crate::entry::Entry;
 use crate::options::Rules;
-
-/// The most projects of one webhook. Who wants more wants all.
-const MAX_PROJECTS: usize = 1_000;
-/// The longest description, in characters.
-const MAX_DESCRIPTION: usize = 500;
-/// The largest `max_in_flight` of one webhook.
-const MAX_IN_FLIGHT: u32 = 10_000;
 
 /// What reading a table needs to know.
 pub(super) struct Context<'r> {
@@ -57,7 +50,9 @@ impl<'r> Context<'r> {
             .required("events", "a list such as [\"deployment.*\"]", |value| self.events(value));
         let projects = table.optional("projects", projects);
         let description = table.optional("description", |value| value.parse_hidden(description));
+        let condition = condition(table);
         let enabled = table.optional("enabled", Value::boolean);
+        let keep_while_disabled = table.optional("keep_while_disabled", Value::boolean);
         let primary = table.required_secret("secret", "a secret", Secret::try_new);
         let previous = table.optional_secret("previous_secret", Secret::try_new);
         let max_in_flight =
@@ -69,8 +64,10 @@ impl<'r> Context<'r> {
             url: url?,
             events: events?,
             projects: projects.unwrap_or_default().into(),
+            condition: condition?,
             description,
             enabled: enabled.unwrap_or(true),
+            keep_while_disabled: keep_while_disabled.unwrap_or(true),
             secrets: Secrets::rotating(primary?, previous.into_iter().collect()),
             retry: retry.flatten(),
             max_in_flight: max_in_flight.and_then(NonZeroU32::new),
@@ -78,6 +75,7 @@ impl<'r> Context<'r> {
             created_at_ms: self.modified_ms,
             updated_at_ms: self.modified_ms,
             disabled_reason: None,
+            switches_at_ms: None,
         })
     }
 
@@ -113,6 +111,28 @@ fn projects(value: &Value<'_>) -> Result<Vec<ProjectId>, Wrong> {
         return Err(value.refused(format!("at most {MAX_PROJECTS} projects; leave it out for all")));
     }
     Ok(projects)
+}
+
+/// `None` where a clause has a mistake.
+fn condition(table: &mut Section<'_, '_>) -> Option<Option<Condition>> {
+    let clauses = table.optional_tables("condition", |clause| {
+        let pointer =
+            clause.required("pointer", "a JSON pointer", |value| value.text().map(str::to_owned));
+        let values = clause.required("in", "a list of values", |value| value.list(literal));
+        let (pointer, values) = (pointer?, values?);
+        noted(clause, Condition::try_new([(&pointer, values.clone())]))?;
+        Some((pointer, values))
+    })?;
+    noted(table, Condition::try_new(clauses))
+}
+
+/// A text, a number, or true or false; TOML has no null.
+fn literal(value: &Value<'_>) -> Result<serde_json::Value, Wrong> {
+    let text = value.text().map(serde_json::Value::from);
+    let whole = || value.integer(i64::MIN..=i64::MAX).map(serde_json::Value::from);
+    let number = || value.float(f64::MIN..=f64::MAX).map(serde_json::Value::from);
+    let boolean = || value.boolean().map(serde_json::Value::from);
+    text.or_else(|_| whole()).or_else(|_| number()).or_else(|_| boolean())
 }
 
 fn description(text: &str) -> Result<String, String> {

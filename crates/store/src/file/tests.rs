@@ -64,6 +64,10 @@ fn everything_can_be_said() {
         max_in_flight = 3
         retry = { first_delay = "7s", jitter = 0 }
         headers = { X-Tenant = "42" }
+        keep_while_disabled = false
+        [[webhooks.condition]]
+        pointer = "/deployment/meta/gitBranch"
+        in = ["main", 7, 1.5, true]
         "#,
     );
     assert_eq!(webhook.id.as_str(), "whk_ci");
@@ -71,7 +75,11 @@ fn everything_can_be_said() {
     assert_eq!(format!("{:?}", webhook.events), r#"["deployment.*", "domain.added"]"#);
     assert_eq!(webhook.projects.len(), 2);
     assert_eq!(webhook.description.as_deref(), Some("CI"));
-    assert!(!webhook.enabled);
+    assert!(!webhook.enabled && !webhook.keep_while_disabled);
+    assert_eq!(
+        webhook.condition.map(|condition| condition.to_string()).as_deref(),
+        Some(r#"/deployment/meta/gitBranch in ["main", 7, 1.5, true]"#)
+    );
     let secrets: Vec<&str> = webhook.secrets.iter().map(signing::Secret::expose).collect();
     assert_eq!(secrets, ["from a file", "hunter2"]);
     assert_eq!(webhook.max_in_flight.map(u32::from), Some(3));
@@ -85,7 +93,8 @@ fn everything_can_be_said() {
 #[test]
 fn little_has_to_be_said() {
     let webhook = webhook(&with("events = [\"*\"]"));
-    assert!(webhook.enabled && webhook.projects.is_empty() && webhook.headers.is_empty());
+    assert!(webhook.enabled && webhook.keep_while_disabled && webhook.condition.is_none());
+    assert!(webhook.projects.is_empty() && webhook.headers.is_empty());
     assert_eq!((webhook.retry, webhook.max_in_flight, webhook.description), (None, None, None));
 }
 
@@ -155,6 +164,10 @@ fn every_key_has_its_bounds() {
     let rows = [
         ("enabled = 1", "w.toml:6:11: webhooks[0].enabled: found 1; expected true or false"),
         (
+            "condition = [{ pointer = \"branch\", in = [1] }]",
+            "w.toml:6:14: webhooks[0].condition[0]: \"branch\" is no JSON pointer such as \"/deployment/meta/gitBranch\" of at most 256 bytes",
+        ),
+        (
             "max_in_flight = 0",
             "w.toml:6:17: webhooks[0].max_in_flight: found 0; expected a whole number from 1 to 10000",
         ),
@@ -221,6 +234,9 @@ fn a_fingerprint_changes_with_what_is_said_and_with_nothing_else() {
         "events = [\"domain.*\"]",
         "events = [\"*\"]\ndescription = \"\"",
         "events = [\"*\"]\nenabled = false",
+        "events = [\"*\"]\nkeep_while_disabled = false",
+        "events = [\"*\"]\ncondition = [{ pointer = \"/a\", in = [1] }]",
+        "events = [\"*\"]\ncondition = [{ pointer = \"/a\", in = [2] }]",
     ] {
         assert_ne!(first, print(&with(line)), "{line}");
     }

@@ -46,6 +46,8 @@ fn webhook(n: usize) -> Result<Webhook, Box<dyn Error>> {
         projects: project.into_iter().collect(),
         description: Some(format!("Deployment notifications of customer {n}")),
         enabled: true,
+        keep_while_disabled: true,
+        condition: None,
         // `whsec_` and the base64 of 32 bytes.
         secrets: Secrets::new(Secret::try_new(&format!("whsec_{n:040}AAA="))?),
         retry: special.then(RetryPolicy::default),
@@ -54,5 +56,6 @@ fn webhook(n: usize) -> Result<Webhook, Box<dyn Error>> {
         created_at_ms: 0,
         updated_at_ms: 0,
         disabled_reason: None,
+        switches_at_ms: None,
     })
 }

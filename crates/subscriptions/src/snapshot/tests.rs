@@ -36,6 +36,8 @@ fn webhook(n: usize, events: &[&str], projects: &[&str], enabled: bool) -> Webho
         projects: projects.iter().copied().map(project).collect(),
         description: None,
         enabled,
+        keep_while_disabled: false,
+        condition: None,
         secrets: Secrets::new(secret),
         retry: None,
         max_in_flight: None,
@@ -43,6 +45,7 @@ fn webhook(n: usize, events: &[&str], projects: &[&str], enabled: bool) -> Webho
         created_at_ms: 0,
         updated_at_ms: 0,
         disabled_reason: None,
+        switches_at_ms: None,
     }
 }
 

@@ -111,6 +111,7 @@ impl Stage {
         let (binary, config) = (self.binary.display(), folder.join("config.toml"));
         println!("  publish   {binary} send --config {} deployment.failed", config.display());
         println!("  webhooks  {}", folder.join("webhooks.toml").display());
+        println!("  page      http://{}/admin/webhooks", self.program.admin());
         println!("  metrics   http://{}/metrics", self.program.operations());
         if let Address::Local { .. } = self.space.address() {
             println!("  broker    {}", self.space.url());

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use testbed::ports::Port;
+use testbed::program::Metrics;
 use testbed::{eventually, loopback, workspace};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -26,7 +27,12 @@ fn prefetch(shape: Shape) -> u32 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
     Bare,
+    /// Without a delivery log.
     Service,
+    /// With the log in an embedded database.
+    Sqlite,
+    /// With the log in PostgreSQL.
+    Postgres,
 }
 
 impl fmt::Display for Contender {
@@ -34,6 +40,8 @@ impl fmt::Display for Contender {
         f.write_str(match self {
             Self::Bare => "bare loop",
             Self::Service => "service",
+            Self::Sqlite => "service with its log in SQLite",
+            Self::Postgres => "service with its log in PostgreSQL",
         })
     }
 }
@@ -41,6 +49,8 @@ impl fmt::Display for Contender {
 /// A contender that is connected and takes work. Dropped, it is killed.
 pub(crate) struct Running {
     child: Child,
+    /// The operations listener of one that keeps a log.
+    logging: Option<Port>,
     _folder: TempDir,
 }
 
@@ -48,30 +58,54 @@ impl Running {
     pub(crate) fn pid(&self) -> Result<u32> {
         self.child.id().context("the contender has ended")
     }
+
+    /// Waits until the log, where one is kept, has taken so many attempts; how many it dropped.
+    pub(crate) async fn logged(&self, attempts: u64) -> Result<f64> {
+        let Some(operations) = &self.logging else { return Ok(0.0) };
+        eventually("everything is logged", Duration::from_secs(60), || async {
+            let text = loopback::get(operations.address(), "/metrics").ok()?.body;
+            let metrics = Metrics::parse(&text).ok()?;
+            let of =
+                |name| metrics.sum(&format!("boottify_webhooks_delivery_log_{name}_total"), &[]);
+            let (written, dropped) = (of("written"), of("dropped"));
+            #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+            let all = attempts as f64;
+            (written + dropped >= all).then_some(dropped)
+        })
+        .await
+    }
+}
+
+/// Where the contenders work.
+pub(crate) struct Places {
+    pub(crate) amqp_url: String,
+    pub(crate) sink: SocketAddr,
+    /// An empty database for a log.
+    pub(crate) log_url: String,
 }
 
 impl Contender {
     /// Starts it and waits until it consumes.
-    pub(crate) async fn start(
-        self,
-        amqp_url: &str,
-        sink: SocketAddr,
-        shape: Shape,
-    ) -> Result<Running> {
+    pub(crate) async fn start(self, places: &Places, shape: Shape) -> Result<Running> {
         let folder = tempfile::tempdir()?;
         match self {
-            Self::Bare => bare(folder, amqp_url, sink, shape).await,
-            Self::Service => service(folder, amqp_url, sink, shape).await,
+            Self::Bare => bare(folder, places, shape).await,
+            Self::Service => service(folder, places, shape, "enabled = false").await,
+            Self::Sqlite => service(folder, places, shape, "enabled = true").await,
+            Self::Postgres => {
+                let log = format!("store = \"{}\"", places.log_url);
+                service(folder, places, shape, &log).await
+            }
         }
     }
 }
 
-async fn bare(folder: TempDir, url: &str, sink: SocketAddr, shape: Shape) -> Result<Running> {
+async fn bare(folder: TempDir, places: &Places, shape: Shape) -> Result<Running> {
     let arguments = [
         "bare".to_owned(),
-        url.to_owned(),
+        places.amqp_url.clone(),
         prefetch(shape).to_string(),
-        sink.to_string(),
+        places.sink.to_string(),
         shape.fan_out.to_string(),
     ];
     let mut child = Command::new(std::env::current_exe()?)
@@ -82,19 +116,20 @@ async fn bare(folder: TempDir, url: &str, sink: SocketAddr, shape: Shape) -> Res
     let output = child.stdout.take().context("no output")?;
     let line = BufReader::new(output).lines().next_line().await?;
     ensure!(line.as_deref() == Some("ready"), "the bare loop did not start");
-    Ok(Running { child, _folder: folder })
+    Ok(Running { child, logging: None, _folder: folder })
 }
 
-async fn service(folder: TempDir, url: &str, sink: SocketAddr, shape: Shape) -> Result<Running> {
+async fn service(folder: TempDir, places: &Places, shape: Shape, log: &str) -> Result<Running> {
     let operations = Port::take()?;
     let webhooks = folder.path().join("webhooks.toml");
-    fs::write(&webhooks, webhooks_file(sink, shape))?;
+    fs::write(&webhooks, webhooks_file(places.sink, shape))?;
     let config = folder.path().join("config.toml");
     let text = format!(
-        "broker.url = \"{url}\"\nbroker.prefetch = {}\n\
+        "broker.url = \"{}\"\nbroker.prefetch = {}\n\
          webhooks.store = \"file://{}\"\nwebhooks.state_dir = \"{}\"\nwebhooks.allow_http = true\n\
-         delivery.allow_addresses = [\"127.0.0.0/8\"]\noperations.listen = \"{}\"\n\
-         log.level = \"warn\"\n",
+         delivery.allow_addresses = [\"127.0.0.0/8\"]\noperations.listen = \"{}\"\nadmin.enabled = false\n\
+         log.level = \"warn\"\n[delivery_log]\n{log}\n",
+        places.amqp_url,
         prefetch(shape),
         webhooks.display(),
         folder.path().join("state").display(),
@@ -112,7 +147,8 @@ async fn service(folder: TempDir, url: &str, sink: SocketAddr, shape: Shape) -> 
         (answer.status == 200).then_some(())
     })
     .await?;
-    Ok(Running { child, _folder: folder })
+    let logging = (log != "enabled = false").then_some(operations);
+    Ok(Running { child, logging, _folder: folder })
 }
 
 /// Every project's webhooks, and those of projects that never have an event.

@@ -5,10 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use testbed::amqp::Client;
-use testbed::rabbitmq::Broker;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::contender::Contender;
+use crate::contender::{Contender, Places};
 use crate::load::{Shape, publish_one};
 use crate::sink::Sink;
 
@@ -32,10 +31,9 @@ pub(crate) struct Figures {
 }
 
 impl Case {
-    pub(crate) async fn measure(&self, broker: &Broker, sink: &Sink) -> Result<Figures> {
-        let url = broker.url("/");
-        let client = Client::connect(&url).await?;
-        let _running = self.contender.start(&url, sink.address, self.shape).await?;
+    pub(crate) async fn measure(&self, sink: &Sink, places: &Places) -> Result<Figures> {
+        let client = Client::connect(&places.amqp_url).await?;
+        let _running = self.contender.start(places, self.shape).await?;
         let rate = RATE / self.shape.fan_out;
         // The first second warms up connections and is not counted.
         sink.reset(false);

@@ -18,9 +18,10 @@ mod sink;
 mod throughput;
 
 use anyhow::{Context, Result};
+use testbed::postgres::Server;
 use testbed::rabbitmq::Broker;
 
-use crate::contender::Contender;
+use crate::contender::{Contender, Places};
 use crate::load::Shape;
 use crate::report::Report;
 use crate::sink::Sink;
@@ -38,6 +39,10 @@ const FULL: Plan =
     Plan { rounds: 5, events: 60_000, latency_seconds: 10, loaded: &[10_000, 100_000] };
 const QUICK: Plan = Plan { rounds: 1, events: 5_000, latency_seconds: 2, loaded: &[10_000] };
 
+/// In the order of the tables.
+pub(crate) const CONTENDERS: [Contender; 4] =
+    [Contender::Bare, Contender::Service, Contender::Sqlite, Contender::Postgres];
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -53,35 +58,45 @@ fn main() -> Result<()> {
 async fn run(plan: Plan) -> Result<()> {
     let broker = Broker::start().await.context("failed to start a broker")?;
     let sink = Sink::start()?;
+    let postgres = Server::start().await.context("failed to start PostgreSQL")?;
+    let places = Places {
+        amqp_url: broker.url("/"),
+        sink: sink.address,
+        log_url: postgres.database("log").await?,
+    };
     let mut report = Report::default();
 
     for fan_out in [1, 10] {
         let shape = Shape::fan_out(fan_out);
         for round in 1..=plan.rounds {
             // Who begins changes with every round.
-            let mut turns = [Contender::Bare, Contender::Service];
-            turns.rotate_left(round % 2);
+            let mut turns = CONTENDERS;
+            turns.rotate_left(round % CONTENDERS.len());
             for contender in turns {
                 eprintln!("throughput, fan-out {fan_out}, round {round}: {contender}");
                 let events = plan.events / fan_out;
                 let bench = throughput::Case { contender, shape, events };
-                report.throughput(fan_out, contender, bench.measure(&broker, &sink).await?);
+                report.throughput(
+                    fan_out,
+                    contender,
+                    bench.measure(&broker, &sink, &places).await?,
+                );
             }
         }
     }
     for fan_out in [1, 10] {
-        for contender in [Contender::Bare, Contender::Service] {
+        for contender in CONTENDERS {
             eprintln!("latency at a fixed rate, fan-out {fan_out}: {contender}");
             let shape = Shape::fan_out(fan_out);
             let case = latency::Case { contender, shape, seconds: plan.latency_seconds };
-            report.latency(fan_out, contender, case.measure(&broker, &sink).await?);
+            report.latency(fan_out, contender, case.measure(&sink, &places).await?);
         }
     }
     for webhooks in plan.loaded {
         eprintln!("throughput with {webhooks} webhooks loaded");
         let shape = Shape::loaded(*webhooks);
         let case = throughput::Case { contender: Contender::Service, shape, events: plan.events };
-        report.loaded(*webhooks, case.measure(&broker, &sink).await?);
+        report.loaded(*webhooks, case.measure(&broker, &sink, &places).await?);
     }
     report.write()
 }

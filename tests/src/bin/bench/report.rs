@@ -8,9 +8,13 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use testbed::workspace;
 
+use crate::CONTENDERS;
 use crate::contender::Contender;
 use crate::latency;
 use crate::throughput::Figures;
+
+/// Those that keep a log.
+const LOGGING: [Contender; 2] = [Contender::Sqlite, Contender::Postgres];
 
 /// Everything measured in one run.
 #[derive(Default)]
@@ -20,19 +24,29 @@ pub(crate) struct Report {
     loaded: Vec<(u32, Figures)>,
 }
 
+/// All rounds of one fan-out, by contender.
 #[derive(Default)]
-struct Rounds {
-    bare: Vec<Figures>,
-    service: Vec<Figures>,
+struct Rounds(Vec<(Contender, Figures)>);
+
+impl Rounds {
+    fn of(&self, contender: Contender) -> Vec<Figures> {
+        let own = self.0.iter().filter(|(who, _)| *who == contender);
+        own.map(|(_, figures)| *figures).collect()
+    }
+
+    fn median(&self, contender: Contender) -> Figures {
+        median(&self.of(contender))
+    }
+
+    /// CPU per delivery of one over that of another.
+    fn ratio(&self, one: Contender, other: Contender) -> f64 {
+        self.median(one).cpu / self.median(other).cpu
+    }
 }
 
 impl Report {
     pub(crate) fn throughput(&mut self, fan_out: u32, contender: Contender, figures: Figures) {
-        let rounds = self.throughput.entry(fan_out).or_default();
-        match contender {
-            Contender::Bare => rounds.bare.push(figures),
-            Contender::Service => rounds.service.push(figures),
-        }
+        self.throughput.entry(fan_out).or_default().0.push((contender, figures));
     }
 
     pub(crate) fn latency(&mut self, fan_out: u32, who: Contender, figures: latency::Figures) {
@@ -61,16 +75,23 @@ impl Report {
              | --- | --- | --- | --- | --- | --- |\n",
         );
         for (fan_out, rounds) in &self.throughput {
-            for (who, all) in
-                [(Contender::Bare, &rounds.bare), (Contender::Service, &rounds.service)]
-            {
-                row(&mut text, &format!("fan-out {fan_out}, {who}"), &median(all))?;
+            for who in CONTENDERS {
+                row(&mut text, &format!("fan-out {fan_out}, {who}"), &rounds.median(who))?;
             }
-            let ratio = median(&rounds.service).cpu / median(&rounds.bare).cpu;
+            let ratio = rounds.ratio(Contender::Service, Contender::Bare);
             writeln!(
                 text,
                 "| fan-out {fan_out}, **service / bare loop** | | | **{ratio:.2}** | | |"
             )?;
+            for who in LOGGING {
+                let kept = 100.0 * rounds.ratio(Contender::Service, who);
+                let dropped = 100.0 * rounds.median(who).dropped;
+                writeln!(
+                    text,
+                    "| fan-out {fan_out}, **deliveries per CPU second of the {who}, of those without** \
+                     | | | **{kept:.0} %** ({dropped:.1} % not logged) | | |"
+                )?;
+            }
         }
         for (webhooks, figures) in &self.loaded {
             row(&mut text, &format!("fan-out 1, service, {webhooks} webhooks loaded"), figures)?;
@@ -85,23 +106,26 @@ impl Report {
             )?;
         }
         if let Some(rounds) = self.throughput.get(&1) {
-            let idle = median(&rounds.service).idle_mb;
+            let idle = rounds.median(Contender::Service).idle_mb;
             writeln!(text, "\nIdle memory of the service: {idle:.1} MB.")?;
         }
         Ok(text)
     }
 
     fn json(&self) -> Value {
-        let figures = |all: &[Figures]| all.iter().map(figures_json).collect::<Vec<_>>();
+        let figures =
+            |rounds: &Rounds, who| rounds.of(who).iter().map(figures_json).collect::<Vec<_>>();
         let throughput: Vec<_> = self
             .throughput
             .iter()
             .map(|(fan_out, rounds)| {
                 json!({
                     "fanOut": fan_out,
-                    "bare": figures(&rounds.bare),
-                    "service": figures(&rounds.service),
-                    "cpuRatio": median(&rounds.service).cpu / median(&rounds.bare).cpu,
+                    "bare": figures(rounds, Contender::Bare),
+                    "service": figures(rounds, Contender::Service),
+                    "loggingInSqlite": figures(rounds, Contender::Sqlite),
+                    "loggingInPostgres": figures(rounds, Contender::Postgres),
+                    "cpuRatio": rounds.ratio(Contender::Service, Contender::Bare),
                 })
             })
             .collect();
@@ -127,8 +151,8 @@ impl Report {
             .throughput
             .iter()
             .flat_map(|(fan_out, rounds)| {
-                [(Contender::Bare, &rounds.bare), (Contender::Service, &rounds.service)]
-                    .map(|(who, all)| (format!("fan-out {fan_out}, {who}"), median(all).cpu * 1e3))
+                CONTENDERS
+                    .map(|who| (format!("fan-out {fan_out}, {who}"), rounds.median(who).cpu * 1e3))
             })
             .collect();
         let longest = bars.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
@@ -139,15 +163,15 @@ impl Report {
              <text x=\"10\" y=\"22\">CPU milliseconds per 1,000 deliveries (median)</text>\n"
         );
         for (index, (label, value)) in bars.iter().enumerate() {
-            let (y, width) = (40 + 34 * index, 360.0 * value / longest);
-            let fill = if label.ends_with("service") { "#2563eb" } else { "#9ca3af" };
+            let (y, width) = (40 + 34 * index, 230.0 * value / longest);
+            let fill = if label.ends_with("loop") { "#9ca3af" } else { "#2563eb" };
             writeln!(
                 svg,
                 "<text x=\"10\" y=\"{}\">{label}</text>\
-                 <rect x=\"170\" y=\"{y}\" width=\"{width:.1}\" height=\"22\" fill=\"{fill}\"/>\
+                 <rect x=\"300\" y=\"{y}\" width=\"{width:.1}\" height=\"22\" fill=\"{fill}\"/>\
                  <text x=\"{:.1}\" y=\"{}\">{value:.1}</text>",
                 y + 16,
-                width + 178.0,
+                width + 308.0,
                 y + 16
             )?;
         }
@@ -167,7 +191,7 @@ fn row(text: &mut String, label: &str, figures: &Figures) -> std::fmt::Result {
 fn figures_json(f: &Figures) -> Value {
     json!({ "eventsPerSecond": f.events_per_second, "deliveriesPerSecond": f.deliveries_per_second,
             "cpuSecondsPer1000": f.cpu, "brokerCpuSecondsPer1000": f.broker_cpu,
-            "idleMb": f.idle_mb, "peakMb": f.peak_mb })
+            "idleMb": f.idle_mb, "peakMb": f.peak_mb, "notLogged": f.dropped })
 }
 
 /// The median of every figure by itself.
@@ -184,5 +208,6 @@ fn median(all: &[Figures]) -> Figures {
         broker_cpu: middle(|f| f.broker_cpu),
         idle_mb: middle(|f| f.idle_mb),
         peak_mb: middle(|f| f.peak_mb),
+        dropped: middle(|f| f.dropped),
     }
 }

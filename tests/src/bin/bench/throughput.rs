@@ -13,7 +13,7 @@ use testbed::amqp::Client;
 use testbed::eventually;
 use testbed::rabbitmq::Broker;
 
-use crate::contender::Contender;
+use crate::contender::{Contender, Places};
 use crate::load::{Shape, publish};
 use testbed::memory::memory_mb;
 
@@ -40,14 +40,20 @@ pub(crate) struct Figures {
     pub(crate) broker_cpu: f64,
     pub(crate) idle_mb: f64,
     pub(crate) peak_mb: f64,
+    /// Part of the deliveries that the log did not keep.
+    pub(crate) dropped: f64,
 }
 
 impl Case {
-    pub(crate) async fn measure(&self, broker: &Broker, sink: &Sink) -> Result<Figures> {
-        let url = broker.url("/");
-        let client = Client::connect(&url).await?;
+    pub(crate) async fn measure(
+        &self,
+        broker: &Broker,
+        sink: &Sink,
+        places: &Places,
+    ) -> Result<Figures> {
+        let client = Client::connect(&places.amqp_url).await?;
         // The service declares the topology; the bare loop uses what it left.
-        let idle = Contender::Service.start(&url, sink.address, self.shape).await?;
+        let idle = Contender::Service.start(places, self.shape).await?;
         let idle_mb = memory_mb(idle.pid()?, "VmRSS")?;
         drop(idle);
         empty(&client).await?;
@@ -56,18 +62,21 @@ impl Case {
 
         sink.reset(false);
         let deliveries = u64::from(self.events * self.shape.fan_out);
-        let running = self.contender.start(&url, sink.address, self.shape).await?;
+        let running = self.contender.start(places, self.shape).await?;
         let (pid, broker_pid) = (running.pid()?, broker.pid().await?);
         sink.wait_for(1).await?;
         let before = (sink.arrived(), cpu_seconds(pid)?, cpu_seconds(broker_pid)?);
         sink.wait_for(deliveries).await?;
+        let seconds = sink.seconds();
+        // What is not written yet is work that is left to be done.
+        let dropped = running.logged(deliveries).await?;
         let (cpu, broker_cpu) = (cpu_seconds(pid)? - before.1, cpu_seconds(broker_pid)? - before.2);
         let peak_mb = memory_mb(pid, "VmHWM")?;
         wait_for_depth(&client, 0).await?;
 
         #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
         let (counted, all) = ((deliveries - before.0) as f64, deliveries as f64);
-        let deliveries_per_second = all / sink.seconds();
+        let deliveries_per_second = all / seconds;
         Ok(Figures {
             events_per_second: deliveries_per_second / f64::from(self.shape.fan_out),
             deliveries_per_second,
@@ -75,6 +84,7 @@ impl Case {
             broker_cpu: broker_cpu * 1_000.0 / counted,
             idle_mb,
             peak_mb,
+            dropped: dropped / all,
         })
     }
 }

@@ -1,0 +1,204 @@
+//! Retention: dead letters do not pile up for ever, and what is dropped is counted.
+//!
+//! The oldest go first, and they stand at the front of the queue: what is within all bounds costs
+//! one window. How many bytes there are no broker tells, so a survey of the whole queue is made
+//! when its length has changed much since the last one.
+
+use std::time::Duration;
+
+use lapin::message::Delivery;
+
+use crate::client::letter::DeadLetter;
+use crate::client::walk::{Fate, Visitor};
+
+/// What a letter takes beside its body, in bytes: headers, and what the broker keeps. A guess that
+/// keeps many small letters from counting as nothing.
+const AROUND: u64 = 512;
+
+/// How much of dead letters is kept; each bound counts by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How long after its death one is kept.
+    pub max_age: Duration,
+    /// Bytes of them all.
+    pub max_bytes: u64,
+    /// How many there may be.
+    pub max_count: u64,
+}
+
+/// What is kept after the retention, and what was dropped for which reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Dropped because of their age.
+    pub by_age: u64,
+    /// Dropped because of all their bytes.
+    pub by_bytes: u64,
+    /// Dropped because of their number.
+    pub by_count: u64,
+    /// When the oldest that is left was given up, ms since 1970; none where the first letters do not
+    /// say.
+    pub oldest_ms: Option<i64>,
+    /// How many are left.
+    pub count: u64,
+    /// About how many bytes they are.
+    pub bytes: u64,
+}
+
+impl Pruned {
+    /// All that were dropped.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.by_age + self.by_bytes + self.by_count
+    }
+}
+
+/// Sizes of dead letters, as of the last time that all of them were looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Survey {
+    most: usize,
+    seen: u64,
+    bytes: u64,
+}
+
+impl Survey {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
+    /// Whether it tells of a queue of `count` letters: an eighth more or fewer are as large.
+    pub(crate) fn tells_of(&self, count: u64) -> bool {
+        let seen_most = self.most > 0 && self.seen >= self.most as u64;
+        seen_most && count >= self.seen || self.seen.abs_diff(count) <= count / 8
+    }
+
+    /// Takes in what a retention has dropped.
+    pub(crate) fn settle(&mut self, pruned: &Pruned) {
+        if pruned.dropped() > 0 {
+            (self.seen, self.bytes) = (pruned.count, pruned.bytes);
+        }
+    }
+
+    /// What `count` letters of the same kind take.
+    pub(crate) fn bytes_of(&self, count: u64) -> u64 {
+        let average = u128::from(self.bytes) * u128::from(count) / u128::from(self.seen.max(1));
+        average.try_into().unwrap_or(u64::MAX)
+    }
+}
+
+impl Visitor for Survey {
+    fn visit(&mut self, message: Delivery) -> Fate {
+        self.seen += 1;
+        self.bytes += size(&message);
+        Fate::Keep
+    }
+
+    fn is_done(&self) -> bool {
+        self.seen >= self.most as u64
+    }
+}
+
+/// Drops what is beyond the bounds, from the front, until a window holds something to be kept.
+pub(crate) struct Pruning {
+    retention: Retention,
+    now_ms: i64,
+    kept: u64,
+    pub(crate) pruned: Pruned,
+}
+
+impl Pruning {
+    /// For a queue of `count` letters of about so many bytes.
+    pub(crate) fn new(retention: Retention, now_ms: i64, count: u64, bytes: u64) -> Self {
+        let pruned = Pruned { count, bytes, ..Pruned::default() };
+        Self { retention, now_ms, kept: 0, pruned }
+    }
+
+    fn age_of(&self, letter: &DeadLetter) -> Duration {
+        let ms = self.now_ms.saturating_sub(letter.dead_ms);
+        Duration::from_millis(ms.try_into().unwrap_or_default())
+    }
+
+    fn judge(&mut self, letter: &DeadLetter, size: u64) -> Fate {
+        let Retention { max_age, max_bytes, max_count } = self.retention;
+        // What is malformed has no time of death; it goes when it is in the way.
+        let dated = letter.is_delivery();
+        let pruned = &self.pruned;
+        let (too_many, too_large) = (pruned.count > max_count, pruned.bytes > max_bytes);
+        let reason = if dated && self.age_of(letter) > max_age {
+            &mut self.pruned.by_age
+        } else if too_many {
+            &mut self.pruned.by_count
+        } else if too_large {
+            &mut self.pruned.by_bytes
+        } else {
+            self.kept += 1;
+            if dated {
+                let oldest = self.pruned.oldest_ms.get_or_insert(letter.dead_ms);
+                *oldest = letter.dead_ms.min(*oldest);
+            }
+            return Fate::Keep;
+        };
+        *reason += 1;
+        self.pruned.count = self.pruned.count.saturating_sub(1);
+        self.pruned.bytes = self.pruned.bytes.saturating_sub(size);
+        Fate::Drop
+    }
+}
+
+impl Visitor for Pruning {
+    fn visit(&mut self, message: Delivery) -> Fate {
+        let letter = DeadLetter::read(&message.properties, &message.data);
+        self.judge(&letter, size(&message))
+    }
+
+    fn is_done(&self) -> bool {
+        self.kept > 0
+    }
+}
+
+fn size(message: &Delivery) -> u64 {
+    AROUND.saturating_add(message.data.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::BasicProperties;
+
+    use super::*;
+
+    const RETENTION: Retention =
+        Retention { max_age: Duration::from_secs(1), max_bytes: 1_000, max_count: 10 };
+
+    fn letter(reason: &str, dead_ms: i64) -> DeadLetter {
+        let malformed = DeadLetter::read(&BasicProperties::default(), b"");
+        DeadLetter { reason: reason.to_owned(), dead_ms, ..malformed }
+    }
+
+    #[test]
+    fn each_bound_drops_and_says_so() {
+        let mut pruning = Pruning::new(RETENTION, 10_000, 12, 1_040);
+        let fates: [(&str, i64, bool); 5] = [
+            ("gave_up", 8_999, true),  // too old; 11 left
+            ("malformed", 0, true),    // one too many; 10 left
+            ("gave_up", 9_500, true),  // 1,020 bytes; 1,010 left
+            ("gave_up", 9_400, true),  // 1,000 left
+            ("gave_up", 9_600, false), // within all bounds
+        ];
+        for (reason, dead_ms, dropped) in fates {
+            let fate = pruning.judge(&letter(reason, dead_ms), 10);
+            assert_eq!(matches!(fate, Fate::Drop), dropped, "{reason} {dead_ms}");
+        }
+        let pruned = pruning.pruned;
+        assert_eq!((pruned.by_age, pruned.by_count, pruned.dropped()), (1, 1, 4));
+        assert_eq!((pruned.oldest_ms, pruned.count), (Some(9_600), 8));
+    }
+
+    #[test]
+    fn a_survey_tells_of_queues_of_about_the_same_length() {
+        let survey = Survey { most: 1_000, seen: 100, bytes: 50_000 };
+        assert!(survey.tells_of(100) && survey.tells_of(110) && !survey.tells_of(200));
+        assert_eq!(survey.bytes_of(110), 55_000);
+        let whole = Survey { most: 100, seen: 100, bytes: 50_000 };
+        assert!(whole.tells_of(5_000) && !whole.tells_of(50));
+        assert!(Survey::default().tells_of(0) && !Survey::default().tells_of(1));
+    }
+}

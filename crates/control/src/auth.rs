@@ -1,0 +1,270 @@
+//! Who asks, and what may they do.
+//!
+//! ```text
+//! request ─► origin: is it for us, and not made by another site? ─► token or session ─► Viewer
+//!                                                            wrong ─► limiter
+//! ```
+//!
+//! Tokens are known by their hashes. The page's session is a cookie that needs no memory here: it
+//! is sealed with the token's hash, so that every replica can check it and taking the token out of
+//! the configuration ends it. Without any token everybody who reaches the listener is admin; the
+//! service then listens on loopback only, and [`origin`] sees to it that no web page gets through.
+
+mod limiter;
+mod origin;
+mod session;
+mod tokens;
+
+pub use self::tokens::{InvalidTokens, Tokens};
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, COOKIE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+use subtle::ConstantTimeEq;
+use tokio::time::Instant;
+
+use self::limiter::Limiter;
+use self::origin::PublicUrl;
+use crate::clock::now_ms;
+use crate::metrics::Metrics;
+use crate::problem::{Problem, ProblemKind};
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// To look at everything but secrets.
+    Read,
+    /// Everything.
+    Admin,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Viewer {
+    /// The token's name; the actor in the audit.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// What every form that changes something carries, for requests by cookie.
+    pub csrf: String,
+    /// How it is known who asks.
+    pub by: By,
+}
+
+/// How it is known who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A bearer token, which no browser sends by itself.
+    Bearer,
+    /// The page's cookie, which a browser does send by itself.
+    Session,
+    /// No tokens are configured: whoever is on loopback.
+    Loopback,
+}
+
+/// The address of who connected; the listener puts it among a request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// Judges requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Auth(Arc<Inner>);
+
+struct Inner {
+    tokens: Tokens,
+    session: Duration,
+    public: Option<PublicUrl>,
+    limiter: Limiter,
+    metrics: Metrics,
+    /// Proves our own forms where there are no tokens.
+    loopback_csrf: String,
+}
+
+impl Viewer {
+    /// Refuses who may only look.
+    ///
+    /// # Errors
+    ///
+    /// [`ProblemKind::Forbidden`].
+    pub fn must_be_admin(&self) -> Result<(), Problem> {
+        match self.role {
+            Role::Admin => Ok(()),
+            Role::Read => {
+                let why =
+                    format!("the token {:?} may only look; this needs the role admin", self.name);
+                Err(Problem::new(ProblemKind::Forbidden, why))
+            }
+        }
+    }
+
+    /// Refuses a form that does not carry this session's proof.
+    ///
+    /// # Errors
+    ///
+    /// [`ProblemKind::Csrf`].
+    pub fn check_csrf(&self, given: &str) -> Result<(), Problem> {
+        if bool::from(self.csrf.as_bytes().ct_eq(given.as_bytes())) {
+            return Ok(());
+        }
+        let why = "the form is from another session; load the page again and repeat it";
+        Err(Problem::new(ProblemKind::Csrf, why))
+    }
+}
+
+impl Auth {
+    /// A judge that knows these tokens. Sessions of the page last for `session`. `public_url` is
+    /// where browsers find the page, if a proxy stands before it; with `https` there, cookies are
+    /// for encrypted connections only.
+    ///
+    /// # Errors
+    ///
+    /// Where the system gives no random bytes, or `public_url` is none.
+    pub fn new(
+        tokens: Tokens,
+        session: Duration,
+        public_url: Option<&str>,
+        metrics: Metrics,
+    ) -> Result<Self, InvalidAuth> {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(|_| InvalidAuth::Randomness)?;
+        let public = public_url.map(PublicUrl::try_new).transpose()?;
+        let loopback_csrf = hex::encode(random);
+        let limiter = Limiter::default();
+        Ok(Self(Arc::new(Inner { tokens, session, public, limiter, metrics, loopback_csrf })))
+    }
+
+    /// Whether people have to sign in; without tokens everybody on loopback is admin.
+    #[must_use]
+    pub fn has_tokens(&self) -> bool {
+        !self.0.tokens.is_empty()
+    }
+
+    /// Refuses what is not for us, and what the page of another site makes a browser send.
+    ///
+    /// # Errors
+    ///
+    /// [`ProblemKind::Misdirected`], [`ProblemKind::CrossSite`].
+    pub fn check_origin(&self, parts: &Parts) -> Result<(), Problem> {
+        origin::check(parts, self.0.public.as_ref(), !self.has_tokens())
+    }
+
+    /// Who asks, by bearer token or by the page's cookie.
+    ///
+    /// # Errors
+    ///
+    /// [`ProblemKind::Unauthenticated`], [`ProblemKind::TooManyAttempts`].
+    pub fn viewer(&self, parts: &Parts) -> Result<Viewer, Problem> {
+        if !self.has_tokens() {
+            let (name, csrf) = ("loopback".to_owned(), self.0.loopback_csrf.clone());
+            return Ok(Viewer { name, role: Role::Admin, csrf, by: By::Loopback });
+        }
+        if let Some(value) = parts.headers.get(AUTHORIZATION) {
+            let token = bearer(value).ok_or_else(|| {
+                unauthenticated("the header authorization must be \"Bearer\" and a token")
+            })?;
+            let found = self.find(token, parts.extensions.get().copied())?;
+            let (name, role) = (found.name.clone(), found.role);
+            return Ok(Viewer { name, role, csrf: String::new(), by: By::Bearer });
+        }
+        self.by_cookie(&parts.headers).ok_or_else(|| {
+            unauthenticated("send a token as \"Authorization: Bearer …\", or sign in on the page")
+        })
+    }
+
+    /// Signs in on the page: the value of `set-cookie`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Auth::viewer`].
+    pub fn sign_in(&self, token: &str, peer: Option<Peer>) -> Result<HeaderValue, Problem> {
+        let found = self.find(token.trim(), peer)?;
+        let lasts_ms = i64::try_from(self.0.session.as_millis()).unwrap_or(i64::MAX);
+        let value = session::seal(found, now_ms().saturating_add(lasts_ms));
+        Ok(session::cookie(&value, self.0.session, self.is_secure()))
+    }
+
+    /// The value of `set-cookie` that ends the session in this browser.
+    #[must_use]
+    pub fn sign_out(&self) -> HeaderValue {
+        session::cookie("", Duration::ZERO, self.is_secure())
+    }
+
+    fn by_cookie(&self, headers: &HeaderMap) -> Option<Viewer> {
+        let name = session::cookie_name(self.is_secure());
+        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = cookies.flat_map(|text| text.split(';')).filter_map(|pair| {
+            pair.trim().split_once('=').filter(|(found, _)| *found == name).map(|(_, value)| value)
+        });
+        session::open(pairs.next()?, &self.0.tokens, now_ms())
+    }
+
+    /// The token that this text is; wrong ones are counted against the address.
+    fn find(&self, token: &str, peer: Option<Peer>) -> Result<&tokens::Token, Problem> {
+        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+        let now = Instant::now();
+        self.0.limiter.admit(address, now).map_err(|wait| self.too_many(wait))?;
+        let hash = tokens::hash(token);
+        if let Some(found) = self.0.tokens.find(&hash) {
+            return Ok(found);
+        }
+        self.0.metrics.sign_in_failed();
+        tracing::warn!(client.address = %address, "a token that is not known was tried");
+        self.0.limiter.failed(address, &hash, now).map_err(|wait| self.too_many(wait))?;
+        Err(unauthenticated("the token is not known here"))
+    }
+
+    fn too_many(&self, wait: Duration) -> Problem {
+        self.0.metrics.sign_in_delayed();
+        let seconds = wait.as_secs().saturating_add(1);
+        let why = format!("too many wrong tokens were tried; wait for {seconds} s");
+        Problem::new(ProblemKind::TooManyAttempts, why).retry_after(seconds)
+    }
+
+    fn is_secure(&self) -> bool {
+        self.0.public.as_ref().is_some_and(PublicUrl::is_https)
+    }
+}
+
+/// Whether this is where browsers could find the page.
+///
+/// # Errors
+///
+/// [`InvalidAuth::PublicUrl`].
+pub fn check_public_url(text: &str) -> Result<(), InvalidAuth> {
+    PublicUrl::try_new(text).map(|_| ())
+}
+
+/// Why there can be no judge of requests.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidAuth {
+    /// The system gives no random bytes.
+    #[error("no random bytes to protect forms with")]
+    Randomness,
+    /// Where the page is found is no URL.
+    #[error("expected where browsers find the page, such as https://hooks.example.com")]
+    PublicUrl,
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Auth({:?})", self.0.tokens)
+    }
+}
+
+/// The token of `Bearer …`; the scheme may be written in any case (RFC 9110, section 11.1).
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+fn unauthenticated(why: &str) -> Problem {
+    Problem::new(ProblemKind::Unauthenticated, why)
+}
+
+#[cfg(test)]
+mod tests;

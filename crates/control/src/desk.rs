@@ -1,0 +1,108 @@
+//! The desk: all that people can do, said once, for the page and the API alike.
+//!
+//! Webhooks are read from the live snapshot and written to the database; after a write the desk
+//! waits until the change is live here, so that who looks next sees it. Deliveries come from the
+//! delivery log, dead letters through the broker.
+//!
+//! **Invariant:** nothing here knows HTTP, HTML or who may do what: the caller has asked for the
+//! role, and hands in the actor's name for the audit.
+
+mod asked;
+mod dead;
+mod deliveries;
+mod draft;
+mod sample;
+mod trouble;
+mod webhooks;
+
+pub use self::asked::{
+    AuditAsked, AuditEntry, Change, ClauseEdit, DeadAsked, DeadPage, DeliveriesAsked, Edit,
+    EventTypeInfo, Found, Listed, MAX_PAGE, Made, Recovered, RetryEdit, Sent, State, TriedEvent,
+    TryOut, WebhooksAsked,
+};
+
+pub use self::deliveries::request_headers;
+pub(crate) use self::draft::duration;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::Client;
+use event::Catalog;
+use futures_util::future::BoxFuture;
+use store::{DeliveryLog, Store};
+use subscriptions::{RetryPolicy, UrlRules, WebhookUrl};
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk(Arc<Parts>);
+
+/// What the desk works with.
+pub struct Parts {
+    /// The webhooks.
+    pub store: Store,
+    /// The delivery log, unless it is switched off.
+    pub log: Option<DeliveryLog>,
+    /// The broker.
+    pub broker: Client,
+    /// What the configuration says about webhooks; read anew for each request, for it may change.
+    pub rules: Box<dyn Fn() -> Rules + Send + Sync>,
+    /// Whether an address may be reached.
+    pub check: AddressCheck,
+    /// How long the old secret goes on signing after a rotation, if nobody says otherwise.
+    pub overlap: Duration,
+}
+
+/// What the configuration says about webhooks.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The known event types.
+    pub catalog: Catalog,
+    /// Which URLs are accepted.
+    pub url: UrlRules,
+    /// The retry policy of which a webhook may change parts.
+    pub retry: RetryPolicy,
+    /// Attempts at the same time of one webhook that sets no limit of its own.
+    pub max_in_flight: u32,
+}
+
+/// Judges where a URL leads, as it is judged at delivery.
+pub type AddressCheck = Arc<dyn Fn(&WebhookUrl) -> BoxFuture<'static, Reach> + Send + Sync>;
+
+/// Where a URL leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To an address that webhooks may reach.
+    Allowed,
+    /// To one that they must not reach, and why.
+    Refused(String),
+    /// Nobody knows at this moment: its name does not resolve. A warning and no refusal, for a
+    /// receiver is often set up before its name is; whatever it resolves to later is judged then.
+    Unresolved(String),
+}
+
+impl Desk {
+    /// A desk that works with these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// What the configuration says about webhooks now.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        (self.0.rules)()
+    }
+
+    /// Whether there is a delivery log.
+    #[must_use]
+    pub fn has_log(&self) -> bool {
+        self.0.log.is_some()
+    }
+
+    /// How long the old secret goes on signing after a rotation, if nobody says otherwise.
+    #[must_use]
+    pub fn overlap(&self) -> Duration {
+        self.0.overlap
+    }
+}

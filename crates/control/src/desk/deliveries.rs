@@ -1,0 +1,373 @@
+//! Deliveries: look, send again, send a test, try a filter.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use broker::{DeadFilter, Parked};
+use bytes::Bytes;
+use event::{DeliveryId, Event, EventType};
+use serde_json::json;
+use store::{
+    AttemptRow, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow, DeliveryState,
+    LoggedEvent, Position, Stretch,
+};
+use subscriptions::{Webhook, WebhookId};
+
+use super::webhooks::unknown;
+use super::{
+    DeliveriesAsked, Desk, Listed, MAX_PAGE, Recovered, Sent, TriedEvent, TryOut, draft, sample,
+    trouble,
+};
+use crate::clock::now_ms;
+use crate::cursor::List;
+use crate::problem::{FieldError, Problem, ProblemKind};
+
+/// The most deliveries that one recovery sends again; who wants more asks again.
+const MAX_RECOVERED: usize = 1_000;
+/// Recent events that a filter is tried against.
+const TRIED: u32 = 100;
+/// Sample events are small.
+const MAX_SAMPLE: usize = 64 * 1_024;
+
+impl Desk {
+    /// Deliveries, the one that changed last first.
+    ///
+    /// # Errors
+    ///
+    /// A cursor that is none; there is no log, or it is away.
+    pub async fn deliveries(
+        &self,
+        asked: &DeliveriesAsked,
+    ) -> Result<Listed<DeliveryRow>, Problem> {
+        let after = asked.cursor.as_deref().map(|cursor| List::Deliveries.place(cursor));
+        let query = DeliveryQuery {
+            webhook: asked.webhook.clone(),
+            state: asked.state,
+            kind: asked.kind.clone(),
+            since_ms: asked.since_ms,
+            until_ms: asked.until_ms,
+            after: after.transpose()?.map(|(place, _)| Position(place)),
+            limit: asked.limit.clamp(1, MAX_PAGE),
+        };
+        let page = self.log()?.deliveries(&query).await;
+        let page = page.map_err(|error| trouble::database(&error))?;
+        let next = page.next.map(|Position(place)| List::Deliveries.cursor(place, ""));
+        Ok(Listed { items: page.items, next })
+    }
+
+    /// One delivery with its attempts.
+    ///
+    /// # Errors
+    ///
+    /// The log does not know it; there is no log, or it is away.
+    pub async fn delivery(&self, id: &str) -> Result<DeliveryDetail, Problem> {
+        let log = self.log()?;
+        let found = match is_delivery_id(id) {
+            true => log.delivery(id).await.map_err(|error| trouble::database(&error))?,
+            false => None,
+        };
+        found.ok_or_else(|| {
+            let shown: String = id.chars().take(40).collect();
+            let why = format!("the delivery log knows no delivery {shown:?}");
+            Problem::new(ProblemKind::UnknownDelivery, why)
+        })
+    }
+
+    /// Sends a delivery again, under its id; its schedule begins anew. One that waits for its next
+    /// attempt gets one now, and goes on waiting if that fails.
+    ///
+    /// # Errors
+    ///
+    /// The log does not know it or has forgotten its body; its webhook is gone or disabled; log or
+    /// broker away.
+    pub async fn redeliver(&self, id: &str, actor: &str) -> Result<Sent, Problem> {
+        let detail = self.delivery(id).await?;
+        let webhook = self.sending(&detail.row.webhook)?;
+        let (now, mut was_dead) = (now_ms(), false);
+        if detail.row.state == DeliveryState::Dead {
+            let deliveries = Some([id.to_owned()].into());
+            let filter = DeadFilter { deliveries, ..DeadFilter::default() };
+            let moved = self.0.broker.replay_dead(&filter, now).await;
+            let moved = moved.map_err(|error| trouble::client(&error))?;
+            was_dead = !moved.deliveries.is_empty();
+        }
+        if !was_dead {
+            self.send_logged(&detail.row, &detail.event).await?;
+        }
+        if detail.row.state != DeliveryState::Waiting {
+            self.mark_waiting(&[id.to_owned()], now).await;
+        }
+        let noted = json!({ "delivery": id });
+        self.note("delivery sent again", webhook.id.as_str(), &noted, actor).await;
+        Ok(Sent { delivery: id.to_owned(), event: detail.row.event, kind: detail.row.kind })
+    }
+
+    /// Sends everything again, once, that failed for this webhook since a time (ms since 1970) and
+    /// was given up: first the dead letters, then what only the log still holds. At most a bounded
+    /// number at a time; `more` says to ask again.
+    ///
+    /// # Errors
+    ///
+    /// There is no such webhook, or it is disabled; log or broker away: some may have been sent.
+    pub async fn recover(
+        &self,
+        id: &WebhookId,
+        since_ms: i64,
+        actor: &str,
+    ) -> Result<Recovered, Problem> {
+        self.sending(id)?;
+        let filter = DeadFilter {
+            webhook: Some(id.as_str().to_owned()),
+            since_ms: Some(since_ms),
+            ..DeadFilter::default()
+        };
+        let now = now_ms();
+        let moved = self.0.broker.replay_dead(&filter, now).await;
+        let moved = moved.map_err(|error| trouble::client(&error))?;
+        self.mark_waiting(&moved.deliveries, now).await;
+        let mut recovered = Recovered { more: moved.more, ..Recovered::default() };
+        recovered.deliveries = moved.deliveries;
+        if !recovered.more && self.has_log() {
+            self.recover_logged(id, since_ms, &mut recovered).await?;
+        }
+        let noted = json!({
+            "since": crate::clock::text_of(since_ms),
+            "count": recovered.deliveries.len(),
+        });
+        self.note("failed deliveries sent again", id.as_str(), &noted, actor).await;
+        Ok(recovered)
+    }
+
+    /// Sends one event of the customer page's form to this webhook alone, once, whatever comes of
+    /// it and whether it is enabled. `kind` is a known type; without, one that the webhook wants.
+    ///
+    /// # Errors
+    ///
+    /// There is no such webhook or type; the broker is away.
+    pub async fn send_test(
+        &self,
+        id: &WebhookId,
+        kind: Option<&str>,
+        actor: &str,
+    ) -> Result<Sent, Problem> {
+        let webhook = self.live_webhook(id)?;
+        let catalog = self.rules().catalog;
+        let kind = match kind {
+            Some(name) => catalog.get(name).cloned().ok_or_else(|| unknown_type(name))?,
+            None => self.wanted_type(&webhook),
+        };
+        let now = now_ms();
+        let payload = sample::payload(&kind, webhook.projects.first(), now).to_string();
+        let event_id = sample::id().ok_or_else(|| internal("no random bytes for an event id"))?;
+        let event = Event::parse(payload.as_bytes(), Some(event_id.as_str()), &catalog, MAX_SAMPLE)
+            .map_err(|rejection| internal(&rejection.detail))?;
+        let parked = Parked {
+            webhook: id.as_str().into(),
+            event: event.id().as_str().into(),
+            kind: kind.as_str().into(),
+            body: event.body().clone(),
+            attempts: 0,
+            earlier_attempts: 0,
+            once: true,
+            published_ms: now,
+            first_attempt_ms: now,
+            parked_ms: now,
+            due_ms: now,
+            last_failure: None,
+            last_failure_detail: None,
+            traceparent: None,
+        };
+        self.0.broker.submit(&parked).await.map_err(|error| trouble::client(&error))?;
+        let delivery = DeliveryId::derive(event.id(), id.as_str()).to_string();
+        let noted = json!({ "delivery": delivery, "type": kind.as_str() });
+        self.note("test event sent", id.as_str(), &noted, actor).await;
+        let (event, kind) = (event.id().to_string(), kind.to_string());
+        Ok(Sent { delivery, event, kind })
+    }
+
+    /// The events that came last, newest first, and whether this filter wants them.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes of the filter; there is no log, or it is away.
+    pub async fn try_out(&self, asked: &TryOut) -> Result<Vec<TriedEvent>, Problem> {
+        let (events, projects, condition) =
+            draft::wanted(asked, &self.rules()).map_err(Problem::fields)?;
+        let recent = self.log()?.recent_events(TRIED).await;
+        let recent = recent.map_err(|error| trouble::database(&error))?;
+        let tried = recent.into_iter().map(|event| {
+            let by_type = events.as_ref().is_none_or(|filter| {
+                EventType::try_new(&event.kind).is_ok_and(|kind| filter.wants(&kind))
+            });
+            let project = event.project.as_deref();
+            let by_project = projects.is_empty()
+                || projects.iter().any(|wanted| Some(wanted.as_str()) == project);
+            let by_condition = || {
+                let payload = || serde_json::from_slice(&event.body).unwrap_or_default();
+                condition.as_ref().is_none_or(|condition| condition.holds(&payload()))
+            };
+            let wanted = by_type && by_project && by_condition();
+            TriedEvent { event, wanted }
+        });
+        Ok(tried.collect())
+    }
+
+    /// What happened to each of these webhooks (at most 200) per hour since a time (ms since 1970);
+    /// hours in which nothing happened are left out.
+    ///
+    /// # Errors
+    ///
+    /// There is no log, or it is away.
+    pub async fn hours(
+        &self,
+        webhooks: &[WebhookId],
+        since_ms: i64,
+    ) -> Result<BTreeMap<WebhookId, Vec<Stretch>>, Problem> {
+        let hours = self.log()?.hours(webhooks, since_ms).await;
+        hours.map_err(|error| trouble::database(&error))
+    }
+
+    fn log(&self) -> Result<&DeliveryLog, Problem> {
+        self.0.log.as_ref().ok_or_else(|| {
+            let why = "the delivery log is switched off (delivery_log.enabled)";
+            Problem::new(ProblemKind::NoDeliveryLog, why)
+        })
+    }
+
+    fn live_webhook(&self, id: &WebhookId) -> Result<Arc<Webhook>, Problem> {
+        let snapshot = self.0.store.snapshots().load_full();
+        snapshot.get(id).map(Arc::clone).ok_or_else(|| unknown(id))
+    }
+
+    /// The webhook, if it sends: what is handed to one that does not becomes a dead letter again.
+    fn sending(&self, id: &WebhookId) -> Result<Arc<Webhook>, Problem> {
+        let webhook = self.live_webhook(id)?;
+        if !webhook.enabled {
+            let why = format!("the webhook {id} is disabled: enable it, then send again");
+            return Err(Problem::new(ProblemKind::WebhookDisabled, why));
+        }
+        Ok(webhook)
+    }
+
+    /// A known type that this webhook wants.
+    fn wanted_type(&self, webhook: &Webhook) -> EventType {
+        let mut types = self.event_types();
+        let place = types.iter().position(|known| webhook.events.wants(&known.kind));
+        // The catalog always has the types of the customer page.
+        types.swap_remove(place.unwrap_or_default()).kind
+    }
+
+    /// Hands a delivery to the broker as the log remembers it.
+    async fn send_logged(&self, row: &DeliveryRow, event: &LoggedEvent) -> Result<(), Problem> {
+        let parked = parked(row, event, now_ms())?;
+        self.0.broker.submit(&parked).await.map_err(|error| trouble::client(&error))
+    }
+
+    async fn recover_logged(
+        &self,
+        id: &WebhookId,
+        since_ms: i64,
+        recovered: &mut Recovered,
+    ) -> Result<(), Problem> {
+        let log = self.log()?;
+        // The log may still be about to write what became of the dead letters.
+        let done: HashSet<String> = recovered.deliveries.iter().cloned().collect();
+        let mut after = None;
+        loop {
+            let page = log.failed_since(id, since_ms, after, MAX_PAGE).await;
+            let page = page.map_err(|error| trouble::database(&error))?;
+            for (row, event) in page.items {
+                if done.contains(&row.id) {
+                    continue;
+                }
+                if recovered.deliveries.len() >= MAX_RECOVERED {
+                    recovered.more = true;
+                    return Ok(());
+                }
+                let now = now_ms();
+                match self.send_logged(&row, &event).await {
+                    Ok(()) => {
+                        self.mark_waiting(std::slice::from_ref(&row.id), now).await;
+                        recovered.deliveries.push(row.id);
+                    }
+                    Err(problem) if problem.kind == ProblemKind::BodyForgotten => {
+                        recovered.forgotten += 1;
+                    }
+                    Err(problem) => return Err(problem),
+                }
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn mark_waiting(&self, deliveries: &[String], at_ms: i64) {
+        let moved = broker::DeadMoved { deliveries: deliveries.to_vec(), more: false };
+        self.moved(&moved, DeliveryState::Waiting, at_ms).await;
+    }
+}
+
+/// The headers that an attempt was made with, by name, but for those that its webhook adds (which
+/// may hold secrets), the length, and what names the version that made it.
+#[must_use]
+pub fn request_headers(
+    detail: &DeliveryDetail,
+    attempt: &AttemptRow,
+) -> Vec<(&'static str, String)> {
+    let seconds = attempt.at_ms.div_euclid(1_000);
+    vec![
+        ("content-type", "application/json".to_owned()),
+        ("x-boottify-signature", attempt.signature.clone()),
+        ("x-boottify-event", detail.row.kind.clone()),
+        ("x-boottify-delivery", detail.row.id.clone()),
+        ("x-boottify-attempt", attempt.attempt.to_string()),
+        ("webhook-id", detail.row.id.clone()),
+        ("webhook-timestamp", seconds.to_string()),
+        ("webhook-signature", attempt.standard_signature.clone()),
+    ]
+}
+
+/// The delivery, to be attempted now.
+fn parked(row: &DeliveryRow, event: &LoggedEvent, now_ms: i64) -> Result<Parked, Problem> {
+    if event.body.is_empty() {
+        let why = format!("the delivery log does not keep the body of {} any more", row.event);
+        return Err(Problem::new(ProblemKind::BodyForgotten, why));
+    }
+    let is_test = event.id.starts_with(sample::TEST);
+    Ok(Parked {
+        webhook: row.webhook.as_str().into(),
+        event: event.id.as_str().into(),
+        kind: event.kind.as_str().into(),
+        body: Bytes::clone(&event.body),
+        attempts: row.attempts,
+        earlier_attempts: row.attempts,
+        // What waits in the broker goes on with its schedule; a second one must not begin.
+        once: is_test || row.state == DeliveryState::Waiting,
+        published_ms: event.published_ms,
+        first_attempt_ms: now_ms,
+        parked_ms: now_ms,
+        due_ms: now_ms,
+        last_failure: row.last_failure.as_deref().map(Box::from),
+        last_failure_detail: None,
+        traceparent: None,
+    })
+}
+
+/// `dlv_` and 32 hexadecimal digits.
+fn is_delivery_id(text: &str) -> bool {
+    let digits = text.strip_prefix("dlv_").unwrap_or_default();
+    digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+fn unknown_type(name: &str) -> Problem {
+    let shown: String = name.chars().take(64).collect();
+    let why = format!("{shown:?} is no known event type");
+    Problem::fields(vec![FieldError::new("/type", why)])
+}
+
+fn internal(why: &str) -> Problem {
+    tracing::error!(why, "a sample event could not be made");
+    Problem::new(ProblemKind::Internal, "a sample event could not be made")
+}

@@ -1,0 +1,32 @@
+//! The Control Center: the page, the API and sign-in.
+//!
+//! [`Desk`] says what can be done; the API and the page are two ways to ask for it.
+
+mod api;
+mod auth;
+mod clock;
+mod cursor;
+mod desk;
+mod metrics;
+mod page;
+mod problem;
+mod router;
+
+pub use auth::{
+    Auth, By, InvalidAuth, InvalidTokens, Peer, Role, Tokens, Viewer, check_public_url,
+};
+pub use desk::{
+    AddressCheck, AuditAsked, AuditEntry, Change, ClauseEdit, DeadAsked, DeadPage, DeliveriesAsked,
+    Desk, Edit, EventTypeInfo, Found, Listed, MAX_PAGE, Made, Parts, Reach, Recovered, RetryEdit,
+    Rules, Sent, State, TriedEvent, TryOut, WebhooksAsked, request_headers,
+};
+pub use metrics::Metrics;
+pub use problem::{FieldError, Problem, ProblemKind};
+pub use router::router;
+
+/// What every route is answered from.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) desk: Desk,
+    pub(crate) auth: Auth,
+}

@@ -1,0 +1,100 @@
+//! Answers of the page: a screen, the way to one, or why there is none.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
+use http::{HeaderValue, StatusCode};
+use maud::Markup;
+
+use super::view::frame::{Done, Said};
+use crate::problem::Problem;
+
+/// What comes of a request.
+pub(super) type Answer = Result<Reply, Refusal>;
+
+/// What is answered.
+pub(super) enum Reply {
+    /// A screen.
+    Screen(Markup),
+    /// A form that is shown again, with the status that says why.
+    Again(StatusCode, Markup),
+    /// Go there, by GET.
+    Go(String),
+    /// Go there, with this cookie.
+    GoWith(String, HeaderValue),
+}
+
+/// Why not; `gate` draws the screen, which knows who asks.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal(pub(super) Problem);
+
+impl Reply {
+    /// Go there and say what has been done.
+    pub(super) fn done(path: &str, done: Done) -> Self {
+        Self::said(path, Said::of(done))
+    }
+
+    /// Go there and say what has been done to how many. `path` may have a query.
+    pub(super) fn said(path: &str, said: Said) -> Self {
+        let count = said.count.map(|count| count.to_string()).unwrap_or_default();
+        let forgotten = if said.forgotten > 0 { said.forgotten.to_string() } else { String::new() };
+        let query = super::fields::query(&[
+            ("done", said.done.word()),
+            ("n", &count),
+            ("forgotten", &forgotten),
+            ("more", if said.more { "1" } else { "" }),
+        ]);
+        let joint = if path.contains('?') { '&' } else { '?' };
+        Self::Go(format!("{path}{joint}{query}"))
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Screen(drawn) => screen(StatusCode::OK, drawn),
+            Self::Again(status, drawn) => screen(status, drawn),
+            Self::Go(address) => go(&address),
+            Self::GoWith(address, cookie) => {
+                let mut response = go(&address);
+                response.headers_mut().insert(SET_COOKIE, cookie);
+                response
+            }
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.0.status();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// A screen as a response.
+pub(super) fn screen(status: StatusCode, drawn: Markup) -> Response {
+    let mut response = Response::new(Body::from(drawn.into_string()));
+    *response.status_mut() = status;
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, html);
+    response
+}
+
+/// A way to another screen.
+pub(super) fn go(address: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    // Addresses are ours and their queries are encoded: this is always a header's value.
+    let address = HeaderValue::from_str(address);
+    let address = address.unwrap_or(HeaderValue::from_static("/admin/webhooks"));
+    response.headers_mut().insert(LOCATION, address);
+    response
+}

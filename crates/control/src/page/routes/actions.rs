@@ -1,0 +1,228 @@
+//! What is done with one webhook.
+
+use std::time::Duration;
+
+use axum::extract::Path;
+use tokio::time::Instant;
+
+use super::super::answer::{Answer, Reply};
+use super::super::gate::{Asked, Posted};
+use super::super::view::confirm::{Confirm, confirm};
+use super::super::view::frame::{Done, Said};
+use super::super::view::pieces::count;
+use super::super::view::secret::{NewSecret, Shown, secret};
+use super::super::view::test_event::{TestEvent, test_event};
+use super::webhooks::kinds;
+use super::{dead, webhook_id};
+use crate::problem::{Problem, ProblemKind};
+
+/// How long one request goes on with sending again.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+pub(super) async fn ask_test(Path(id): Path<String>, asked: Asked) -> Answer {
+    asked.viewer.must_be_admin()?;
+    Ok(Reply::Screen(draw_test(&asked, &id, None).await?))
+}
+
+pub(super) async fn test(Path(id): Path<String>, form: Posted) -> Answer {
+    let kind = form.fields.given("type");
+    let sent = form.asked.desk.send_test(&webhook_id(&id)?, kind.as_deref(), form.actor()).await;
+    match sent {
+        Ok(_) => Ok(Reply::done(&base(&id), Done::Tested)),
+        Err(problem) if problem.kind == ProblemKind::InvalidFields => {
+            let drawn = draw_test(&form.asked, &id, Some(&problem)).await?;
+            Ok(Reply::Again(problem.status(), drawn))
+        }
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+pub(super) async fn enable(Path(id): Path<String>, form: Posted) -> Answer {
+    let webhook = webhook_id(&id)?;
+    form.asked.desk.set_enabled(&webhook, true, form.actor()).await?;
+    // Who enables is asked about what was kept. A broker that is away is no reason to fail.
+    let kept = dead::kept(&form.asked, webhook.as_str()).await.unwrap_or(0);
+    let path = if kept > 0 { format!("{}/kept", base(&id)) } else { base(&id) };
+    Ok(Reply::done(&path, Done::Enabled))
+}
+
+pub(super) async fn disable(Path(id): Path<String>, form: Posted) -> Answer {
+    form.asked.desk.set_enabled(&webhook_id(&id)?, false, form.actor()).await?;
+    Ok(Reply::done(&base(&id), Done::Disabled))
+}
+
+pub(super) async fn ask_kept(Path(id): Path<String>, asked: Asked) -> Answer {
+    asked.viewer.must_be_admin()?;
+    let webhook = webhook_id(&id)?;
+    let kept = dead::kept(&asked, webhook.as_str()).await?;
+    if kept == 0 {
+        return Ok(Reply::Go(base(&id)));
+    }
+    let events = count(kept, "event", "events");
+    let view = Confirm {
+        title: &format!("Send the {events} kept meanwhile?"),
+        text: vec![
+            format!("{events} matched this webhook while it was disabled and were kept."),
+            "Sending them now delivers each with its own ids. Otherwise they stay among the dead \
+             letters until you decide, or until they are too old to be kept."
+                .to_owned(),
+        ],
+        of_dead: false,
+        action: "/admin/dead/replay",
+        fields: vec![
+            ("webhook", webhook.as_str().to_owned()),
+            ("reason", "disabled".to_owned()),
+            ("until", asked.frame.now_ms.to_string()),
+            ("to_webhook", webhook.as_str().to_owned()),
+        ],
+        button: "Send them",
+        danger: false,
+        cancel: &base(&id),
+        cancel_name: "Not now",
+    };
+    Ok(Reply::Screen(confirm(&asked.frame, &view)))
+}
+
+pub(super) async fn ask_delete(Path(id): Path<String>, asked: Asked) -> Answer {
+    asked.viewer.must_be_admin()?;
+    let found = asked.desk.webhook(&webhook_id(&id)?).await?;
+    let view = Confirm {
+        title: "Delete this webhook?",
+        text: vec![
+            format!("{} gets nothing more.", found.webhook.url),
+            "Deliveries that wait for a retry end, and its secret is forgotten. This cannot be \
+             undone."
+                .to_owned(),
+        ],
+        of_dead: false,
+        action: &format!("{}/delete", base(&id)),
+        fields: vec![("version", found.fingerprint.clone())],
+        button: "Delete webhook",
+        danger: true,
+        cancel: &format!("{}/settings", base(&id)),
+        cancel_name: "Cancel",
+    };
+    Ok(Reply::Screen(confirm(&asked.frame, &view)))
+}
+
+pub(super) async fn delete(Path(id): Path<String>, form: Posted) -> Answer {
+    let seen = form.fields.get("version");
+    form.asked.desk.delete(&webhook_id(&id)?, Some(seen), form.actor()).await?;
+    Ok(Reply::done("/admin/webhooks", Done::Deleted))
+}
+
+pub(super) async fn ask_rotate(Path(id): Path<String>, asked: Asked) -> Answer {
+    asked.viewer.must_be_admin()?;
+    let found = asked.desk.webhook(&webhook_id(&id)?).await?;
+    let overlap = humantime::format_duration(asked.desk.overlap());
+    let mut text = vec![
+        format!(
+            "A new secret is made and shown once. The old one goes on signing \
+             x-boottify-signature for {overlap}, so that receivers can be changed without a gap."
+        ),
+        "As soon as they hold the new one you can promote it.".to_owned(),
+    ];
+    if found.webhook.switches_at_ms.is_some() {
+        text.push("A rotation is under way already: the secret that waits is replaced.".to_owned());
+    }
+    let view = Confirm {
+        title: "Rotate the secret?",
+        text,
+        of_dead: false,
+        action: &format!("{}/rotate-secret", base(&id)),
+        fields: Vec::new(),
+        button: "Rotate secret",
+        danger: false,
+        cancel: &format!("{}/settings", base(&id)),
+        cancel_name: "Cancel",
+    };
+    Ok(Reply::Screen(confirm(&asked.frame, &view)))
+}
+
+pub(super) async fn rotate(Path(id): Path<String>, form: Posted) -> Answer {
+    let made = form.asked.desk.rotate(&webhook_id(&id)?, None, form.actor()).await?;
+    let webhook = &made.found.webhook;
+    let view = NewSecret {
+        webhook: webhook.id.as_str(),
+        url: &webhook.url.to_string(),
+        secret: &made.secret,
+        also: None,
+        warnings: &made.warnings,
+        shown: Shown::Rotated { switches_at_ms: webhook.switches_at_ms },
+    };
+    Ok(Reply::Screen(secret(&form.asked.frame, view)))
+}
+
+pub(super) async fn promote(Path(id): Path<String>, form: Posted) -> Answer {
+    form.asked.desk.promote(&webhook_id(&id)?, form.actor()).await?;
+    Ok(Reply::done(&base(&id), Done::Promoted))
+}
+
+pub(super) async fn reveal(Path(id): Path<String>, form: Posted) -> Answer {
+    let id = webhook_id(&id)?;
+    let secrets = form.asked.desk.reveal(&id, form.actor()).await?;
+    let found = form.asked.desk.webhook(&id).await?;
+    let mut secrets = secrets.iter();
+    let first = secrets.next();
+    let first =
+        first.ok_or_else(|| Problem::new(ProblemKind::Internal, "the webhook has no secret"))?;
+    let view = NewSecret {
+        webhook: id.as_str(),
+        url: &found.webhook.url.to_string(),
+        secret: first,
+        also: secrets.next(),
+        warnings: &[],
+        shown: Shown::Revealed,
+    };
+    Ok(Reply::Screen(secret(&form.asked.frame, view)))
+}
+
+pub(super) async fn recover(Path(id): Path<String>, form: Posted) -> Answer {
+    let webhook = webhook_id(&id)?;
+    let back = super::super::time::length_of(form.fields.get("since"));
+    let back =
+        back.ok_or_else(|| Problem::new(ProblemKind::InvalidRequest, "choose how far back to go"))?;
+    let since = form.asked.frame.now_ms - back;
+    let end = Instant::now() + PATIENCE;
+    let mut said = Said { count: Some(0), ..Said::of(Done::Recovered) };
+    loop {
+        let sent = form.asked.desk.recover(&webhook, since, form.actor()).await?;
+        said = Said {
+            count: said.count.map(|count| count + sent.deliveries.len()),
+            // Those are met anew by each call.
+            forgotten: sent.forgotten,
+            more: sent.more,
+            ..said
+        };
+        if !sent.more || sent.deliveries.is_empty() || Instant::now() >= end {
+            return Ok(Reply::said(&base(webhook.as_str()), said));
+        }
+    }
+}
+
+fn base(id: &str) -> String {
+    format!("/admin/webhooks/{id}")
+}
+
+async fn draw_test(
+    asked: &Asked,
+    id: &str,
+    problem: Option<&Problem>,
+) -> Result<maud::Markup, Problem> {
+    let found = asked.desk.webhook(&webhook_id(id)?).await?;
+    let wanted = |kind: &String| {
+        let kind = event::EventType::try_new(kind);
+        !kind.is_ok_and(|kind| found.webhook.events.wants(&kind))
+    };
+    let mut kinds = kinds(asked);
+    kinds.sort_by_key(wanted);
+    let error = problem.and_then(|problem| problem.errors.first());
+    let error = error.map(|error| super::super::form::sentence(&error.detail));
+    let view = TestEvent {
+        webhook: &found.webhook,
+        kinds: &kinds,
+        kind: kinds.first().map(String::as_str).unwrap_or_default(),
+        error: error.as_deref(),
+    };
+    Ok(test_event(&asked.frame, view))
+}

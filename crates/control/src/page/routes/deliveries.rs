@@ -1,0 +1,21 @@
+//! One delivery.
+
+use axum::extract::Path;
+
+use super::super::answer::{Answer, Reply};
+use super::super::gate::{Asked, Posted};
+use super::super::view::delivery::{DeliveryView, delivery};
+use super::super::view::frame::Done;
+
+pub(super) async fn show(Path(id): Path<String>, asked: Asked) -> Answer {
+    let detail = asked.desk.delivery(&id).await?;
+    // It may have been deleted since; what was delivered is shown all the same.
+    let webhook = asked.desk.webhook(&detail.row.webhook).await.ok();
+    let webhook = webhook.as_ref().map(|found| found.webhook.as_ref());
+    Ok(Reply::Screen(delivery(&asked.frame, DeliveryView { detail: &detail, webhook })))
+}
+
+pub(super) async fn redeliver(Path(id): Path<String>, form: Posted) -> Answer {
+    let sent = form.asked.desk.redeliver(&id, form.actor()).await?;
+    Ok(Reply::done(&format!("/admin/deliveries/{}", sent.delivery), Done::Redelivered))
+}

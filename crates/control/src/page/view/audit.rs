@@ -1,0 +1,101 @@
+//! Who changed what, and when.
+
+use maud::{Markup, html};
+
+use super::super::time::ago;
+use super::frame::{Frame, Screen, Section, screen};
+use super::icon::{Icon, icon};
+use super::pieces::pager;
+
+/// One change.
+#[derive(Clone, Debug)]
+pub(crate) struct AuditRow {
+    /// When, ms since 1970.
+    pub(crate) at_ms: i64,
+    /// Who.
+    pub(crate) actor: String,
+    /// What: `created`, `updated` and so on.
+    pub(crate) action: String,
+    /// Which webhook.
+    pub(crate) webhook: String,
+    /// More about it, as JSON; holds no secret.
+    pub(crate) detail: String,
+}
+
+/// What the screen shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Audit<'a> {
+    /// This part of the list.
+    pub(crate) rows: &'a [AuditRow],
+    /// The address of the first part, where this is a later one.
+    pub(crate) first: Option<&'a str>,
+    /// The address of the next part.
+    pub(crate) next: Option<&'a str>,
+}
+
+/// The list.
+pub(crate) fn audit(frame: &Frame, view: Audit<'_>) -> Markup {
+    let about = Screen { title: "Audit", section: Section::Audit, crumbs: &[], narrow: false };
+    screen(
+        frame,
+        &about,
+        &html! {
+            div.top { div { h1 { "Audit" } p.lead { "Who changed what, and when. Secrets are never part of it." } } }
+            section.card aria-label="Changes" {
+                (table(view.rows, frame.now_ms, true))
+                @if view.first.is_some() || view.next.is_some() { (pager("", view.first, view.next)) }
+            }
+        },
+    )
+}
+
+/// Changes as a table, of one webhook or of all.
+pub(super) fn table(rows: &[AuditRow], now_ms: i64, with_webhook: bool) -> Markup {
+    html! {
+        @if rows.is_empty() {
+            div.empty { (icon(Icon::Audit)) h2 { "No change yet" } p { "Every change on this page, through the API and on the command line is noted here." } }
+        } @else {
+            table.rows {
+                caption.vh { "Changes, newest first" }
+                thead { tr {
+                    th scope="col" { "Change" }
+                    @if with_webhook { th scope="col" { "Webhook" } }
+                    th scope="col" { "By" } th scope="col" { "More" } th.right scope="col" { "When" }
+                } }
+                tbody { @for row in rows { (one(row, now_ms, with_webhook)) } }
+            }
+        }
+    }
+}
+
+fn one(row: &AuditRow, now_ms: i64, with_webhook: bool) -> Markup {
+    html! {
+        tr {
+            td { strong { (name(&row.action)) } }
+            @if with_webhook {
+                td.wide { a.title href={ "/admin/webhooks/" (row.webhook) } { code { (row.webhook) } } }
+            }
+            td { (row.actor) }
+            td.wide.small.muted { (said(&row.detail)) }
+            td.right.nowrap.when { (ago(row.at_ms, now_ms)) }
+        }
+    }
+}
+
+fn name(action: &str) -> String {
+    let mut letters = action.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}", letters.as_str()).replace(['_', '-'], " ")
+}
+
+/// `url: https://…, enabled: true` of the JSON that the store keeps.
+fn said(detail: &str) -> String {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(detail) else {
+        return detail.to_owned();
+    };
+    let one = |(key, value): (String, serde_json::Value)| match value {
+        serde_json::Value::String(text) => format!("{key}: {text}"),
+        other => format!("{key}: {other}"),
+    };
+    fields.into_iter().map(one).collect::<Vec<_>>().join(" · ")
+}

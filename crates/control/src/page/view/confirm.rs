@@ -1,0 +1,58 @@
+//! Asked before something that cannot be taken back, or that means many at once.
+
+use maud::{Markup, html};
+
+use super::frame::{Frame, Screen, Section, screen};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Confirm<'a> {
+    /// The question.
+    pub(crate) title: &'a str,
+    /// What will happen, a paragraph each.
+    pub(crate) text: Vec<String>,
+    /// Whether it belongs to the dead letters; else to webhooks.
+    pub(crate) of_dead: bool,
+    /// Where the answer goes.
+    pub(crate) action: &'a str,
+    /// What goes with it.
+    pub(crate) fields: Vec<(&'a str, String)>,
+    /// What the button says.
+    pub(crate) button: &'a str,
+    /// Whether something is lost.
+    pub(crate) danger: bool,
+    /// The way back.
+    pub(crate) cancel: &'a str,
+    /// What the way back says.
+    pub(crate) cancel_name: &'a str,
+}
+
+/// The question.
+pub(crate) fn confirm(frame: &Frame, view: &Confirm<'_>) -> Markup {
+    let about = Screen {
+        title: view.title,
+        section: if view.of_dead { Section::Dead } else { Section::Webhooks },
+        crumbs: &[(view.title, "")],
+        narrow: true,
+    };
+    screen(
+        frame,
+        &about,
+        &html! {
+            section.card {
+                div.body.stack {
+                    h1 { (view.title) }
+                    @for text in &view.text { p { (text) } }
+                    form.form-foot id="confirm" method="post" action=(view.action) {
+                        (frame.csrf_field())
+                        @for (name, value) in &view.fields {
+                            input type="hidden" name=(name) value=(value);
+                        }
+                        button.button.primary.danger[view.danger] id="confirm-yes" type="submit" { (view.button) }
+                        a.button id="confirm-no" href=(view.cancel) { (view.cancel_name) }
+                    }
+                }
+            }
+        },
+    )
+}

@@ -1,0 +1,239 @@
+//! One delivery: what was sent, what came back each time, and why.
+
+use maud::{Markup, html};
+use store::{AttemptRow, DeliveryDetail, DeliveryState};
+use subscriptions::Webhook;
+
+use super::super::explain;
+use super::super::time::{ago, exact, length};
+use super::frame::{Frame, Screen, Section, screen};
+use super::json;
+use super::pieces::{Tone, copy_from, delivery_pill, id, is_test, notice, pill};
+
+const AGENT: &str = concat!("boottify-webhooks/", env!("CARGO_PKG_VERSION"));
+
+/// What the screen shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeliveryView<'a> {
+    /// The delivery.
+    pub(crate) detail: &'a DeliveryDetail,
+    /// Its webhook, unless that was deleted.
+    pub(crate) webhook: Option<&'a Webhook>,
+}
+
+/// The screen.
+pub(crate) fn delivery(frame: &Frame, view: DeliveryView<'_>) -> Markup {
+    let row = &view.detail.row;
+    let webhook = row.webhook.as_str();
+    let base = format!("/admin/webhooks/{webhook}");
+    let about = Screen {
+        title: &row.kind,
+        section: Section::Webhooks,
+        crumbs: &[(webhook, &base), (&row.id, "")],
+        narrow: false,
+    };
+    screen(
+        frame,
+        &about,
+        &html! {
+            div.top {
+                div {
+                    h1 { (row.kind) }
+                    div.actions { (delivery_pill(row)) (id(&row.id)) }
+                }
+                @if frame.writes() && view.webhook.is_some() && !view.detail.event.body.is_empty() {
+                    form.inline method="post" action={ "/admin/deliveries/" (row.id) "/redeliver" } {
+                        (frame.csrf_field())
+                        button.button.primary id="redeliver" type="submit" { "Redeliver" }
+                    }
+                }
+            }
+            (why(frame, view.detail))
+            section.card aria-labelledby="facts" {
+                div.head { h2 id="facts" { "Delivery" } }
+                div.body { (facts(frame, view)) }
+            }
+            section.card aria-labelledby="attempts" {
+                div.head { h2 id="attempts" { "Attempts" } span.muted.small { (row.attempts) " in all" } }
+                div.body { (attempts(frame, view)) }
+            }
+            section.card aria-labelledby="payload" {
+                div.head { h2 id="payload" { "Payload" } }
+                div.body.stack { (payload(view.detail)) }
+            }
+        },
+    )
+}
+
+/// Why it stands as it does, in a sentence.
+fn why(frame: &Frame, detail: &DeliveryDetail) -> Markup {
+    let row = &detail.row;
+    let failure = row.last_failure.as_deref();
+    let failure = failure.map(|kind| explain::failure(kind, row.last_status, row.last_duration_ms));
+    match row.state {
+        DeliveryState::Delivered => notice(
+            Tone::Ok,
+            &html! {
+                p id="why" {
+                    "Delivered"
+                    @if let Some(status) = row.last_status { ": the receiver answered " (status) }
+                    " after " (length(f64::from(row.last_duration_ms))) "."
+                }
+            },
+        ),
+        DeliveryState::Waiting => notice(
+            if failure.is_some() { Tone::Warn } else { Tone::Info },
+            &html! {
+                p id="why" { (failure.as_deref().unwrap_or("It is on its way.")) }
+                @if let Some(next) = row.next_at_ms {
+                    p { "The next attempt is " (ago(next, frame.now_ms)) ", " (exact(next)) "." }
+                }
+            },
+        ),
+        DeliveryState::Dead => notice(
+            Tone::Bad,
+            &html! {
+                p id="why" { strong { (row.dead_reason.as_deref().map_or("It was given up.", explain::dead)) } }
+                @if let Some(failure) = failure { p { "The last attempt: " (failure) } }
+                p { a href={ "/admin/dead?webhook=" (row.webhook.as_str()) } { "Dead letters of this webhook" } }
+            },
+        ),
+        DeliveryState::Dropped if is_test(row) => notice(
+            Tone::Bad,
+            &html! {
+                p id="why" { strong { (explain::dead("test")) } }
+                @if let Some(failure) = failure { p { "This one failed: " (failure) } }
+            },
+        ),
+        DeliveryState::Dropped => notice(
+            Tone::Plain,
+            &html! { p id="why" { "It was given up, and somebody dropped it from the dead letters." } },
+        ),
+    }
+}
+
+fn facts(frame: &Frame, view: DeliveryView<'_>) -> Markup {
+    let DeliveryDetail { row, event, .. } = view.detail;
+    html! {
+        dl.facts {
+            dt { "Webhook" }
+            dd {
+                @match view.webhook {
+                    Some(webhook) => { a href={ "/admin/webhooks/" (webhook.id.as_str()) } { (webhook.url) } }
+                    None => { code { (row.webhook.as_str()) } " (deleted)" }
+                }
+            }
+            dt { "Event" } dd { (id(&event.id)) }
+            dt { "Published" } dd { (exact(event.published_ms)) " (" (ago(event.published_ms, frame.now_ms)) ")" }
+            @if let Some(project) = &event.project { dt { "Project" } dd { code { (project) } } }
+        }
+    }
+}
+
+fn attempts(frame: &Frame, view: DeliveryView<'_>) -> Markup {
+    let DeliveryDetail { row, attempts, .. } = view.detail;
+    html! {
+        ol.attempts {
+            @if let (DeliveryState::Waiting, Some(next)) = (row.state, row.next_at_ms) {
+                li.next {
+                    div.attempt-head { strong { "Next attempt" } span.muted { (ago(next, frame.now_ms)) } }
+                }
+            }
+            @for attempt in attempts.iter().rev() { (one(frame, view, attempt)) }
+            @if attempts.is_empty() {
+                li { p.muted { "None was made, or the log has forgotten them." } }
+            }
+        }
+    }
+}
+
+fn one(frame: &Frame, view: DeliveryView<'_>, attempt: &AttemptRow) -> Markup {
+    let duration = length(f64::from(attempt.duration_ms));
+    let failure = attempt.failure.as_deref();
+    let number = attempt.attempt;
+    html! {
+        li class=(if failure.is_some() { "bad" } else { "ok" }) id={ "attempt-" (number) } {
+            div.attempt-head {
+                h3 { "Attempt " (number) }
+                @match failure {
+                    Some(kind) => (pill(Tone::Bad, &explain::failure_name(kind))),
+                    None => (pill(Tone::Ok, &attempt.status.map_or("Delivered".to_owned(), |status| format!("HTTP {status}")))),
+                }
+                span.muted.number { (duration) }
+                span.muted { (ago(attempt.at_ms, frame.now_ms)) }
+            }
+            p.why.muted {
+                @match failure {
+                    Some(kind) => (explain::failure(kind, attempt.status, attempt.duration_ms)),
+                    None => "The receiver took it.",
+                }
+                @if let Some(detail) = &attempt.detail { " " span.mono { (detail) } }
+            }
+            details.soft {
+                summary { "Request headers" span.vh { " of attempt " (number) } }
+                div { (request(view, attempt)) }
+            }
+            details.soft open[attempt.failure.is_some() && !attempt.response.is_empty()] {
+                summary { "Response" span.vh { " of attempt " (number) } }
+                div { (response(attempt)) }
+            }
+        }
+    }
+}
+
+fn request(view: DeliveryView<'_>, attempt: &AttemptRow) -> Markup {
+    let DeliveryDetail { row, .. } = view.detail;
+    let number = attempt.attempt.to_string();
+    let seconds = (attempt.at_ms / 1_000).to_string();
+    let ours = [
+        ("content-type", "application/json"),
+        ("user-agent", AGENT),
+        ("x-boottify-signature", &attempt.signature),
+        ("x-boottify-event", &row.kind),
+        ("x-boottify-delivery", &row.id),
+        ("x-boottify-attempt", &number),
+        ("webhook-id", &row.id),
+        ("webhook-timestamp", &seconds),
+        ("webhook-signature", &attempt.standard_signature),
+    ];
+    html! {
+        pre.code.wrap tabindex="0" role="region" aria-label={ "Request headers of attempt " (number) } {
+            code {
+                @for (name, value) in ours { span.json-key { (name) } ": " (value) "\n" }
+                @for (name, _) in view.webhook.into_iter().flat_map(|webhook| webhook.headers.iter()) {
+                    span.json-key { (name) } ": ••• (set on the webhook)\n"
+                }
+            }
+        }
+    }
+}
+
+fn response(attempt: &AttemptRow) -> Markup {
+    html! {
+        @if attempt.response.is_empty() {
+            p.muted { (if attempt.status.is_some() { "It had no body." } else { "There was none." }) }
+        } @else {
+            pre.code.wrap tabindex="0" role="region" aria-label={ "Response of attempt " (attempt.attempt) } {
+                code { (String::from_utf8_lossy(&attempt.response)) }
+            }
+        }
+    }
+}
+
+fn payload(detail: &DeliveryDetail) -> Markup {
+    let body = &detail.event.body;
+    html! {
+        @if body.is_empty() {
+            p.muted { "The log has forgotten what was sent." }
+        } @else {
+            pre.code tabindex="0" role="region" aria-label="Payload, laid out" { code { (json::pretty(body)) } }
+            details.soft {
+                summary { "The exact bytes, as signed" }
+                div.secret {
+                    code id="raw" { (String::from_utf8_lossy(body)) }
+                    (copy_from("raw", "Copy payload"))
+                }
+            }
+        }
+    }
+}

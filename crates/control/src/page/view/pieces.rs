@@ -1,0 +1,173 @@
+//! The pieces that screens are made of: pills, ids, notices, fields, lists that go on.
+
+use maud::{Markup, html};
+use store::{DeliveryRow, DeliveryState};
+
+use super::icon::{Icon, icon};
+
+/// What a colour means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    /// Good.
+    Ok,
+    /// Broken.
+    Bad,
+    /// Needs somebody.
+    Warn,
+    /// To be known.
+    Info,
+    /// None of these.
+    Plain,
+}
+
+impl Tone {
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Bad => "bad",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Plain => "",
+        }
+    }
+}
+
+/// A word about a state.
+pub(super) fn pill(tone: Tone, text: &str) -> Markup {
+    html! { span class={ "pill " (tone.class()) } { (text) } }
+}
+
+/// How a delivery stands.
+pub(super) fn delivery_pill(delivery: &DeliveryRow) -> Markup {
+    match delivery.state {
+        DeliveryState::Delivered => pill(Tone::Ok, "Delivered"),
+        DeliveryState::Waiting if delivery.attempts == 0 => pill(Tone::Info, "Sending"),
+        DeliveryState::Waiting => pill(Tone::Warn, "Retrying"),
+        DeliveryState::Dead => pill(Tone::Bad, "Dead"),
+        DeliveryState::Dropped if is_test(delivery) => pill(Tone::Bad, "Test failed"),
+        DeliveryState::Dropped => pill(Tone::Plain, "Dropped"),
+    }
+}
+
+/// Whether it was a test, which is attempted once and never a dead letter.
+pub(super) fn is_test(delivery: &DeliveryRow) -> bool {
+    delivery.event.starts_with("evt_test_")
+}
+
+/// An id with a button that copies it.
+pub(super) fn id(text: &str) -> Markup {
+    html! { span.id { code { (text) } (copy_text(text, "Copy id")) } }
+}
+
+/// A button that copies this text.
+pub(super) fn copy_text(text: &str, label: &str) -> Markup {
+    html! {
+        button.copy.needs-js type="button" data-copy-text=(text) aria-label=(label) title=(label) {
+            (icon(Icon::Copy)) span.done aria-hidden="true" { "✓" }
+        }
+    }
+}
+
+/// A button that copies what the element of this id holds.
+pub(super) fn copy_from(source: &str, label: &str) -> Markup {
+    html! {
+        button.copy.needs-js id={ "copy-" (source) } type="button" data-copy=(source)
+            aria-label=(label) title=(label) {
+            (icon(Icon::Copy)) span.done aria-hidden="true" { "✓" }
+        }
+    }
+}
+
+/// A remark that stands out.
+pub(super) fn notice(tone: Tone, text: &Markup) -> Markup {
+    let picture = match tone {
+        Tone::Ok => Icon::Check,
+        Tone::Bad | Tone::Warn => Icon::Alert,
+        Tone::Info | Tone::Plain => Icon::Info,
+    };
+    html! {
+        div class={ "notice " (tone.class()) } { (icon(picture)) div.text { (text) } }
+    }
+}
+
+/// What is wrong with a field, beside it. The field names it by `aria-describedby`.
+pub(super) fn field_error(field: &str, error: Option<&str>) -> Markup {
+    html! { @if let Some(error) = error { p.error id={ (field) "-error" } { span { (error) } } } }
+}
+
+/// The value of `aria-describedby` for a field that may have a hint and a mistake.
+pub(super) fn described(field: &str, hint: bool, error: bool) -> Option<String> {
+    let hint = hint.then(|| format!("{field}-hint"));
+    let error = error.then(|| format!("{field}-error"));
+    match (hint, error) {
+        (None, None) => None,
+        (hint, error) => Some([error, hint].into_iter().flatten().collect::<Vec<_>>().join(" ")),
+    }
+}
+
+/// Patterns of events as tags.
+pub(super) fn event_tags(events: &[String]) -> Markup {
+    const SHOWN: usize = 3;
+    html! {
+        span.tags {
+            @for event in events.iter().take(SHOWN) {
+                span.tag { (if event == "*" { "all events" } else { event.as_str() }) }
+            }
+            @if events.len() > SHOWN { span.tag { "+" (events.len() - SHOWN) } }
+        }
+    }
+}
+
+/// The foot of a list: how much of it is shown, and the way on.
+pub(super) fn pager(shown: &str, first: Option<&str>, next: Option<&str>) -> Markup {
+    html! {
+        div.foot {
+            span { (shown) }
+            @if first.is_some() || next.is_some() {
+                nav.actions aria-label="Pages" {
+                    @if let Some(address) = first {
+                        a.button.small id="first-page" href=(address) { "First page" }
+                    }
+                    @if let Some(address) = next {
+                        a.button.small id="next-page" rel="next" href=(address) { "Next page" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One of several in words: `1 delivery`, `2 deliveries`.
+pub(in super::super) fn count(number: usize, one: &str, many: &str) -> String {
+    let word = if number == 1 { one } else { many };
+    format!("{} {word}", thousands(number))
+}
+
+/// `12,345`.
+pub(super) fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, expected) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(thousands(number), expected);
+        }
+        assert_eq!(count(1, "delivery", "deliveries"), "1 delivery");
+        assert_eq!(count(0, "delivery", "deliveries"), "0 deliveries");
+    }
+}

@@ -1,0 +1,72 @@
+//! Deliveries as rows of a list. A row that happens while somebody looks is this very row.
+
+use maud::{Markup, html};
+use store::{DeliveryRow, DeliveryState};
+
+use super::super::explain;
+use super::super::time::{ago, length};
+use super::pieces::delivery_pill;
+
+/// States that can be asked for: words and names.
+pub(crate) const STATES: [(&str, &str); 5] = [
+    ("", "Any outcome"),
+    ("delivered", "Delivered"),
+    ("waiting", "Waiting or retrying"),
+    ("dead", "Dead"),
+    ("dropped", "Dropped"),
+];
+
+/// The state of a word of [`STATES`].
+pub(crate) fn state_of(word: &str) -> Option<DeliveryState> {
+    match word {
+        "delivered" => Some(DeliveryState::Delivered),
+        "waiting" => Some(DeliveryState::Waiting),
+        "dead" => Some(DeliveryState::Dead),
+        "dropped" => Some(DeliveryState::Dropped),
+        _ => None,
+    }
+}
+
+/// The titles of the columns.
+pub(super) fn titles() -> Markup {
+    html! {
+        tr {
+            th scope="col" { "Outcome" } th scope="col" { "Event" } th scope="col" { "Last response" }
+            th scope="col" { "Attempts" } th.right scope="col" { "When" }
+        }
+    }
+}
+
+/// One delivery.
+pub(crate) fn row(delivery: &DeliveryRow, now_ms: i64) -> Markup {
+    html! {
+        tr id={ "delivery-" (delivery.id) } {
+            td { (delivery_pill(delivery)) }
+            td.wide {
+                a.title href={ "/admin/deliveries/" (delivery.id) } { (delivery.kind) }
+                span.under { code { (delivery.id) } }
+            }
+            td { (response(delivery)) }
+            td.number.end {
+                (delivery.attempts) span.phone { (if delivery.attempts == 1 { " attempt" } else { " attempts" }) }
+                @if let (DeliveryState::Waiting, Some(next)) = (delivery.state, delivery.next_at_ms) {
+                    span.under { "next " (ago(next, now_ms)) }
+                }
+            }
+            td.right.nowrap.when { (ago(delivery.last_at_ms, now_ms)) }
+        }
+    }
+}
+
+fn response(delivery: &DeliveryRow) -> Markup {
+    let duration = length(f64::from(delivery.last_duration_ms));
+    html! {
+        @match (&delivery.last_failure, delivery.last_status) {
+            (Some(failure), _) => {
+                (explain::failure_name(failure)) span.under.number { (duration) }
+            }
+            (None, Some(status)) => { "HTTP " (status) span.under.number { (duration) } }
+            (None, None) => { span.muted { "–" } }
+        }
+    }
+}

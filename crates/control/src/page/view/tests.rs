@@ -1,0 +1,364 @@
+//! Every screen, drawn with all that it can show: what others wrote is text, and nothing is inline.
+//!
+//! With `PAGES` set to a folder the screens are written there, to be looked at.
+
+use std::path::Path;
+
+use maud::Markup;
+use store::DeliveryState;
+
+use super::super::form::{Field, Mistakes, WebhookForm};
+use super::sample::{self, EVIL, NOW};
+use super::{
+    audit, confirm, dead, delivery, edit, fault, frame, list, secret, sign_in, test_event, webhook,
+};
+
+use crate::problem::{Problem, ProblemKind};
+
+type Screen = (&'static str, Markup);
+
+fn screens() -> Vec<Screen> {
+    let mut screens = lists();
+    screens.extend(forms());
+    screens.extend(of_webhook());
+    screens.extend(of_delivery());
+    screens.extend(letters());
+    screens.extend(others());
+    screens
+}
+
+fn list_of<'a>(items: Vec<list::Item<'a>>, total: usize) -> list::List<'a> {
+    let next = (total > items.len()).then(|| "/admin/webhooks?cursor=c".to_owned());
+    list::List { items, total, search: "", state: "", first: None, next }
+}
+
+fn lists() -> Vec<Screen> {
+    let mut failing = sample::plain("whk_dead0001", "https://api.acme.dev/hooks", &["*"]);
+    failing.description = Some(EVIL.to_owned());
+    let mut off = sample::plain("whk_off00001", "https://ci.example.org/in", &["domain.added"]);
+    off.enabled = false;
+    let mut by_us = sample::plain("whk_off00002", "https://old.example.org/in", &["domain.*"]);
+    by_us.enabled = false;
+    by_us.disabled_reason = Some("the receiver answered 410 Gone".to_owned());
+    let long = "https://a-rather-long-host-name.internal.region-1.example.com/deeply/nested/path";
+    let kinds = ["deployment.created", "deployment.failed", "deployment.canceled", "domain.added"];
+    let long = sample::plain("whk_long0001", long, &kinds);
+    let full = sample::webhook();
+    let (good, bad, none) = (sample::hours(24, 0), sample::hours(24, 100), Vec::new());
+    let some = sample::hours(24, 30);
+    let item = |webhook, hours| list::Item { webhook, hours: Some(hours) };
+    let items = vec![
+        item(&full, &good[..]),
+        item(&failing, &bad),
+        item(&long, &some),
+        item(&off, &none),
+        list::Item { webhook: &by_us, hours: None },
+    ];
+    let read_only = frame::Frame {
+        read_only: Some("webhooks are kept in the file /etc/boottify/webhooks.toml".to_owned()),
+        ..sample::frame()
+    };
+    let role = frame::Frame { admin: false, ..sample::frame() };
+    let nothing = list::List { search: EVIL, ..list_of(Vec::new(), 5) };
+    vec![
+        ("list", list::list(&sample::frame(), &list_of(items.clone(), 312))),
+        ("list-empty", list::list(&sample::frame(), &list_of(Vec::new(), 0))),
+        ("list-nothing", list::list(&role, &nothing)),
+        ("list-read-only", list::list(&read_only, &list_of(items, 5))),
+    ]
+}
+
+fn forms() -> Vec<Screen> {
+    let webhook = sample::webhook();
+    let (kinds, none) = (sample::kinds(), Mistakes::new());
+    let empty = WebhookForm::empty(&sample::retry(), "key".to_owned());
+    let of = WebhookForm::of(&webhook, "v1".to_owned(), &sample::retry());
+    let wrong = WebhookForm {
+        url: EVIL.to_owned(),
+        description: EVIL.to_owned(),
+        clauses: vec![(EVIL.to_owned(), EVIL.to_owned())],
+        headers: vec![(EVIL.to_owned(), EVIL.to_owned())],
+        ..empty.clone()
+    };
+    let all = [
+        Field::Url,
+        Field::Events,
+        Field::Projects,
+        Field::Description,
+        Field::Clauses,
+        Field::MaxInFlight,
+        Field::Headers,
+        Field::Retry,
+        Field::Form,
+    ];
+    let mistakes: Mistakes =
+        all.into_iter().map(|field| (field, format!("This is not right: {EVIL}."))).collect();
+    let tried = [true, false, true].map(|wanted| edit::Tried { event: sample::event(), wanted });
+    let changed = [edit::Difference { what: "The URL", now: format!("https://x.example/{EVIL}") }];
+    let view = |form, mistakes, present, tried, changed| edit::EditView {
+        form,
+        mistakes,
+        present,
+        kinds: &kinds,
+        tried,
+        changed,
+        unfolded: false,
+        max_in_flight: 32,
+    };
+    let draw = |view: &edit::EditView<'_>| edit::edit(&sample::frame(), view);
+    vec![
+        ("new", draw(&view(&empty, &none, None, None, &[]))),
+        ("new-wrong", draw(&view(&wrong, &mistakes, None, None, &[]))),
+        ("edit", draw(&view(&of, &none, Some(&webhook), Some(&tried), &[]))),
+        ("edit-stale", draw(&view(&of, &none, Some(&webhook), None, &changed))),
+    ]
+}
+
+fn of_webhook() -> Vec<Screen> {
+    let (mut full, rows, hours) = (sample::webhook(), sample::rows(), sample::hours(168, 20));
+    full.switches_at_ms = Some(NOW + 40_000_000);
+    let mut off = sample::plain("whk_off00001", "https://ci.example.org/in", &["*"]);
+    (off.enabled, off.disabled_reason) = (false, Some(format!("it answered 410 {EVIL}")));
+    let kinds: Vec<String> = sample::kinds().into_iter().map(|(kind, _)| kind).collect();
+    let view = |webhook, rows, hours, range| webhook::Deliveries {
+        head: webhook::Head { webhook, dead: true },
+        rows,
+        state: "",
+        kind: "",
+        kinds: &kinds,
+        hours,
+        range,
+        live: Some("/admin/webhooks/whk_4tq9XvM2/live".to_owned()),
+        first: None,
+        next: Some("/admin/webhooks/whk_4tq9XvM2?cursor=c".to_owned()),
+        most: 50,
+    };
+    let frame = sample::frame();
+    let saved = frame::Frame { done: Some(frame::Said::of(frame::Done::Saved)), ..sample::frame() };
+    let head = webhook::Head { webhook: &full, dead: false };
+    let retry = sample::retry();
+    let day = webhook::Range::Day;
+    let draw = |view| webhook::deliveries(&frame, &view);
+    vec![
+        ("webhook", webhook::deliveries(&saved, &view(&full, Some(&rows), &hours, day))),
+        ("webhook-week", draw(view(&full, Some(&rows), &hours, webhook::Range::Week))),
+        ("webhook-empty", draw(view(&off, Some(&[]), &[], day))),
+        ("webhook-no-log", draw(view(&off, None, &[], day))),
+        ("webhook-settings", webhook::settings(&frame, webhook::Settings { head, retry: &retry })),
+        ("webhook-audit", webhook::history(&frame, head, &sample::changes(), None)),
+        ("test-event", {
+            let kind = "domain.added";
+            let view =
+                test_event::TestEvent { webhook: &off, kinds: &kinds, kind, error: Some(EVIL) };
+            test_event::test_event(&frame, view)
+        }),
+    ]
+}
+
+fn of_delivery() -> Vec<Screen> {
+    use DeliveryState::{Dead, Delivered, Waiting};
+    let webhook = sample::webhook();
+    let draw = |state, failures: &[Option<&str>]| {
+        let detail = sample::detail(state, failures);
+        let view = delivery::DeliveryView { detail: &detail, webhook: Some(&webhook) };
+        delivery::delivery(&sample::frame(), view)
+    };
+    let failures = [Some("timeout"), Some("http_503"), Some("tls")];
+    vec![
+        ("delivery", draw(Delivered, &[Some("connect"), None])),
+        ("delivery-waiting", draw(Waiting, &failures)),
+        ("delivery-dead", draw(Dead, &failures)),
+    ]
+}
+
+fn letters() -> Vec<Screen> {
+    let (letters, kinds) = (sample::letters(), Vec::new());
+    let webhooks = [("whk_4tq9XvM2".to_owned(), "https://hooks.example.com/boottify".to_owned())];
+    let (all, some) = (
+        dead::Fields::default(),
+        dead::Fields { webhook: EVIL.to_owned(), ..dead::Fields::default() },
+    );
+    let view = |letters, fields| dead::Dead {
+        letters,
+        matching: 1_234,
+        truncated: true,
+        fields,
+        query: "webhook=whk_4tq9XvM2",
+        webhooks: &webhooks,
+        kinds: &kinds,
+        first: None,
+        next: Some("/admin/dead?cursor=c".to_owned()),
+    };
+    let frame = sample::frame();
+    let question = confirm::Confirm {
+        title: "Drop 1,234 dead letters?",
+        text: vec!["They are gone for good. Nothing else of them is kept.".to_owned()],
+        of_dead: true,
+        action: "/admin/dead/drop",
+        fields: vec![("webhook", EVIL.to_owned())],
+        button: "Drop 1,234 dead letters",
+        danger: true,
+        cancel: "/admin/dead",
+        cancel_name: "Cancel",
+    };
+    vec![
+        ("dead", dead::dead(&frame, &view(Ok(&letters), &some))),
+        ("dead-empty", dead::dead(&frame, &view(Ok(&[]), &all))),
+        ("dead-away", dead::dead(&frame, &view(Err("no connection"), &all))),
+        ("confirm", confirm::confirm(&frame, &question)),
+    ]
+}
+
+fn others() -> Vec<Screen> {
+    let frame = sample::frame();
+    let new = secret::NewSecret {
+        webhook: "whk_4tq9XvM2",
+        url: "https://hooks.example.com/boottify",
+        secret: &sample::secret(),
+        also: None,
+        warnings: &["the host hooks.example.com does not resolve yet".to_owned()],
+        shown: secret::Shown::Created,
+    };
+    let rotated = secret::NewSecret {
+        shown: secret::Shown::Rotated { switches_at_ms: Some(NOW + 86_400_000) },
+        warnings: &[],
+        ..new
+    };
+    let wrong =
+        sign_in::SignIn { error: Some("This token is not known."), next: EVIL, now_ms: NOW };
+    let changes = sample::changes();
+    let audit = audit::Audit { rows: &changes, first: None, next: Some("/admin/audit?cursor=c") };
+    let problem = |kind, detail: &str| Problem::new(kind, detail);
+    let read_only = problem(ProblemKind::ReadOnlyStore, &format!("kept in a file {EVIL}"));
+    let unknown = problem(ProblemKind::UnknownWebhook, "there is no webhook whk_x");
+    let too_many = problem(ProblemKind::TooManyAttempts, "wait for 30 s");
+    vec![
+        ("secret", secret::secret(&frame, new)),
+        ("secret-rotated", secret::secret(&frame, rotated)),
+        ("sign-in", sign_in::sign_in(sign_in::SignIn { error: None, ..wrong })),
+        ("sign-in-wrong", sign_in::sign_in(wrong)),
+        ("audit", audit::audit(&frame, audit)),
+        ("fault", fault::fault(Some(&frame), NOW, &unknown)),
+        ("fault-read-only", fault::fault(Some(&frame), NOW, &read_only)),
+        ("fault-outside", fault::fault(None, NOW, &too_many)),
+    ]
+}
+
+#[test]
+fn what_others_wrote_is_text() {
+    for (name, drawn) in screens() {
+        let drawn = drawn.into_string();
+        assert!(!drawn.contains("<script>"), "{name}");
+        // The one script is ours, and it is a file.
+        assert_eq!(drawn.matches("<script").count(), 1, "{name}");
+        assert_eq!(drawn.matches("<script src=\"/admin/assets/page.").count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn nothing_is_inline_or_from_elsewhere() {
+    for (name, drawn) in screens() {
+        let drawn = drawn.into_string();
+        for refused in [" style=", "<style", " onclick", " onchange", " onsubmit", "javascript:"] {
+            assert!(!drawn.contains(refused), "{name} has {refused}");
+        }
+        for attribute in ["src=\"http", "action=\"http", "<link rel=\"stylesheet\" href=\"http"] {
+            assert!(!drawn.contains(attribute), "{name} has {attribute}");
+        }
+    }
+}
+
+#[test]
+fn every_form_that_changes_something_proves_where_it_came_from() {
+    for (name, drawn) in screens() {
+        let drawn = drawn.into_string();
+        for form in drawn.split("<form").skip(1) {
+            let form = form.split("</form>").next().unwrap_or_default();
+            let posts = form.contains("method=\"post\"") && !form.contains("/admin/sign-in");
+            assert_eq!(
+                posts,
+                form.contains("name=\"csrf\" value=\"csrf-proof\""),
+                "{name}: {form}"
+            );
+        }
+    }
+}
+
+#[test]
+fn ids_are_given_once_and_what_is_named_is_there() {
+    for (name, drawn) in screens() {
+        let drawn = drawn.into_string();
+        let values = |attribute: &str| -> Vec<String> {
+            let before = format!(" {attribute}=\"");
+            let parts = drawn.split(before.as_str()).skip(1);
+            parts.map(|part| part.split('"').next().unwrap_or_default().to_owned()).collect()
+        };
+        let ids = values("id");
+        let once: std::collections::BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(once.len(), ids.len(), "{name}: {ids:?}");
+        for attribute in
+            ["for", "aria-describedby", "aria-labelledby", "data-copy", "data-more", "list"]
+        {
+            for named in values(attribute).iter().flat_map(|value| value.split(' ')) {
+                assert!(ids.iter().any(|id| id == named), "{name}: {attribute} names {named}");
+            }
+        }
+    }
+}
+
+#[test]
+fn secrets_show_where_they_are_meant_to_and_nowhere_else() {
+    for (name, drawn) in screens() {
+        let drawn = drawn.into_string();
+        let shown = drawn.contains(sample::secret().expose());
+        assert_eq!(shown, name.starts_with("secret"), "{name}");
+        assert!(!drawn.contains("Bearer hush"), "{name}");
+        // A URL's query is shown only where it is edited.
+        assert_eq!(drawn.contains("token=hush"), name.starts_with("edit"), "{name}");
+    }
+}
+
+#[test]
+fn who_may_only_look_gets_no_forms() {
+    let frame = frame::Frame { admin: false, ..sample::frame() };
+    let webhook = sample::webhook();
+    let (retry, letters) = (sample::retry(), sample::letters());
+    let head = webhook::Head { webhook: &webhook, dead: false };
+    let detail = sample::detail(DeliveryState::Dead, &[Some("dns")]);
+    let fields = dead::Fields::default();
+    let dead = dead::Dead {
+        letters: Ok(&letters),
+        matching: 5,
+        truncated: false,
+        fields: &fields,
+        query: "",
+        webhooks: &[],
+        kinds: &[],
+        first: None,
+        next: None,
+    };
+    let view = delivery::DeliveryView { detail: &detail, webhook: Some(&webhook) };
+    for drawn in [
+        webhook::settings(&frame, webhook::Settings { head, retry: &retry }),
+        delivery::delivery(&frame, view),
+        dead::dead(&frame, &dead),
+    ] {
+        let drawn = drawn.into_string();
+        // To sign out is left.
+        assert_eq!(drawn.matches("method=\"post\"").count(), 1, "{drawn}");
+        assert!(!drawn.contains("/delete\"") && !drawn.contains("/edit\""), "{drawn}");
+    }
+}
+
+#[test]
+fn screens_can_be_looked_at() {
+    let Some(folder) = std::env::var_os("PAGES") else { return };
+    let folder = Path::new(&folder);
+    std::fs::create_dir_all(folder.join("admin/assets")).unwrap();
+    for (name, drawn) in screens() {
+        std::fs::write(folder.join(format!("{name}.html")), drawn.into_string()).unwrap();
+    }
+    for asset in super::super::assets::Asset::ALL {
+        std::fs::write(folder.join(&asset.url()[1..]), asset.content()).unwrap();
+    }
+}

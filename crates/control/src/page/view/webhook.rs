@@ -1,0 +1,338 @@
+//! One webhook: how it fares, its deliveries, its settings, who changed it.
+
+mod settings;
+
+use maud::{Markup, html};
+use store::{DeliveryRow, Stretch};
+use subscriptions::Webhook;
+
+pub(crate) use self::settings::{Settings, settings};
+use super::super::time::ago;
+use super::audit::{self, AuditRow};
+use super::chart::{self, Hours};
+use super::frame::{Frame, Screen, Section, screen};
+use super::icon::{Icon, icon};
+use super::list::state_pill;
+use super::pieces::{Tone, id, notice, pager};
+use super::rows;
+
+/// How far back the charts look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Range {
+    /// A day.
+    Day,
+    /// A week.
+    Week,
+}
+
+/// What every screen of one webhook shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    /// The webhook.
+    pub(crate) webhook: &'a Webhook,
+    /// Whether it is known to have dead letters.
+    pub(crate) dead: bool,
+}
+
+/// Its deliveries.
+#[derive(Clone, Debug)]
+pub(crate) struct Deliveries<'a> {
+    /// The webhook.
+    pub(crate) head: Head<'a>,
+    /// This part of the list; `None` where the log could not be read.
+    pub(crate) rows: Option<&'a [DeliveryRow]>,
+    /// The state that is asked for: a word of [`rows::STATES`].
+    pub(crate) state: &'a str,
+    /// The event type that is asked for, or nothing.
+    pub(crate) kind: &'a str,
+    /// Event types that can be asked for.
+    pub(crate) kinds: &'a [String],
+    /// What is known of the hours of the range.
+    pub(crate) hours: &'a [Stretch],
+    /// How far back the charts look.
+    pub(crate) range: Range,
+    /// Where news about them come from, where this is the first part of the list.
+    pub(crate) live: Option<String>,
+    /// The address of the first part, where this is a later one.
+    pub(crate) first: Option<String>,
+    /// The address of the next part.
+    pub(crate) next: Option<String>,
+    /// How many rows a part of the list has.
+    pub(crate) most: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tab {
+    Deliveries,
+    Settings,
+    Audit,
+}
+
+impl Range {
+    /// The range of a word of an address; a day if it is none.
+    pub(crate) fn of_word(word: &str) -> Self {
+        if word == "7d" { Self::Week } else { Self::Day }
+    }
+
+    /// How many hours it has.
+    pub(crate) fn hours(self) -> u16 {
+        match self {
+            Self::Day => 24,
+            Self::Week => 168,
+        }
+    }
+}
+
+/// The first screen of a webhook.
+pub(crate) fn deliveries(frame: &Frame, view: &Deliveries<'_>) -> Markup {
+    let hours = Hours::new(view.hours, view.range.hours(), frame.now_ms);
+    of_webhook(
+        frame,
+        view.head,
+        Tab::Deliveries,
+        &html! {
+            (charts(view, &hours))
+            (list(frame, view))
+        },
+    )
+}
+
+/// Who changed it, and when.
+pub(crate) fn history(
+    frame: &Frame,
+    head: Head<'_>,
+    rows: &[AuditRow],
+    next: Option<&str>,
+) -> Markup {
+    of_webhook(
+        frame,
+        head,
+        Tab::Audit,
+        &html! {
+            section.card aria-labelledby="history" {
+                div.head { h2 id="history" { "Changes" } }
+                (audit::table(rows, frame.now_ms, false))
+                (pager("", None, next))
+            }
+        },
+    )
+}
+
+fn of_webhook(frame: &Frame, head: Head<'_>, tab: Tab, body: &Markup) -> Markup {
+    let webhook = head.webhook;
+    let (name, base) = (webhook.url.to_string(), base(webhook));
+    let about = Screen {
+        title: &name,
+        section: Section::Webhooks,
+        crumbs: &[(webhook.id.as_str(), &base)],
+        narrow: false,
+    };
+    let tabs = [
+        (Tab::Deliveries, base.clone(), "Deliveries"),
+        (Tab::Settings, format!("{base}/settings"), "Settings"),
+        (Tab::Audit, format!("{base}/audit"), "Audit"),
+    ];
+    screen(
+        frame,
+        &about,
+        &html! {
+            (title(frame, head, &base))
+            (remarks(frame, head, &base))
+            nav.tabs aria-label="Webhook" {
+                @for (one, address, name) in &tabs {
+                    a href=(address) aria-current=[(*one == tab).then_some("page")] { (name) }
+                }
+            }
+            (body)
+        },
+    )
+}
+
+fn base(webhook: &Webhook) -> String {
+    format!("/admin/webhooks/{}", webhook.id.as_str())
+}
+
+fn title(frame: &Frame, head: Head<'_>, base: &str) -> Markup {
+    let webhook = head.webhook;
+    html! {
+        div.top {
+            div {
+                h1 { (webhook.url) }
+                @if let Some(description) = &webhook.description { p.lead { (description) } }
+                div.actions { (state_pill(webhook, None)) (id(webhook.id.as_str())) }
+            }
+            @if frame.writes() {
+                div.actions {
+                    a.button id="send-test" href={ (base) "/test" } { "Send test event" }
+                    a.button id="edit" href={ (base) "/edit" } { "Edit" }
+                    @let (word, name) = if webhook.enabled { ("disable", "Disable") } else { ("enable", "Enable") };
+                    form.inline method="post" action={ (base) "/" (word) } {
+                        (frame.csrf_field())
+                        button.button.primary[!webhook.enabled] id=(word) type="submit" { (name) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn remarks(frame: &Frame, head: Head<'_>, base: &str) -> Markup {
+    let webhook = head.webhook;
+    html! {
+        @if let (false, Some(reason)) = (webhook.enabled, &webhook.disabled_reason) {
+            (notice(Tone::Warn, &html! {
+                p id="disabled-reason" { strong { "We disabled this webhook. " } (reason) }
+                p { "Nothing is sent until you enable it again. "
+                    @if webhook.keep_while_disabled { "Events that it matches are kept as dead letters meanwhile." }
+                    @else { "Events that it matches are not kept meanwhile." }
+                }
+            }))
+        }
+        @if let Some(at) = webhook.switches_at_ms {
+            (notice(Tone::Info, &html! {
+                p id="rotation" {
+                    strong { "The secret is being rotated. " }
+                    "The old secret signs " code { "x-boottify-signature" } " until "
+                    (super::super::time::exact(at)) " (" (ago(at, frame.now_ms)) "); "
+                    code { "webhook-signature" } " carries both. After that the new one signs alone."
+                }
+                @if frame.writes() {
+                    div.actions {
+                        form.inline method="post" action={ (base) "/promote" } {
+                            (frame.csrf_field())
+                            button.button.small id="promote" type="submit" { "Promote the new secret now" }
+                        }
+                    }
+                }
+            }))
+        }
+        @if head.dead {
+            (notice(Tone::Plain, &html! {
+                p id="dead-notice" {
+                    "Some deliveries were given up and wait for a decision. "
+                    a href={ "/admin/dead?webhook=" (webhook.id.as_str()) } { "Look at its dead letters" }
+                }
+            }))
+        }
+    }
+}
+
+fn charts(view: &Deliveries<'_>, hours: &Hours) -> Markup {
+    let base = base(view.head.webhook);
+    let (ok, bad) = hours.totals();
+    html! {
+        section.stack aria-labelledby="health" {
+            div.top {
+                h2 id="health" { "Health" }
+                nav.actions aria-label="Range of the charts" {
+                    @for (range, word, name) in [(Range::Day, "24h", "24 hours"), (Range::Week, "7d", "7 days")] {
+                        a.button.small.quiet[range != view.range] href={ (base) "?range=" (word) }
+                            aria-current=[(range == view.range).then_some("true")] { (name) }
+                    }
+                }
+            }
+            div.split {
+                figure.card {
+                    div.body.stack {
+                        figcaption.stack {
+                            h3.muted { "Success rate" }
+                            div.figures {
+                                span.figure-big id="success-rate" { (hours.rate().unwrap_or_else(|| "–".to_owned())) }
+                                div.legend { span.key.ok { (ok) " succeeded" } span.key.bad { (bad) " failed" } }
+                            }
+                        }
+                        (chart::attempts(hours))
+                    }
+                }
+                figure.card {
+                    div.body.stack {
+                        figcaption.stack {
+                            h3.muted { "Time of attempts" }
+                            div.figures {
+                                span.figure-big id="latency" { (hours.latest_median().unwrap_or_else(|| "–".to_owned())) }
+                                div.legend { span.key.p50 { "half within" } span.key.p95 { "95 of 100 within" } }
+                            }
+                        }
+                        (chart::latency(hours))
+                    }
+                }
+            }
+            @if ok + bad > 0 {
+                details.soft { summary { "The numbers as a table" } div.card { (chart::table(hours)) } }
+            }
+        }
+    }
+}
+
+fn list(frame: &Frame, view: &Deliveries<'_>) -> Markup {
+    let rows = view.rows.unwrap_or_default();
+    html! {
+        section.card aria-labelledby="deliveries" {
+            div.head {
+                h2 id="deliveries" { "Deliveries" }
+                @if view.live.is_some() { span.live id="live" hidden { "Live" } }
+            }
+            div.body { (filters(view)) }
+            @if view.rows.is_none() {
+                div.empty { (icon(Icon::Alert)) h2 { "The delivery log cannot be read now" }
+                    p { "Deliveries go on. Reload in a moment." } }
+            } @else {
+                @if rows.is_empty() { (empty(frame, view)) }
+                table.rows hidden[rows.is_empty()] data-live=[view.live.as_deref()] data-most=(view.most) {
+                    caption.vh { "Deliveries, the one that changed last first" }
+                    thead { (rows::titles()) }
+                    tbody { @for delivery in rows { (rows::row(delivery, frame.now_ms)) } }
+                }
+                @if view.first.is_some() || view.next.is_some() {
+                    (pager("", view.first.as_deref(), view.next.as_deref()))
+                }
+            }
+        }
+    }
+}
+
+fn filters(view: &Deliveries<'_>) -> Markup {
+    html! {
+        form.filters id="filter" method="get" action=(base(view.head.webhook)) data-auto {
+            div.field {
+                label for="state" { "Outcome" }
+                select id="state" name="state" {
+                    @for (word, name) in rows::STATES {
+                        option value=(word) selected[word == view.state] { (name) }
+                    }
+                }
+            }
+            div.field {
+                label for="type" { "Event" }
+                select id="type" name="type" {
+                    option value="" { "Any event" }
+                    @for kind in view.kinds {
+                        option value=(kind) selected[kind == view.kind] { (kind) }
+                    }
+                }
+            }
+            button.button type="submit" { "Filter" }
+        }
+    }
+}
+
+fn empty(frame: &Frame, view: &Deliveries<'_>) -> Markup {
+    let filtered = !view.state.is_empty() || !view.kind.is_empty();
+    html! {
+        div.empty id="deliveries-empty" {
+            (icon(Icon::Webhook))
+            @if filtered {
+                h2 { "No delivery fits" }
+                div.actions { a.button href=(base(view.head.webhook)) { "Show all" } }
+            } @else {
+                h2 { "Nothing was sent yet" }
+                p { "Deliveries appear here the moment they happen. A test event shows whether your receiver is ready." }
+                @if frame.writes() {
+                    div.actions {
+                        a.button.primary href={ (base(view.head.webhook)) "/test" } { "Send test event" }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! One delivery on its way, and how it is told to others: to the broker, and to who keeps a log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::{Parked, Session};
+use bytes::Bytes;
+use delivery::{Attempted, Outcome};
+use event::{DeliveryId, Event};
+use subscriptions::Webhook;
+
+use crate::flow::Rules;
+use crate::report::{AttemptReport, Following};
+
+/// An event, a webhook, and what was tried before.
+pub(crate) struct Task<'a> {
+    pub(crate) rules: &'a Rules,
+    pub(crate) event: &'a Arc<Event>,
+    pub(crate) delivery: DeliveryId,
+    pub(crate) webhook: &'a Webhook,
+    pub(crate) session: &'a Session,
+    pub(crate) traceparent: Option<&'a str>,
+    pub(crate) published_ms: i64,
+    pub(crate) first_attempt_ms: Option<i64>,
+    pub(crate) attempts: u32,
+    /// How many of them were made before people sent it again.
+    pub(crate) earlier_attempts: u32,
+    /// Whether nothing follows from a failure, and a disabled webhook gets it too: a test.
+    pub(crate) once: bool,
+    pub(crate) last: Option<Last<'a>>,
+}
+
+/// Why a delivery waits or ends without success.
+#[derive(Clone, Copy)]
+pub(crate) struct Last<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) detail: &'a str,
+}
+
+impl Task<'_> {
+    /// What another replica needs to go on with this.
+    pub(crate) fn parked(&self, now: i64, due_ms: i64) -> Parked {
+        Parked {
+            webhook: self.webhook.id.as_str().into(),
+            event: self.event.id().as_str().into(),
+            kind: self.event.kind().as_str().into(),
+            body: self.event.body().clone(),
+            attempts: self.attempts,
+            earlier_attempts: self.earlier_attempts,
+            once: self.once,
+            published_ms: self.published_ms,
+            first_attempt_ms: self.first_attempt_ms.unwrap_or(now),
+            parked_ms: now,
+            due_ms,
+            last_failure: self.last.map(|last| last.kind.into()),
+            last_failure_detail: self.last.map(|last| last.detail.into()),
+            traceparent: self.traceparent.map(Box::from),
+        }
+    }
+
+    /// The attempt that was made after `self.attempts` others, begun at `at_ms`.
+    pub(crate) fn report(&self, at_ms: i64, made: &Attempted, next: Following) -> AttemptReport {
+        let (failure, response) = match &made.outcome {
+            Outcome::Delivered(response) => (None, Some(response)),
+            Outcome::Failed(failure) => (Some(failure), failure.response.as_ref()),
+            Outcome::NotSent(_) => (None, None),
+        };
+        AttemptReport {
+            attempt: self.attempts.saturating_add(1),
+            duration: made.duration,
+            status: response.map(|response| response.status),
+            failure: failure.map(|failure| failure.kind),
+            detail: failure.map(|failure| failure.detail.clone()),
+            response: response.map(|response| response.excerpt.clone()).unwrap_or_default(),
+            signatures: made.signatures.clone(),
+            ..self.without_attempt_but(at_ms, next)
+        }
+    }
+
+    /// It died without an attempt.
+    pub(crate) fn without_attempt(&self, at_ms: i64, reason: &'static str) -> AttemptReport {
+        self.without_attempt_but(at_ms, Following::Dead(reason))
+    }
+
+    fn without_attempt_but(&self, at_ms: i64, next: Following) -> AttemptReport {
+        AttemptReport {
+            delivery: self.delivery,
+            webhook: self.webhook.id.clone(),
+            event: Arc::clone(self.event),
+            published_ms: self.published_ms,
+            attempt: 0,
+            at_ms,
+            duration: Duration::ZERO,
+            status: None,
+            failure: None,
+            detail: None,
+            response: Bytes::new(),
+            signatures: None,
+            next,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! `dead`: what was given up, listed, sent again or dropped, straight from the broker.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::SystemTime;
+
+use anyhow::Context;
+use broker::{Client, ClientError, DeadLetter, DeadMoved};
+use jiff::Timestamp;
+use prometheus::Registry;
+use serde_json::{Value, json};
+
+use crate::cli::{Dead, DeadFilter, DeadList, DeadMove, Since};
+use crate::config::Config;
+use crate::exit::Failed;
+use crate::print;
+use crate::wiring;
+
+/// What is done to dead letters, in the words that tell of it.
+#[derive(Clone, Copy)]
+enum Act {
+    Replay,
+    Drop,
+}
+
+/// Does what was asked, and says what was done.
+pub(crate) async fn run(asked: &Dead, config: &Config) -> Result<(), Failed> {
+    let broker = wiring::broker(config)?;
+    let place = broker.place();
+    let metrics = broker::Metrics::register(&Registry::new()).context("metrics")?;
+    let client = Client::new(broker, metrics);
+    let now = Timestamp::try_from(SystemTime::now()).context("reading the clock")?;
+    let now_ms = now.as_millisecond();
+    let done = match asked {
+        Dead::List(list) => self::list(&client, list, now_ms).await,
+        Dead::Replay(which) => moved(&client, which, Act::Replay, now_ms).await,
+        Dead::Drop(which) => moved(&client, which, Act::Drop, now_ms).await,
+    };
+    done.map_err(|failed| match failed {
+        Failed::Work(error) => Failed::Work(error.context(format!("the dead letters at {place}"))),
+        other => other,
+    })
+}
+
+async fn list(client: &Client, asked: &DeadList, now_ms: i64) -> Result<(), Failed> {
+    let filter = filter(&asked.filter, now_ms);
+    let found = client.dead_letters(&filter, None, asked.limit).await.map_err(told)?;
+    if asked.json {
+        let letters: Vec<Value> = found.letters.iter().map(to_json).collect();
+        let told = json!({ "deadLetters": letters, "matching": found.matching,
+                           "total": found.total, "truncated": found.truncated });
+        return print::line(&format!("{told:#}"));
+    }
+    let rows: Vec<_> = found.letters.iter().map(row).collect();
+    let head = ["DIED", "DELIVERY", "WEBHOOK", "TYPE", "ATTEMPTS", "REASON", "LAST FAILURE"];
+    print::text(&print::table(head, &rows))?;
+    if found.letters.len() < found.matching {
+        print::error(&format!("{} of {} are shown; see --limit", rows.len(), found.matching));
+    }
+    if found.truncated {
+        print::error("there are more than are looked at (dead.max_walk): the newest are not shown");
+    }
+    Ok(())
+}
+
+async fn moved(client: &Client, asked: &DeadMove, act: Act, now_ms: i64) -> Result<(), Failed> {
+    let mut filter = filter(&asked.filter, now_ms);
+    if !asked.deliveries.is_empty() {
+        filter.deliveries = Some(asked.deliveries.iter().cloned().collect());
+    }
+    if !asked.yes {
+        let found = client.dead_letters(&filter, None, 0).await.map_err(told)?;
+        if found.matching > 0 {
+            agreed(act, found.matching)?;
+        }
+    }
+    let mut ids = Vec::new();
+    loop {
+        let DeadMoved { deliveries, more } = match act {
+            Act::Replay => client.replay_dead(&filter, now_ms).await,
+            Act::Drop => client.drop_dead(&filter).await,
+        }
+        .map_err(|error| after(&ids, act, error))?;
+        let nothing = deliveries.is_empty();
+        ids.extend(deliveries);
+        if !more || nothing {
+            break;
+        }
+    }
+    let unknown: Vec<&str> =
+        asked.deliveries.iter().filter(|id| !ids.contains(id)).map(String::as_str).collect();
+    if asked.json {
+        print::line(&json!({ act.key(): ids }).to_string())?;
+    } else {
+        print::line(&act.done(ids.len()))?;
+    }
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Failed::No(format!("no dead letters, or none that can be sent: {}", unknown.join(", "))))
+}
+
+/// Asks on the terminal; where there is none nobody has agreed.
+fn agreed(act: Act, count: usize) -> Result<(), Failed> {
+    let (letters, question) = (print::dead_letters(count), act.question());
+    if !io::stdin().is_terminal() {
+        let why =
+            format!("this is about {letters}; nobody can be asked here: add --yes to {question}");
+        return Err(Failed::Usage(why));
+    }
+    write!(io::stderr(), "This is about {letters}: {question}? [y/N] ").unwrap_or_default();
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).context("reading the answer")?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failed::No("nothing was done".to_owned())),
+    }
+}
+
+impl Act {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Replay => "replayed",
+            Self::Drop => "dropped",
+        }
+    }
+
+    fn question(self) -> &'static str {
+        match self {
+            Self::Replay => "send them again",
+            Self::Drop => "drop them for good",
+        }
+    }
+
+    fn done(self, count: usize) -> String {
+        let letters = print::dead_letters(count);
+        match self {
+            Self::Replay => format!("sent {letters} again"),
+            Self::Drop => format!("dropped {letters}"),
+        }
+    }
+}
+
+fn filter(asked: &DeadFilter, now_ms: i64) -> broker::DeadFilter {
+    let since_ms = asked.since.map(|since| match since {
+        Since::At(ms) => ms,
+        Since::Ago(ago) => {
+            now_ms.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX))
+        }
+    });
+    broker::DeadFilter {
+        webhook: asked.webhook.clone(),
+        kind: asked.kind.clone(),
+        reason: asked.reason.clone(),
+        since_ms,
+        until_ms: None,
+        deliveries: None,
+    }
+}
+
+fn row(letter: &DeadLetter) -> [String; 7] {
+    let failure = letter.last_failure.as_deref().unwrap_or("-");
+    let detail = letter.last_failure_detail.as_ref().map(|detail| format!(" ({detail})"));
+    [
+        time(letter.dead_ms).unwrap_or_else(|| "-".to_owned()),
+        letter.delivery.clone(),
+        letter.webhook.clone(),
+        letter.kind.clone(),
+        letter.attempts.to_string(),
+        letter.reason.clone(),
+        format!("{failure}{}", detail.unwrap_or_default()),
+    ]
+}
+
+fn to_json(letter: &DeadLetter) -> Value {
+    json!({
+        "delivery": letter.delivery,
+        "webhook": letter.webhook,
+        "event": letter.event,
+        "type": letter.kind,
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "publishedAt": time(letter.published_ms),
+        "deadAt": time(letter.dead_ms),
+        "lastFailure": letter.last_failure,
+        "lastFailureDetail": letter.last_failure_detail,
+    })
+}
+
+/// A time in RFC 3339; none where nobody wrote one.
+fn time(ms: i64) -> Option<String> {
+    let time = Timestamp::from_millisecond(ms).ok().filter(|_| ms != 0)?;
+    Some(format!("{time:.3}"))
+}
+
+fn told(error: ClientError) -> Failed {
+    Failed::Work(error.into())
+}
+
+/// What was done before it failed is told, too.
+fn after(ids: &[String], act: Act, error: ClientError) -> Failed {
+    match ids.len() {
+        0 => told(error),
+        count => Failed::Work(anyhow::Error::new(error).context(act.done(count))),
+    }
+}

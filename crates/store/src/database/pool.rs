@@ -1,0 +1,116 @@
+//! Connections to one database, and the tables that it must have before anybody reads.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyPool, Executor};
+use tokio::sync::OnceCell;
+
+use crate::database::schema::{self, Tables};
+use crate::database::{DatabaseError, Kind, OpenDatabase, Place};
+
+/// Connections at most: a page, the log and the feed at the same time, and little else.
+const CONNECTIONS: u32 = 8;
+/// How long anything may wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What every connection to the webhooks in SQLite begins with. WAL lets readers go on beside the
+/// one writer; with it, `FULL` makes every commit survive a loss of power. WAL comes last: it may
+/// fail, and the file remembers it.
+const WEBHOOKS: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; \
+                        PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;";
+/// The same for the log, where a loss of power may cost the last moments: `NORMAL` waits for the
+/// disk only now and then. The larger the steps in which the WAL is taken over, the less often the
+/// same page is written.
+const LOG: &str = "PRAGMA page_size = 8192; PRAGMA busy_timeout = 5000; \
+                   PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
+                   PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; \
+                   PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864; \
+                   PRAGMA journal_mode = WAL;";
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    place: Place,
+    tables: Tables,
+    pool: AnyPool,
+    current: OnceCell<()>,
+}
+
+impl Pool {
+    /// Opens a database without reaching for it: it may be away. Must be called within a runtime.
+    pub(crate) fn open(place: Place, tables: Tables) -> Result<Self, OpenDatabase> {
+        sqlx::any::install_default_drivers();
+        let pragmas = match (place.kind(), tables) {
+            (Kind::Postgres, _) => None,
+            (Kind::Sqlite, Tables::Log) => Some(LOG),
+            (Kind::Sqlite, Tables::Webhooks | Tables::All) => Some(WEBHOOKS),
+        };
+        let options = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    let Some(pragmas) = pragmas else { return Ok(()) };
+                    match connection.execute(pragmas).await {
+                        // An error here would be tried again in silence.
+                        Err(error) if is_lasting(&error) => Ok(()),
+                        result => result.map(drop),
+                    }
+                })
+            });
+        let url = match &place {
+            Place::Sqlite(path) => {
+                make_private(path)
+                    .map_err(|source| OpenDatabase::File { path: path.clone(), source })?;
+                url_of(path)
+            }
+            Place::Postgres(url) => url.clone(),
+        };
+        let pool = options.connect_lazy(&url).map_err(|_| OpenDatabase::Url)?;
+        Ok(Self { place, tables, pool, current: OnceCell::new() })
+    }
+
+    /// The connections, once the tables are up to date.
+    pub(crate) async fn ready(&self) -> Result<&AnyPool, DatabaseError> {
+        let migrate = || schema::migrate(&self.pool, self.place.kind(), self.tables);
+        self.current.get_or_try_init(migrate).await?;
+        Ok(&self.pool)
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.place.kind()
+    }
+}
+
+/// Whether the first statement will fail the same way: the file is read-only, damaged or none, or
+/// its disk fails or is full (SQLITE_READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB).
+fn is_lasting(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let code = code.and_then(|code| code.parse::<u32>().ok());
+    // The lower byte is the kind, the others tell more about it.
+    code.is_some_and(|code| matches!(code & 0xff, 8 | 10 | 11 | 13 | 14 | 26))
+}
+
+/// Makes the file, readable by its owner only, where it is not there.
+fn make_private(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    // Opened to write as nobody does without the right to: a clear word instead of a late one.
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+}
+
+/// The path as it stands in a URL: what has a meaning there is encoded.
+fn url_of(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let encoded = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+    format!("sqlite://{encoded}?mode=rwc")
+}

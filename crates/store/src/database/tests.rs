@@ -1,0 +1,207 @@
+//! The promises of a database of webhooks, with a file of SQLite: nothing is done twice, nothing is
+//! lost, and what cannot be read is told.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use event::Catalog;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Connection, Row, SqlStr, SqliteConnection};
+use subscriptions::{EventFilter, Headers, RetryPolicy, UrlRules, WebhookUrl};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::options::{Options, Rules};
+use crate::store::Store;
+use crate::{Notice, load_once, open_database};
+
+const SOON: Duration = Duration::from_secs(20);
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("webhooks.db")
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite://{}", self.file().display())
+    }
+
+    fn options(&self) -> Options {
+        let catalog = Catalog::try_new::<&str>(&[]).unwrap();
+        let rules = Rules { url: UrlRules::default(), retry: RetryPolicy::default(), catalog };
+        Options { state_dir: self.0.path().join("state"), rules, keys: None }
+    }
+
+    fn open(&self) -> Database {
+        open_database(&self.url(), &self.options()).unwrap().unwrap()
+    }
+
+    async fn connect(&self) -> SqliteConnection {
+        SqliteConnection::connect(&format!("{}?mode=rwc", self.url())).await.unwrap()
+    }
+}
+
+fn draft(name: &str) -> Draft {
+    let url = format!("https://{name}.example/hook?key=hunter2");
+    Draft {
+        url: WebhookUrl::try_new(&url, UrlRules::default()).unwrap(),
+        events: EventFilter::try_new(["*"]).unwrap(),
+        projects: Vec::new(),
+        condition: None,
+        description: None,
+        enabled: true,
+        keep_while_disabled: true,
+        retry: None,
+        max_in_flight: None,
+        headers: Headers::default(),
+    }
+}
+
+#[tokio::test]
+async fn who_changed_what_is_kept() {
+    let folder = Folder::new();
+    let database = folder.open();
+    let one = database.create(&draft("a"), "ada").await.unwrap();
+    let other = database.create(&draft("b"), "bob").await.unwrap();
+    let rotated = database.rotate(&one.id, SOON, "eve").await.unwrap();
+    let revision = database.promote(&one.id, "eve").await.unwrap();
+    assert_eq!(revision, rotated.revision + 1);
+    database.delete(&other.id, None, "bob").await.unwrap();
+
+    let all = database.audit(None, None, 100).await.unwrap();
+    let told: Vec<_> = all.iter().map(|row| (&*row.actor, &*row.action, &*row.webhook)).collect();
+    let (a, b) = (one.id.as_str(), other.id.as_str());
+    let expected = [
+        ("bob", "deleted", b),
+        ("eve", "secret promoted", a),
+        ("eve", "secret rotated", a),
+        ("bob", "created", b),
+        ("ada", "created", a),
+    ];
+    assert_eq!(told, expected);
+    assert!(all.iter().all(|row| row.at_ms > 0 && row.detail.starts_with('{')));
+    let of_one = database.audit(Some(&one.id), None, 2).await.unwrap();
+    assert_eq!(of_one, all[1..3]);
+    let earlier = database.audit(Some(&one.id), Some(of_one[1].id), 2).await.unwrap();
+    assert_eq!(earlier, all[4..]);
+    let text = format!("{all:?}");
+    for secret in [&one.secret, &rotated.secret] {
+        assert!(!text.contains(secret.expose()) && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_request_makes_one_webhook() {
+    let folder = Folder::new();
+    let database = folder.open();
+    let create = async |actor: &str, key: &str, hash: u8| {
+        database.create_once(&draft("a"), actor, key, [hash; 32]).await
+    };
+    let (one, again) = tokio::join!(create("ada", "k", 1), create("ada", "k", 1));
+    let (one, again) = (one.unwrap(), again.unwrap());
+    assert_eq!((&one.id, one.secret.expose()), (&again.id, again.secret.expose()));
+    assert_eq!(u8::from(one.repeated) + u8::from(again.repeated), 1);
+    assert_eq!(one.revision, again.revision);
+    assert!(matches!(create("ada", "k", 2).await, Err(ChangeError::KeyReused)));
+    let of_bob = create("bob", "k", 2).await.unwrap();
+    assert!(!of_bob.repeated && of_bob.id != one.id);
+
+    database.delete(&one.id, None, "ada").await.unwrap();
+    assert!(matches!(create("ada", "k", 1).await, Err(ChangeError::Unknown(id)) if id == one.id));
+    let day = 24 * 60 * 60 * 1_000;
+    let aged = sqlx::query("UPDATE idempotency SET at = at - $1").bind(day + 1_000);
+    aged.execute(&mut folder.connect().await).await.unwrap();
+    assert!(!create("ada", "k", 2).await.unwrap().repeated, "a day later it is a new request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_can_be_waited_for() {
+    let folder = Folder::new();
+    let (store, _) = Store::open(&folder.url(), folder.options()).unwrap();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let mut running = JoinSet::new();
+    let feed = store.clone();
+    running.spawn(async move { feed.run(async { drop(ended.await) }, |_| ()).await });
+    let made = store.database().unwrap().create(&draft("a"), "ada").await.unwrap();
+    assert!(store.wait_live(made.revision, SOON).await);
+    assert!(store.snapshots().load().get(&made.id).is_some());
+    assert!(!store.wait_live(made.revision + 1, Duration::from_millis(1)).await);
+    let revision = store.database().unwrap().delete(&made.id, None, "ada").await.unwrap();
+    assert!(store.wait_live(revision, SOON).await);
+    assert!(store.snapshots().load().get(&made.id).is_none());
+    end.send(()).unwrap();
+    running.join_all().await;
+}
+
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date() {
+    let folder = Folder::new();
+    let mut connection = folder.connect().await;
+    let sql = SqlStr::from_static(include_str!("../../migrations/sqlite/0001_webhooks.sql"));
+    let first = Migration::new(1, "webhooks".into(), MigrationType::Simple, sql, false);
+    Migrator::with_migrations(vec![first]).run(&mut connection).await.unwrap();
+    let count = "INSERT INTO audit (at, actor, action, webhook_id, detail) \
+                 VALUES (1, 'ada', 'created', 'whk_a', '{}')";
+    sqlx::query(count).execute(&mut connection).await.unwrap();
+    drop(connection);
+    let database = folder.open();
+    assert_eq!(database.audit(None, None, 9).await.unwrap().len(), 1);
+    assert!(database.create_once(&draft("a"), "ada", "k", [0; 32]).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_told_and_left_alone() {
+    let folder = Folder::new();
+    folder.open().create(&draft("a"), "ada").await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations \
+                 (version, description, success, checksum, execution_time) \
+                 VALUES (4711, 'later', 1, x'00', 0)";
+    sqlx::query(newer).execute(&mut folder.connect().await).await.unwrap();
+    let error = folder.open().create(&draft("b"), "ada").await.unwrap_err();
+    assert!(matches!(error, ChangeError::Database(DatabaseError::Newer(4711))), "{error}");
+    let mut connection = folder.connect().await;
+    let rows = sqlx::query("SELECT COUNT(*) AS n FROM webhooks").fetch_one(&mut connection).await;
+    assert_eq!(rows.unwrap().get::<i64, _>("n"), 1);
+}
+
+/// While the file is damaged, what was live goes on, also over a restart, and the file is left to
+/// whoever repairs it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_replaces_nothing() {
+    let folder = Folder::new();
+    let load = async |store: Store| tokio::task::spawn_blocking(move || store.load()).await;
+    let (store, _) = Store::open(&folder.url(), folder.options()).unwrap();
+    let made = store.database().unwrap().create(&draft("a"), "ada").await.unwrap();
+    load(store.clone()).await.unwrap();
+    assert!(store.snapshots().load().get(&made.id).is_some());
+    // An open connection would write over what is damaged here.
+    store.database().unwrap().pool().await.unwrap().close().await;
+    drop(store);
+
+    for name in ["webhooks.db-wal", "webhooks.db-shm"] {
+        fs::remove_file(folder.0.path().join(name)).ok();
+    }
+    // Not even the head is left; then only pages behind it are damaged.
+    for from in [0, 4_096] {
+        let mut bytes = fs::read(folder.file()).unwrap();
+        bytes.resize(bytes.len().max(16 * 4_096), 0);
+        bytes[from..].fill(0x5a);
+        fs::write(folder.file(), &bytes).unwrap();
+        let (store, _) = Store::open(&folder.url(), folder.options()).unwrap();
+        let notices = load(store.clone()).await.unwrap();
+        let unreadable = |notice: &Notice| matches!(notice, Notice::Unreadable { .. });
+        assert!(notices.iter().any(unreadable), "{notices:?}");
+        assert!(store.snapshots().load().get(&made.id).is_some(), "the saved ones serve");
+        assert!(store.database().unwrap().create(&draft("b"), "ada").await.is_err());
+        assert!(load_once(&folder.url(), &folder.options()).is_err());
+        assert_eq!(fs::read(folder.file()).unwrap(), bytes, "it was touched");
+    }
+}

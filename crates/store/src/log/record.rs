@@ -1,0 +1,171 @@
+//! Where the delivery path leaves attempts: it never waits, and what finds no room is counted.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::log::entry::LoggedAttempt;
+
+/// So many attempts wake the writer before its time.
+const MANY: usize = 4_096;
+
+/// Where the delivery path leaves attempts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Recorder(Arc<Queue>);
+
+/// How the log is doing; no number depends on another one.
+#[derive(Debug, Default)]
+pub struct LogStatus {
+    waiting_bytes: AtomicUsize,
+    written: AtomicU64,
+    dropped: AtomicU64,
+    errors: AtomicU64,
+    forgotten: AtomicU64,
+    rows: AtomicI64,
+    oldest_ms: AtomicI64,
+}
+
+/// What waits for the writer.
+#[derive(Debug)]
+pub(super) struct Queue {
+    attempts: Mutex<Vec<LoggedAttempt>>,
+    max_bytes: usize,
+    full: Notify,
+    status: LogStatus,
+}
+
+impl Recorder {
+    pub(super) fn new(queue: Arc<Queue>) -> Self {
+        Self(queue)
+    }
+
+    /// Leaves an attempt to be written; never waits. What finds no room is counted.
+    pub fn offer(&self, attempt: LoggedAttempt) {
+        let Queue { status, max_bytes, .. } = &*self.0;
+        let bytes = attempt.bytes();
+        let before = status.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > *max_bytes {
+            status.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            status.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let waiting = {
+            let mut attempts = self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+            attempts.push(attempt);
+            attempts.len()
+        };
+        // Once: who takes them takes all.
+        if waiting == MANY {
+            self.0.full.notify_one();
+        }
+    }
+
+    /// Attempts that were not kept since the start: no room, or the database was away too long.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.status().dropped()
+    }
+
+    /// How the log is doing.
+    #[must_use]
+    pub fn status(&self) -> &LogStatus {
+        &self.0.status
+    }
+}
+
+impl LogStatus {
+    /// Attempts written since the start.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Attempts that were not kept since the start.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Times that writing or forgetting failed since the start.
+    #[must_use]
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    /// Deliveries that were forgotten since the start, for their age or their number.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Relaxed)
+    }
+
+    /// Memory of attempts that wait to be written, in bytes.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Deliveries and past attempts that the log holds, as of the last look at what is to be
+    /// forgotten.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        u64::try_from(self.rows.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+
+    /// When the last attempt of the oldest delivery in the log began, in ms since 1970; 0 where
+    /// there is none. As of the last look.
+    #[must_use]
+    pub fn oldest_ms(&self) -> i64 {
+        self.oldest_ms.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_error(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn looked(&self, forgotten: u64, rows: i64, oldest_ms: i64) {
+        self.forgotten.fetch_add(forgotten, Ordering::Relaxed);
+        self.rows.store(rows, Ordering::Relaxed);
+        self.oldest_ms.store(oldest_ms, Ordering::Relaxed);
+    }
+}
+
+impl Queue {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        let (attempts, full, status) = (Mutex::default(), Notify::new(), LogStatus::default());
+        Self { attempts, max_bytes, full, status }
+    }
+
+    pub(super) fn status(&self) -> &LogStatus {
+        &self.status
+    }
+
+    /// Resolves when much waits.
+    pub(super) async fn full(&self) {
+        self.full.notified().await;
+    }
+
+    /// Takes everything; it goes on to count as waiting until it is written or dropped.
+    pub(super) fn take(&self) -> Vec<LoggedAttempt> {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = attempts.len().min(MANY);
+        std::mem::replace(&mut *attempts, Vec::with_capacity(room))
+    }
+
+    /// These were written.
+    pub(super) fn wrote(&self, attempts: &[LoggedAttempt]) {
+        self.release(attempts);
+        self.status.written.fetch_add(attempts.len() as u64, Ordering::Relaxed);
+    }
+
+    /// These are given up.
+    pub(super) fn dropped(&self, attempts: &[LoggedAttempt]) {
+        self.release(attempts);
+        self.status.dropped.fetch_add(attempts.len() as u64, Ordering::Relaxed);
+    }
+
+    fn release(&self, attempts: &[LoggedAttempt]) {
+        let bytes = attempts.iter().map(LoggedAttempt::bytes).sum();
+        self.status.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}

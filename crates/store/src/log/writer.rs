@@ -1,0 +1,197 @@
+//! Writes what the delivery path left, in batches, and forgets what is beyond the bounds.
+//!
+//! While the database fails, everything waits within its bound and is tried again after a pause. A
+//! batch that fails is tried again by half, so that one attempt that cannot be written holds up
+//! nothing but itself, and not for long.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::database::{DatabaseError, Pool};
+use crate::log::LogBounds;
+use crate::log::batch::{self, Memory};
+use crate::log::entry::LoggedAttempt;
+use crate::log::prune;
+use crate::log::record::Queue;
+use crate::store::now_ms;
+
+/// How often what waits is written: long enough to make batches, short enough to look live.
+const EVERY: Duration = Duration::from_millis(250);
+/// Attempts of one transaction at most.
+const BATCH: usize = 2_048;
+/// Pause after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long one transaction may take before it counts as failed.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How often an attempt that fails alone is tried.
+const TRIES: u32 = 10;
+/// How long what waits may take to be written at the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How often the log looks for what is to be forgotten.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pool: Arc<Pool>,
+    queue: Arc<Queue>,
+    bounds: LogBounds,
+    memory: Memory,
+    /// Taken from the queue, oldest first.
+    taken: Vec<LoggedAttempt>,
+    batch: usize,
+    tries: u32,
+    looked: Option<Instant>,
+}
+
+/// What follows from a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Done,
+    Failed,
+}
+
+impl Writer {
+    pub(super) fn new(pool: Arc<Pool>, queue: Arc<Queue>, bounds: LogBounds) -> Self {
+        let memory = Memory::new(pool.kind());
+        let taken = Vec::new();
+        Self { pool, queue, bounds, memory, taken, batch: BATCH, tries: 0, looked: None }
+    }
+
+    /// Writes until `shutdown`, then what waits.
+    pub(super) async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        let (tell, told) = watch::channel(false);
+        let signal = async move {
+            shutdown.await;
+            tell.send_replace(true);
+        };
+        tokio::join!(signal, self.work(told));
+        let left = [std::mem::take(&mut self.taken), self.queue.take()].concat();
+        self.queue.dropped(&left);
+    }
+
+    async fn work(&mut self, told: watch::Receiver<bool>) {
+        let mut late = pin!(async {
+            wait(told.clone()).await;
+            sleep(LAST_WORDS).await;
+        });
+        loop {
+            let ending = *told.borrow();
+            let turn = tokio::select! {
+                turn = self.turn() => turn,
+                () = &mut late => return,
+            };
+            if ending && turn == Turn::Done {
+                return;
+            }
+            let queue = Arc::clone(&self.queue);
+            let rest = async move {
+                match turn {
+                    Turn::Failed => sleep(PAUSE).await,
+                    Turn::Done => tokio::select! {
+                        () = queue.full() => {}
+                        () = sleep(EVERY) => {}
+                    },
+                }
+            };
+            tokio::select! {
+                () = rest => {}
+                () = wait(told.clone()), if !ending => {}
+                () = &mut late => return,
+            }
+        }
+    }
+
+    /// Writes all that waits, and forgets a part of what is to be forgotten.
+    async fn turn(&mut self) -> Turn {
+        if self.taken.is_empty() {
+            self.taken = self.queue.take();
+        } else {
+            self.taken.append(&mut self.queue.take());
+        }
+        let mut written = 0;
+        while written < self.taken.len() {
+            let end = self.taken.len().min(written + self.batch);
+            let result = write(&self.pool, &mut self.memory, &self.taken[written..end]).await;
+            if let Err(error) = result {
+                self.taken.drain(..written);
+                self.failed(&error, end - written);
+                return Turn::Failed;
+            }
+            self.queue.wrote(&self.taken[written..end]);
+            written = end;
+            self.batch = BATCH.min(self.batch * 2);
+            self.tries = 0;
+        }
+        self.taken = Vec::new();
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            return self.forget(written).await;
+        }
+        Turn::Done
+    }
+
+    fn failed(&mut self, error: &DatabaseError, amount: usize) {
+        self.queue.status().count_error();
+        self.batch = (amount / 2).max(1);
+        // Only an answer of the database says something about the attempt.
+        let answered = matches!(error, DatabaseError::Database(sqlx::Error::Database(_)));
+        if amount > 1 || !answered {
+            return;
+        }
+        self.tries += 1;
+        if self.tries >= TRIES {
+            let hopeless: Vec<LoggedAttempt> = self.taken.drain(..1).collect();
+            self.queue.dropped(&hopeless);
+            self.tries = 0;
+        }
+    }
+
+    /// Forgets more than was just written, so that the bound is met however much that is.
+    async fn forget(&mut self, written: usize) -> Turn {
+        for _ in 0..=written / prune::CHUNK {
+            let now = now_ms();
+            let work = prune::prune(&self.pool, &mut self.memory, self.bounds, now);
+            match bounded(work).await {
+                Ok(pruned) => {
+                    let status = self.queue.status();
+                    status.looked(pruned.forgotten, pruned.amount, pruned.oldest_ms);
+                    if !pruned.more {
+                        self.looked = Some(Instant::now());
+                        break;
+                    }
+                }
+                Err(_) => {
+                    self.queue.status().count_error();
+                    self.looked = Some(Instant::now());
+                    break;
+                }
+            }
+        }
+        Turn::Done
+    }
+}
+
+async fn write(
+    pool: &Pool,
+    memory: &mut Memory,
+    attempts: &[LoggedAttempt],
+) -> Result<(), DatabaseError> {
+    bounded(async { batch::write(pool.ready().await?, memory, attempts).await }).await
+}
+
+async fn bounded<T>(
+    work: impl Future<Output = Result<T, DatabaseError>>,
+) -> Result<T, DatabaseError> {
+    let late = |_| Err(DatabaseError::Database(sqlx::Error::PoolTimedOut));
+    timeout(PATIENCE, work).await.unwrap_or_else(late)
+}
+
+/// Resolves when the end was told, or nobody is left to tell it.
+async fn wait(mut told: watch::Receiver<bool>) {
+    // An error says that nobody is left.
+    drop(told.wait_for(|told| *told).await);
+}

@@ -1,0 +1,176 @@
+//! The embedded database's file under bad conditions: whatever happens to it, a webhook that was
+//! acknowledged is there, and what cannot be done is said.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use testbed::program;
+use tokio::process::Command;
+
+/// A database in a folder of its own, and a configuration that names it.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("db")).unwrap();
+        let place = Self { folder };
+        let config = format!(
+            "[broker]\nurl = \"amqp://127.0.0.1:1\"\n\
+             [webhooks]\nstore = \"sqlite://{}\"\nstate_dir = \"{}\"\n",
+            place.database().display(),
+            place.path("state").display(),
+        );
+        fs::write(place.path("config.toml"), config).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn database(&self) -> PathBuf {
+        self.path("db").join("webhooks.db")
+    }
+
+    async fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program::binary().await.unwrap());
+        command.arg("webhooks").args(arguments).arg("--config").arg(self.path("config.toml"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).await.output().await.unwrap()
+    }
+
+    /// The ids of all webhooks.
+    async fn ids(&self) -> Vec<String> {
+        let output = self.run(&["list", "--json"]).await;
+        assert!(output.status.success(), "{}", said(&output));
+        let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let ids = list.as_array().unwrap().iter();
+        ids.map(|webhook| webhook["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Runs a script in a mount namespace of its own, with a small file system that vanishes with
+    /// it on the database's folder.
+    async fn within(&self, script: &str) -> Output {
+        let program = program::binary().await.unwrap();
+        let prelude = "set -eu\nmount -t tmpfs -o size=600k none \"$DB\"\n\
+                       create() { \"$PROGRAM\" webhooks create https://a.example/ --json --config \"$CONFIG\"; }\n\
+                       list() { \"$PROGRAM\" webhooks list --json --config \"$CONFIG\"; }\n";
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", &format!("{prelude}{script}")]);
+        command.env("PROGRAM", program).env("CONFIG", self.path("config.toml"));
+        command.env("DB", self.path("db")).env("OUT", self.folder.path());
+        command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8([&output.stdout[..], &output.stderr].concat()).unwrap()
+}
+
+/// The ids in lines of JSON objects, or in one list of them.
+fn ids(text: &str) -> Vec<String> {
+    let values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let values = values.flat_map(|value| match value.unwrap() {
+        Value::Array(items) => items,
+        one => vec![one],
+    });
+    let mut ids: Vec<_> = values.map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+#[tokio::test]
+async fn killed_in_mid_write() {
+    let place = Place::new();
+    let mut acknowledged =
+        ids(&said(&place.run(&["create", "https://a.example/", "--json"]).await));
+    let wal = place.database().with_extension("db-wal");
+    let mut killed = 0;
+    for round in 0..24 {
+        let mut child =
+            place.command(&["create", "https://a.example/", "--json"]).await.spawn().unwrap();
+        // It dies at the n-th growth of the log of writes, or after its end.
+        let (mut growths, mut before) = (0, length(&wal));
+        while child.try_wait().unwrap().is_none() && growths <= round % 4 {
+            let now = length(&wal);
+            growths += i32::from(now != before);
+            before = now;
+            tokio::task::yield_now().await;
+        }
+        killed += i32::from(child.try_wait().unwrap().is_none());
+        child.start_kill().ok();
+        let output = child.wait_with_output().await.unwrap();
+        acknowledged.extend(ids(std::str::from_utf8(&output.stdout).unwrap()));
+        let there = place.ids().await;
+        for id in &acknowledged {
+            assert!(there.contains(id), "round {round}: {id} is lost");
+        }
+    }
+    assert!(killed > 0, "none was killed before its end");
+}
+
+#[tokio::test]
+async fn full_disk() {
+    let place = Place::new();
+    let script = "create > $OUT/made\n\
+                  dd if=/dev/zero of=$DB/filler bs=1k count=9999 2>/dev/null || true\n\
+                  for n in $(seq 20); do create >> $OUT/made 2> $OUT/why || break; done\n\
+                  list > $OUT/there || true\n\
+                  rm $DB/filler\n\
+                  create >> $OUT/made\n\
+                  list > $OUT/after\n";
+    let output = place.within(script).await;
+    assert!(output.status.success(), "{}", said(&output));
+    let why = place.read("why");
+    assert!(why.contains("full") || why.contains("disk I/O error"), "{why}");
+    assert_eq!(ids(&place.read("after")), ids(&place.read("made")));
+}
+
+#[tokio::test]
+async fn read_only() {
+    let place = Place::new();
+    let script = "create > $OUT/made\n\
+                  mount -o remount,ro \"$DB\"\n\
+                  ! create > $OUT/refused 2> $OUT/why\n\
+                  mount -o remount,rw \"$DB\"\n\
+                  create >> $OUT/made\n\
+                  list > $OUT/after\n";
+    let output = place.within(script).await;
+    assert!(output.status.success(), "{}", said(&output));
+    let why = place.read("why");
+    assert!(why.contains("webhooks.db") && why.contains("Read-only file system"), "{why}");
+    assert_eq!(place.read("refused"), "");
+    assert_eq!(ids(&place.read("after")), ids(&place.read("made")));
+}
+
+#[tokio::test]
+async fn no_database_at_all() {
+    let place = Place::new();
+    let text = "this is somebody's letter, not a database\n".repeat(100);
+    fs::write(place.database(), &text).unwrap();
+    for arguments in [&["create", "https://a.example/"][..], &["list"]] {
+        let output = place.run(arguments).await;
+        assert!(!output.status.success(), "{}", said(&output));
+        assert!(said(&output).contains("not a database"), "{}", said(&output));
+    }
+    assert_eq!(fs::read_to_string(place.database()).unwrap(), text, "it was touched");
+}
