@@ -9,8 +9,9 @@ use testbed::setup::Webhook;
 
 use crate::stage::{SOON, Stage};
 
-/// How long a webhook may fail here: long enough that half of it and four fifths are told apart.
-const AFTER: &str = "4s";
+/// How long a webhook may fail here: with an attempt each second, one falls between half of it and
+/// four fifths, and one between those and the end.
+const AFTER: &str = "6s";
 
 /// The webhooks of a test: one that fails and is tried each second, and one that does well.
 async fn stage(after: &str) -> Stage {

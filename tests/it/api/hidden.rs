@@ -20,7 +20,7 @@ async fn a_full_run_tells_no_secret() {
     let server = Server::start().await.unwrap();
     let url = server.database("hidden").await.unwrap();
     let stage = Stage::new(|setup, receiver| {
-        receiver.answer("/bad", Script::always(Answer::status(500)));
+        receiver.answer(&format!("/bad?token={QUERY}"), Script::always(Answer::status(500)));
         setup
             .set("webhooks.store", url.as_str())
             .set("webhooks.encryption_key", KEY)
