@@ -27,7 +27,7 @@ async fn a_full_run_tells_no_secret() {
             .set("admin.tokens", format!("alice admin {ADMIN}\nbob read {READ}"))
             .set("log.level", "trace")
             .set("retry.first_delay", "1s")
-            .set("retry.give_up_after", "1s")
+            .set("retry.give_up_after", "3s")
     })
     .await;
     let hand = Hand { program: &stage.program, token: ADMIN };
