@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use testbed::eventually;
+use testbed::loopback;
 use testbed::receiver::{Answer, Script};
 use testbed::setup::Webhook;
 
@@ -131,5 +132,13 @@ async fn deliveries_of_a_deleted_webhook_end() {
     .await
     .unwrap();
     assert_eq!(stage.receiver.count(), 1);
+    eventually("the log does not let it wait for ever", SOON, || async {
+        let path = "/api/v1/deliveries?state=dropped";
+        let shown = loopback::request(stage.program.admin(), "GET", path, "", "").unwrap();
+        let shown: serde_json::Value = serde_json::from_str(&shown.body).unwrap();
+        (shown["items"][0]["webhook"] == "whk_gone").then_some(())
+    })
+    .await
+    .unwrap();
     stage.close().await;
 }

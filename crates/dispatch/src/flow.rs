@@ -31,7 +31,7 @@ use crate::clock::now_ms;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::report::{Following, Report, Tell};
+use crate::report::{AttemptReport, Following, Report, Tell};
 use crate::retry::{self, Next};
 use crate::task::{Last, Task};
 use crate::throttle::Throttle;
@@ -254,10 +254,7 @@ impl Parts {
         let Some(webhook) = webhook else {
             return self.unknown_webhook(parked, session, now).await;
         };
-        let restored = EventId::try_new(&parked.event)
-            .map_err(|error| error.to_string())
-            .and_then(|id| Event::restore(&parked.body, id).map_err(|rejection| rejection.detail));
-        let event = match restored {
+        let event = match restored(parked) {
             Ok(event) => Arc::new(event),
             Err(detail) => return self.reject_parked(parked, session, now, &detail).await,
         };
@@ -295,6 +292,19 @@ impl Parts {
         let read_at = self.feed.read_at_ms.load(Ordering::Relaxed);
         if read_at > parked.first_attempt_ms.saturating_add(UNKNOWN_MARGIN_MS) {
             self.metrics.dropped("webhook_deleted");
+            // Whoever looks at it later is to see that it waits no more.
+            if let (Ok(webhook), Ok(event)) =
+                (WebhookId::try_new(&parked.webhook), restored(parked))
+            {
+                let id = DeliveryId::derive(event.id(), webhook.as_str());
+                let (event, next) = (Arc::new(event), Following::Dropped);
+                let report = AttemptReport {
+                    published_ms: parked.published_ms,
+                    attempts: parked.attempts,
+                    ..AttemptReport::without_attempt(id, webhook, event, now, next)
+                };
+                (self.tell)(Report::Attempt(report));
+            }
             return Ok(());
         }
         let due_ms = now.saturating_add(duration_ms(UNKNOWN));
@@ -414,10 +424,11 @@ impl Parts {
         // What was tried before is a failure that people may want to send again, whatever is kept.
         if !task.webhook.keep_while_disabled && task.attempts == 0 {
             self.metrics.dropped(DISABLED);
+            (self.tell)(Report::Attempt(task.without_attempt(now_ms(), Following::Dropped)));
             return Ok(());
         }
         self.bury_task(task, DISABLED, "the webhook is disabled").await?;
-        (self.tell)(Report::Attempt(task.without_attempt(now_ms(), DISABLED)));
+        (self.tell)(Report::Attempt(task.without_attempt(now_ms(), Following::Dead(DISABLED))));
         Ok(())
     }
 
@@ -503,6 +514,12 @@ impl Parts {
             tracing::warn!(event.id = event, reason, untold, "a message was rejected: {detail}");
         }
     }
+}
+
+/// The event of a delivery that was parked.
+fn restored(parked: &Parked) -> Result<Event, String> {
+    let id = EventId::try_new(&parked.event).map_err(|error| error.to_string())?;
+    Event::restore(&parked.body, id).map_err(|rejection| rejection.detail)
 }
 
 /// When the event was published, as far as it tells that believably.

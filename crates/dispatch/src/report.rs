@@ -24,7 +24,7 @@ pub enum Report {
         /// Where the receiver was.
         url: WebhookUrl,
     },
-    /// An attempt was made, or a delivery died without one.
+    /// An attempt was made, or a delivery came to its end without one.
     Attempt(AttemptReport),
 }
 
@@ -41,6 +41,8 @@ pub struct AttemptReport {
     pub published_ms: i64,
     /// The attempt's number, from 1; 0 where none was made.
     pub attempt: u32,
+    /// Attempts of this delivery so far, this one included.
+    pub attempts: u32,
     /// When it began, ms since the epoch.
     pub at_ms: i64,
     /// How long it took.
@@ -68,6 +70,35 @@ pub enum Following {
     Retry(i64),
     /// It is a dead letter, for this reason.
     Dead(&'static str),
-    /// Nothing, although it failed: it was a test.
+    /// Nothing, although it was not delivered: it was a test, or its webhook was deleted, or disabled
+    /// without keeping its events.
     Dropped,
+}
+
+impl AttemptReport {
+    /// No attempt was made, and none before; the event is taken to be as old as it says.
+    pub(crate) fn without_attempt(
+        delivery: DeliveryId,
+        webhook: WebhookId,
+        event: Arc<Event>,
+        at_ms: i64,
+        next: Following,
+    ) -> Self {
+        Self {
+            delivery,
+            webhook,
+            published_ms: event.created_at_ms(),
+            event,
+            attempt: 0,
+            attempts: 0,
+            at_ms,
+            duration: Duration::ZERO,
+            status: None,
+            failure: None,
+            detail: None,
+            response: Bytes::new(),
+            signatures: None,
+            next,
+        }
+    }
 }

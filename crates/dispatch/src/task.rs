@@ -1,10 +1,8 @@
 //! One delivery on its way, and how it is told to others: to the broker, and to who keeps a log.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use broker::{Parked, Session};
-use bytes::Bytes;
 use delivery::{Attempted, Outcome};
 use event::{DeliveryId, Event};
 use subscriptions::Webhook;
@@ -67,36 +65,24 @@ impl Task<'_> {
         };
         AttemptReport {
             attempt: self.attempts.saturating_add(1),
+            attempts: self.attempts.saturating_add(1),
             duration: made.duration,
             status: response.map(|response| response.status),
             failure: failure.map(|failure| failure.kind),
             detail: failure.map(|failure| failure.detail.clone()),
             response: response.map(|response| response.excerpt.clone()).unwrap_or_default(),
             signatures: made.signatures.clone(),
-            ..self.without_attempt_but(at_ms, next)
+            ..self.without_attempt(at_ms, next)
         }
     }
 
-    /// It died without an attempt.
-    pub(crate) fn without_attempt(&self, at_ms: i64, reason: &'static str) -> AttemptReport {
-        self.without_attempt_but(at_ms, Following::Dead(reason))
-    }
-
-    fn without_attempt_but(&self, at_ms: i64, next: Following) -> AttemptReport {
+    /// It came to its end, or goes on, without an attempt.
+    pub(crate) fn without_attempt(&self, at_ms: i64, next: Following) -> AttemptReport {
+        let (webhook, event) = (self.webhook.id.clone(), Arc::clone(self.event));
         AttemptReport {
-            delivery: self.delivery,
-            webhook: self.webhook.id.clone(),
-            event: Arc::clone(self.event),
             published_ms: self.published_ms,
-            attempt: 0,
-            at_ms,
-            duration: Duration::ZERO,
-            status: None,
-            failure: None,
-            detail: None,
-            response: Bytes::new(),
-            signatures: None,
-            next,
+            attempts: self.attempts,
+            ..AttemptReport::without_attempt(self.delivery, webhook, event, at_ms, next)
         }
     }
 }

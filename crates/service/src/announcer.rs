@@ -8,6 +8,9 @@
 //! | `delivery.dead` | a delivery became a dead letter |
 //! | `secret.expiring` | a secret signs for a short time more |
 //!
+//! `delivery.dead` says how many attempts were made: 0 where none was, because the webhook was
+//! disabled when the event came (`reason` is `disabled` then).
+//!
 //! Each has an id that is derived from what happened, so that one that is published twice can be
 //! told. At most [`WAITING`] about webhooks and as many about deliveries wait for a broker that is
 //! away; what comes beyond is dropped and counted.
@@ -98,7 +101,7 @@ impl Happening {
             id: format!("{DEAD}:{}:{}", delivery.as_str(), report.at_ms),
             at_ms: report.at_ms,
             body: json!({
-                "delivery": { "id": delivery.as_str(), "attempts": report.attempt },
+                "delivery": { "id": delivery.as_str(), "attempts": report.attempts },
                 "webhook": { "id": report.webhook.as_str() },
                 "event": { "id": report.event.id().as_str(), "type": report.event.kind().as_str() },
                 "reason": reason,

@@ -107,7 +107,16 @@ fn why(frame: &Frame, detail: &DeliveryDetail) -> Markup {
         ),
         DeliveryState::Dropped => notice(
             Tone::Plain,
-            &html! { p id="why" { "It was given up, and somebody dropped it from the dead letters." } },
+            &html! {
+                p id="why" {
+                    // What was never among the dead has no reason for that.
+                    @if row.dead_reason.is_some() {
+                        "It was given up, and somebody dropped it from the dead letters."
+                    } @else {
+                        "Its webhook was deleted, or disabled without keeping its events, before it could be sent."
+                    }
+                }
+            },
         ),
     }
 }
