@@ -2,6 +2,8 @@
 //! at them changes nothing.
 
 use std::collections::{BTreeSet, HashSet};
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::Output;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +13,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use serde_json::Value;
 use testbed::amqp::Client;
 use testbed::eventually;
+use testbed::loopback;
 use testbed::page;
 use testbed::program::{self, Program};
 use testbed::proxy::{Fault, Proxy};
@@ -243,6 +246,134 @@ async fn filters_say_which_are_sent_and_which_dropped() {
     assert_eq!(sent, "sent 2 dead letters again\n");
     stage.receiver.wait_for(3, SOON).await.unwrap();
     assert_eq!(events(&[]).await, set(&[]));
+    stage.close().await;
+}
+
+/// What can be listed has a bound, and what can be sent again or dropped lies beyond it, too.
+#[tokio::test]
+async fn what_stands_behind_those_that_can_be_listed_is_reached() {
+    const LETTERS: usize = 1_300;
+    let stage = Stage::new(|setup, receiver| {
+        setup
+            .webhook(Webhook::new("whk_1", &receiver.url("/hook")))
+            .set("dead.max_walk", 100)
+            // Its survey is no business of this test.
+            .set("dead.check_every", "1day")
+    })
+    .await;
+    bury_many(&stage.space, &stage.client, LETTERS).await;
+    for (event, reason) in [("evt_x", "gone"), ("evt_y", "disabled")] {
+        let letter = Letter { event, reason, dead_ms: now_ms() - 1, ..Letter::default() };
+        bury(&stage.space, &stage.client, letter).await;
+    }
+    let listing = json(&stage.program, &["list", "--json", "--reason", "gone"]).await;
+    let total = LETTERS + 2;
+    assert_eq!((&listing["matching"], &listing["total"]), (&0.into(), &total.into()));
+    assert_eq!(listing["truncated"], true);
+    let everything = [("BOOTTIFY_WEBHOOKS__DEAD__MAX_WALK", "5000")];
+    let whole = dead_with(&stage.program, &["list", "--json", "--reason", "gone"], &everything);
+    let whole: Value = serde_json::from_slice(&whole.await.stdout).unwrap();
+    let id = each(&whole, "delivery")[0];
+
+    // Who is not sure how many are meant has not agreed.
+    let unasked = dead(&stage.program, &["drop", "--reason", "gone"]).await;
+    assert_eq!(unasked.status.code(), Some(2));
+    assert!(said(&unasked).contains("at least 0 dead letters"), "{}", said(&unasked));
+    let path = format!("/api/v1/dead/{id}");
+    let one = || loopback::request(stage.program.admin(), "DELETE", &path, "", "").unwrap();
+    assert_eq!(one().status, 204);
+    assert_eq!(one().status, 404);
+    let sent = dead(&stage.program, &["replay", "--reason", "disabled", "--yes"]).await;
+    assert_eq!(said(&sent), "sent 1 dead letter again\n");
+    assert_eq!(stage.receiver.wait_for(1, SOON).await.unwrap()[0].attempt(), 8);
+
+    let taken = take_all(&stage.client, &stage.space.names().dead_queue).await;
+    let ids: Vec<_> = taken.iter().map(|message| message.id().unwrap().to_owned()).collect();
+    let moved = (0..LETTERS).find(|n| ids.get(*n) != Some(&format!("evt_{n}")));
+    assert_eq!((ids.len(), moved), (LETTERS, None), "{:?}", moved.map(|n| ids.get(n)));
+    stage.close().await;
+}
+
+/// Who asks and goes away breaks off no walk: what was asked is done, and the order stays.
+#[tokio::test]
+async fn a_walk_that_nobody_waits_for_goes_on() {
+    const LETTERS: usize = 3_000;
+    let stage = Stage::simple().await;
+    bury_many(&stage.space, &stage.client, LETTERS).await;
+    let listing = json(&stage.program, &["list", "--json", "--limit", "1"]).await;
+    let path = format!("/api/v1/dead/{}", each(&listing, "delivery")[0]);
+    let mut stream = TcpStream::connect(stage.program.admin()).unwrap();
+    let head = format!("DELETE {path} HTTP/1.1\r\nhost: {}\r\n\r\n", stage.program.admin());
+    stream.write_all(head.as_bytes()).unwrap();
+    let dead_queue = &stage.space.names().dead_queue;
+    // The walk has begun, for it holds some.
+    let held = eventually("it walks", SOON, || async {
+        (stage.client.depth(dead_queue).await.unwrap() < LETTERS as u32).then_some(())
+    });
+    held.await.unwrap();
+    drop(stream);
+    eventually("all but one are given back", SOON, || async {
+        (stage.client.depth(dead_queue).await.unwrap() == LETTERS as u32 - 1).then_some(())
+    })
+    .await
+    .unwrap();
+    let taken = take_all(&stage.client, dead_queue).await;
+    let moved = (0..LETTERS - 1).find(|n| taken[*n].id() != Some(&format!("evt_{n}")));
+    assert_eq!((taken.len(), moved), (LETTERS - 1, None));
+    stage.close().await;
+}
+
+/// What the command line drops is known to the log, so that nobody has it sent again, and to the
+/// audit.
+#[tokio::test]
+async fn log_and_audit_know_what_the_command_line_does() {
+    let stage = Stage::new(|setup, _| {
+        setup.sqlite().set("retry.first_delay", "1s").set("retry.give_up_after", "1s")
+    })
+    .await;
+    stage.receiver.answer("/hook", Script::always(Answer::status(500)));
+    let ask = |method: &str, path: &str, body: &str| {
+        let headers = "content-type: application/json\r\n";
+        let path = format!("/api/v1{path}");
+        let answer = loopback::request(stage.program.admin(), method, &path, headers, body);
+        let answer = answer.unwrap();
+        serde_json::from_str::<Value>(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"))
+    };
+    let made = format!(r#"{{"url":"{}","events":["*"]}}"#, stage.receiver.url("/hook"));
+    let made = ask("POST", "/webhooks", &made);
+    let id = made["webhook"]["id"].as_str().unwrap();
+    for event in ["evt_dropped", "evt_left"] {
+        stage.publish("domain.added", "prj_1", event).await;
+    }
+    let in_state = |state: &str, count: usize| {
+        let path = format!("/deliveries?state={state}");
+        eventually("the log knows", SOON, move || {
+            let found = ask("GET", &path, "")["items"].as_array().unwrap().clone();
+            async move { (found.len() == count).then_some(found) }
+        })
+    };
+    let of = |rows: &[Value], event: &str| {
+        let row = rows.iter().find(|row| row["event"] == event).unwrap();
+        row["id"].as_str().unwrap().to_owned()
+    };
+    let died = in_state("dead", 2).await.unwrap();
+    stage.reaches("deliveries_total", &[("outcome", "dead")], 2.0).await;
+    let dropped = of(&died, "evt_dropped");
+    json(&stage.program, &["drop", &dropped, "--yes", "--json"]).await;
+    assert_eq!(in_state("dropped", 1).await.unwrap()[0]["id"], dropped);
+    let audit = ask("GET", "/audit", "");
+    let entry = &audit["items"][0];
+    assert_eq!(
+        (&entry["action"], &entry["actor"]),
+        (&"dead letters dropped".into(), &"command line".into())
+    );
+    assert_eq!(entry["detail"]["deliveries"], Value::from(vec![dropped]));
+
+    stage.receiver.answer("/hook", Script::ok());
+    let recovered =
+        ask("POST", &format!("/webhooks/{id}/recover"), r#"{"since":"2020-01-01T00:00:00Z"}"#);
+    assert_eq!(recovered["deliveries"], Value::from(vec![of(&died, "evt_left")]));
+    in_state("delivered", 1).await.unwrap();
     stage.close().await;
 }
 

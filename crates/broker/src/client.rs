@@ -20,7 +20,7 @@ use bytes::Bytes;
 use lapin::ErrorKind;
 use thiserror::Error;
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::client::desk::Desk;
 use crate::client::list::{Act, Listing, Moving};
@@ -33,7 +33,7 @@ use crate::publisher::{PublishError, Route};
 use crate::session::SessionError;
 
 pub use letter::{DeadFilter, DeadLetter, MALFORMED};
-pub use list::{DeadList, DeadMoved};
+pub use list::{DeadList, DeadMoved, DeadReach, TellMoved};
 pub use prune::{Pruned, Retention};
 
 /// See the module. Cheap to clone.
@@ -129,7 +129,7 @@ impl Client {
     ) -> Result<DeadList, ClientError> {
         let mut known = self.known().await?;
         if let Some(listing) = &known.listing
-            && (listing.is_fresh() || self.is_true(listing).await)
+            && self.is_true(listing).await
         {
             return Ok(listing.page(filter, after, limit));
         }
@@ -143,26 +143,35 @@ impl Client {
     }
 
     /// Sends every dead letter that fits again, under its ids, with a schedule that begins anew. It
-    /// leaves the dead queue when the broker holds the delivery.
+    /// leaves the dead queue when the broker holds the delivery, and `tell` is told then. What died
+    /// at or after `now_ms` stays, and nothing more is looked at after `until`.
     ///
     /// # Errors
     ///
-    /// [`ClientError`]: some may have been sent; they are no dead letters any more.
+    /// [`ClientError`]: what was told was sent; a few more may have been, and stay among the dead.
     pub async fn replay_dead(
         &self,
         filter: &DeadFilter,
         now_ms: i64,
-    ) -> Result<DeadMoved, ClientError> {
-        self.move_dead(filter, Act::Replay(now_ms)).await
+        until: Option<Instant>,
+        tell: TellMoved<'_>,
+    ) -> Result<DeadReach, ClientError> {
+        self.move_dead(filter, Act::Replay(now_ms), until, tell).await
     }
 
-    /// Drops every dead letter that fits.
+    /// Drops every dead letter that fits, and tells of each when it has left the queue. Nothing more
+    /// is looked at after `until`.
     ///
     /// # Errors
     ///
-    /// [`ClientError`]: some may have been dropped.
-    pub async fn drop_dead(&self, filter: &DeadFilter) -> Result<DeadMoved, ClientError> {
-        self.move_dead(filter, Act::Drop).await
+    /// [`ClientError`]: what was told was dropped.
+    pub async fn drop_dead(
+        &self,
+        filter: &DeadFilter,
+        until: Option<Instant>,
+        tell: TellMoved<'_>,
+    ) -> Result<DeadReach, ClientError> {
+        self.move_dead(filter, Act::Drop, until, tell).await
     }
 
     /// Drops the oldest dead letters until the rest is within `retention`, and says what is left.
@@ -208,20 +217,25 @@ impl Client {
         }
     }
 
-    async fn move_dead(&self, filter: &DeadFilter, act: Act) -> Result<DeadMoved, ClientError> {
+    async fn move_dead(
+        &self,
+        filter: &DeadFilter,
+        act: Act,
+        until: Option<Instant>,
+        tell: TellMoved<'_>,
+    ) -> Result<DeadReach, ClientError> {
         let mut known = self.known().await?;
-        known.listing = None;
+        (known.listing, known.survey) = (None, Survey::default());
         let desk = match act {
             Act::Replay(_) => Some(self.desk().await?),
             Act::Drop => None,
         };
-        let mut moving = Moving::new(filter, act, self.0.config.max_walk);
+        let mut moving = Moving::new(filter, act, until, tell);
         let walked = self.walk(&mut moving, desk.as_deref()).await;
         if let (Err(_), Some(desk)) = (&walked, &desk) {
             self.leave(desk).await;
         }
-        let more = walked? > 0 || moving.is_full();
-        Ok(DeadMoved { deliveries: moving.moved, more })
+        Ok(if walked? == 0 { DeadReach::End } else { DeadReach::Cut })
     }
 
     /// One walk from begin to end; says how many messages it did not come to.
@@ -245,14 +259,17 @@ impl Client {
         let count = walk.ahead().await?;
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         // An estimate is good enough to leave everything alone, and not to drop anything.
-        let beyond = survey.bytes_of(count) > retention.max_bytes;
-        if beyond || !survey.tells_of(count) {
+        if !(survey.tells_of(count) && survey.is_within(retention, count, now_ms)) {
             let mut anew = Survey::new(self.0.config.max_walk);
             walk.go(&mut anew, None).await?;
             walk.give_back().await?;
             *survey = anew;
         }
-        let mut pruning = Pruning::new(retention, now_ms, count, survey.bytes_of(count));
+        let (bytes, oldest_ms) = (survey.bytes_of(count), survey.oldest_ms);
+        if survey.is_within(retention, count, now_ms) {
+            return Ok(Pruned { count, bytes, oldest_ms, ..Pruned::default() });
+        }
+        let mut pruning = Pruning::new(retention.goal(count, bytes), now_ms, count, bytes);
         walk.go(&mut pruning, None).await?;
         survey.settle(&pruning.pruned);
         Ok(pruning.pruned)

@@ -33,7 +33,7 @@ pub struct Config {
     pub max_large_bytes: usize,
     /// How often a message may be given back unsettled before it counts as poison.
     pub delivery_limit: u32,
-    /// Dead letters that are looked at in one go at most.
+    /// Dead letters that are listed or counted in one go at most.
     pub max_walk: usize,
     /// The names of exchanges and queues.
     pub names: Names,

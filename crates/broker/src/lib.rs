@@ -27,7 +27,8 @@ mod wire;
 
 pub use causes::in_one_line;
 pub use client::{
-    Client, ClientError, DeadFilter, DeadLetter, DeadList, DeadMoved, MALFORMED, Pruned, Retention,
+    Client, ClientError, DeadFilter, DeadLetter, DeadList, DeadMoved, DeadReach, MALFORMED, Pruned,
+    Retention, TellMoved,
 };
 pub use config::{Config, InvalidUrl, Names};
 pub use envelope::{Malformed, Parked, PublishedEvent, Rejected};

@@ -11,18 +11,20 @@ mod asked;
 mod dead;
 mod deliveries;
 mod draft;
+mod moving;
 mod sample;
 mod trouble;
 mod webhooks;
 
 pub use self::asked::{
     AuditAsked, AuditEntry, Change, ClauseEdit, DeadAsked, DeadPage, DeliveriesAsked, Edit,
-    EventTypeInfo, Found, Listed, MAX_PAGE, Made, Recovered, RetryEdit, Sent, State, TriedEvent,
-    TryOut, WebhooksAsked,
+    EventTypeInfo, Found, Listed, MAX_PAGE, Made, Moved, Recovered, RetryEdit, Sent, State,
+    TriedEvent, TryOut, WebhooksAsked,
 };
 
 pub use self::deliveries::request_headers;
 pub(crate) use self::draft::duration;
+pub use self::moving::{DeadAct, DeadWork, DeadWorked};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,10 +34,11 @@ use event::Catalog;
 use futures_util::future::BoxFuture;
 use store::{DeliveryLog, Store};
 use subscriptions::{RetryPolicy, UrlRules, WebhookUrl};
+use tokio_util::task::TaskTracker;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
-pub struct Desk(Arc<Parts>);
+pub struct Desk(Arc<Parts>, TaskTracker);
 
 /// What the desk works with.
 pub struct Parts {
@@ -85,7 +88,7 @@ impl Desk {
     /// A desk that works with these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(parts), TaskTracker::new())
     }
 
     /// What the configuration says about webhooks now.

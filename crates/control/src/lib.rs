@@ -16,9 +16,10 @@ pub use auth::{
     Auth, By, InvalidAuth, InvalidTokens, Peer, Role, Tokens, Viewer, check_public_url,
 };
 pub use desk::{
-    AddressCheck, AuditAsked, AuditEntry, Change, ClauseEdit, DeadAsked, DeadPage, DeliveriesAsked,
-    Desk, Edit, EventTypeInfo, Found, Listed, MAX_PAGE, Made, Parts, Reach, Recovered, RetryEdit,
-    Rules, Sent, State, TriedEvent, TryOut, WebhooksAsked, request_headers,
+    AddressCheck, AuditAsked, AuditEntry, Change, ClauseEdit, DeadAct, DeadAsked, DeadPage,
+    DeadWork, DeadWorked, DeliveriesAsked, Desk, Edit, EventTypeInfo, Found, Listed, MAX_PAGE,
+    Made, Moved, Parts, Reach, Recovered, RetryEdit, Rules, Sent, State, TriedEvent, TryOut,
+    WebhooksAsked, request_headers,
 };
 pub use metrics::Metrics;
 pub use problem::{FieldError, Problem, ProblemKind};

@@ -73,6 +73,8 @@ pub enum ProblemKind {
     TimedOut,
     /// Somebody else works on the dead letters.
     Busy,
+    /// It was not among the dead letters that could be looked at.
+    NotAllSeen,
 }
 
 /// Why something was not done.
@@ -145,7 +147,7 @@ impl FieldError {
 
 impl ProblemKind {
     /// Every kind, as the documentation lists them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::InvalidRequest,
         Self::InvalidCursor,
         Self::Unauthenticated,
@@ -174,6 +176,7 @@ impl ProblemKind {
         Self::BrokerAway,
         Self::TimedOut,
         Self::Busy,
+        Self::NotAllSeen,
     ];
 
     /// The last part of `type`, its title and its status.
@@ -209,6 +212,7 @@ impl ProblemKind {
             Self::BrokerAway => ("broker-away", "The broker cannot be reached", 503),
             Self::TimedOut => ("timed-out", "It took too long", 503),
             Self::Busy => ("busy", "Somebody else works on the dead letters", 503),
+            Self::NotAllSeen => ("not-all-seen", "Not all dead letters could be looked at", 409),
         }
     }
 
@@ -292,7 +296,7 @@ mod tests {
         assert_eq!(types.len(), ProblemKind::ALL.len());
         assert!(ProblemKind::ALL.iter().all(|kind| kind.status().as_u16() >= 400));
         // The last one: whoever adds a kind after it adds it to the list, too.
-        assert_eq!(ProblemKind::Busy as usize + 1, ProblemKind::ALL.len());
+        assert_eq!(ProblemKind::NotAllSeen as usize + 1, ProblemKind::ALL.len());
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(crate) async fn start(
         check: check(guard),
         overlap: config.webhooks.secret_overlap,
     });
-    let app = control::router(desk, auth, metrics, admin.timeout, closing.clone());
+    let app = control::router(desk.clone(), auth, metrics, admin.timeout, closing.clone());
     let refused = Meter::new(registry).counter(
         "control_connections_refused_total",
         "Connections to the admin listener beyond admin.max_connections",
@@ -86,7 +86,12 @@ pub(crate) async fn start(
     if admin.tokens.is_empty() {
         tracing::warn!("admin.tokens is empty: everybody on this machine may change webhooks");
     }
-    Ok(listener::serve(listener, app, bounds, closing))
+    let serving = listener::serve(listener, app, bounds, closing);
+    Ok(async move {
+        serving.await;
+        // Whose asker is gone is done all the same.
+        desk.ended().await;
+    })
 }
 
 /// What the Control Center checks webhooks against.

@@ -113,7 +113,7 @@ async fn start(config: &Config) -> Result<Service> {
 
     let guard = Guard::new(config.delivery.allow_addresses.clone());
     let mut tasks = Tasks::default();
-    let log = open_log(config)?;
+    let log = wiring::delivery_log(config)?;
     let recorder = log.as_ref().map(|log| record(log, config, &mut tasks, drain_seen.clone()));
     let counters = wiring::JournalCounters::register(&registry)?;
     let (announcer, announce) = Announcer::new(client.clone(), counters.announcements_dropped);
@@ -224,21 +224,6 @@ async fn watch_store(store: Store, closing: CancellationToken) {
         Err(error) => tracing::error!(%error, "the first reading of the webhooks broke off"),
     }
     store.run(closing.cancelled(), |notice| tell(&notice)).await;
-}
-
-/// The delivery log, where one is kept.
-fn open_log(config: &Config) -> Result<Option<DeliveryLog>> {
-    if !config.delivery_log.enabled {
-        return Ok(None);
-    }
-    let log = match &config.delivery_log.store {
-        Some(url) => DeliveryLog::open_at(url.expose())?,
-        None => {
-            let options = wiring::store_options(config)?;
-            DeliveryLog::open(config.webhooks.store.expose(), &options)?
-        }
-    };
-    Ok(Some(log))
 }
 
 /// Has the log written until the flow has ended.

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use delivery::{Guard, Limits, Sender};
 use metering::Meter;
 use prometheus::{IntCounter, IntGauge, Opts, Registry};
+use store::{Database, DeliveryLog};
 
 use crate::config::{Config, EncryptionKeys};
 use crate::listener::{Bounds, Connections};
@@ -106,6 +107,33 @@ pub(crate) fn store_options(config: &Config) -> Result<store::Options> {
     let webhooks = &config.webhooks;
     let keys = webhooks.keys.as_ref().map(EncryptionKeys::keys).transpose()?;
     Ok(store::Options { state_dir: webhooks.state_dir.clone(), rules: store_rules(config), keys })
+}
+
+/// The delivery log, where one is kept.
+pub(crate) fn delivery_log(config: &Config) -> Result<Option<DeliveryLog>> {
+    if !config.delivery_log.enabled {
+        return Ok(None);
+    }
+    let log = match &config.delivery_log.store {
+        Some(url) => DeliveryLog::open_at(url.expose())?,
+        None => DeliveryLog::open(config.webhooks.store.expose(), &store_options(config)?)?,
+    };
+    Ok(Some(log))
+}
+
+/// The delivery log for a command beside the service, which does not make one.
+pub(crate) fn present_delivery_log(config: &Config) -> Result<Option<DeliveryLog>> {
+    let is_there = match &config.delivery_log.store {
+        Some(url) => DeliveryLog::is_there_at(url.expose())?,
+        None => DeliveryLog::is_there(config.webhooks.store.expose(), &store_options(config)?)?,
+    };
+    if is_there { delivery_log(config) } else { Ok(None) }
+}
+
+/// Where a command beside the service notes what people did.
+pub(crate) fn present_audit(config: &Config) -> Result<Option<Database>> {
+    let options = store_options(config)?;
+    Ok(store::open_present_database(config.webhooks.store.expose(), &options)?)
 }
 
 /// The operator's certificate authorities.

@@ -50,6 +50,17 @@ pub(crate) enum Place {
     Postgres(String),
 }
 
+impl Place {
+    /// Whether there is something, as far as can be told without reaching for it: an embedded
+    /// database is made when it is opened.
+    pub(crate) fn is_there(&self) -> bool {
+        match self {
+            Self::Sqlite(path) => path.exists(),
+            Self::Postgres(_) => true,
+        }
+    }
+}
+
 /// A database of webhooks; cheap to clone.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);

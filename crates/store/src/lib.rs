@@ -34,12 +34,12 @@ pub use database::{
 pub use entry::fingerprint;
 pub use locator::{InvalidStoreUrl, check_log_url, check_url};
 pub use log::{
-    AttemptRow, Counts, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow, DeliveryState,
-    Failing, HealthNote, LogBounds, LogStatus, LoggedAttempt, LoggedEvent, LoggedNext, Page,
-    Position, Recorder, Stretch,
+    AttemptRow, Counts, Decided, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow,
+    DeliveryState, Failing, HealthNote, LogBounds, LogStatus, LoggedAttempt, LoggedEvent,
+    LoggedNext, Page, Position, Recorder, Stretch,
 };
 pub use notice::{Notice, Origin};
-pub use open::{LoadError, load_once, open_database};
+pub use open::{LoadError, load_once, open_database, open_present_database};
 pub use options::{OpenError, Options, ReadError, Rules};
 pub use state_file::{StateError, StateProblem};
 pub use status::Status;

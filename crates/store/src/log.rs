@@ -29,6 +29,7 @@ mod writer;
 pub use self::entry::{DeliveryState, LoggedAttempt, LoggedEvent, LoggedNext};
 pub use self::health::{Failing, HealthNote};
 pub use self::hours::{Counts, Stretch};
+pub use self::mark::Decided;
 pub use self::query::{AttemptRow, DeliveryDetail, DeliveryQuery, DeliveryRow, Page, Position};
 pub use self::record::{LogStatus, Recorder};
 
@@ -76,11 +77,7 @@ impl DeliveryLog {
     ///
     /// [`OpenError`] as for the store.
     pub fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
-        let (place, tables) = match Locator::try_new(url)? {
-            Locator::File(_) => (Place::Sqlite(options.state_dir.join(FILE)), Tables::Log),
-            Locator::Database(Place::Sqlite(path)) => (beside(&path), Tables::Log),
-            Locator::Database(place @ Place::Postgres(_)) => (place, Tables::All),
-        };
+        let (place, tables) = place_with(&Locator::try_new(url)?, options);
         Ok(Self(Arc::new(Pool::open(place, tables)?)))
     }
 
@@ -90,12 +87,26 @@ impl DeliveryLog {
     ///
     /// [`OpenError`] as for the store.
     pub fn open_at(url: &str) -> Result<Self, OpenError> {
-        let (place, tables) = match Locator::try_new(url)? {
-            Locator::File(_) => return Err(InvalidStoreUrl::NoLog.into()),
-            Locator::Database(place @ Place::Sqlite(_)) => (place, Tables::Log),
-            Locator::Database(place @ Place::Postgres(_)) => (place, Tables::All),
-        };
+        let (place, tables) = place_at(url)?;
         Ok(Self(Arc::new(Pool::open(place, tables)?)))
+    }
+
+    /// Whether there is a log already that [`DeliveryLog::open`] would open and not make.
+    ///
+    /// # Errors
+    ///
+    /// The URL names no store.
+    pub fn is_there(url: &str, options: &Options) -> Result<bool, OpenError> {
+        Ok(place_with(&Locator::try_new(url)?, options).0.is_there())
+    }
+
+    /// Whether there is a log already that [`DeliveryLog::open_at`] would open and not make.
+    ///
+    /// # Errors
+    ///
+    /// The URL names no database.
+    pub fn is_there_at(url: &str) -> Result<bool, OpenError> {
+        Ok(place_at(url)?.0.is_there())
     }
 
     /// A recorder, and what writes what it is given until `shutdown`, then writes what waits within
@@ -215,18 +226,18 @@ impl DeliveryLog {
     /// Notes that these deliveries were sent again (`Waiting`) or dropped (`Dropped`) by people, at
     /// `at_ms` (ms since 1970): before it was done, so that what came of it counts as later. Those
     /// that the log does not know are passed over, as are those that are dropped and were not dead,
-    /// and those that are sent again and were attempted since.
+    /// and those that were attempted since.
     ///
     /// # Errors
     ///
     /// The database's.
     pub async fn mark(
         &self,
-        ids: &[String],
+        decided: &[Decided],
         state: DeliveryState,
         at_ms: i64,
     ) -> Result<(), DatabaseError> {
-        mark::mark(&self.0, ids, state, at_ms).await
+        mark::mark(&self.0, decided, state, at_ms).await
     }
 
     /// Notes how webhooks are doing.
@@ -281,6 +292,22 @@ impl DeliveryLog {
     /// The database's.
     pub async fn forget_health(&self, webhook: &WebhookId) -> Result<(), DatabaseError> {
         health::forget(self.0.ready().await?, webhook).await
+    }
+}
+
+fn place_with(store: &Locator, options: &Options) -> (Place, Tables) {
+    match store {
+        Locator::File(_) => (Place::Sqlite(options.state_dir.join(FILE)), Tables::Log),
+        Locator::Database(Place::Sqlite(path)) => (beside(path), Tables::Log),
+        Locator::Database(place @ Place::Postgres(_)) => (place.clone(), Tables::All),
+    }
+}
+
+fn place_at(url: &str) -> Result<(Place, Tables), OpenError> {
+    match Locator::try_new(url)? {
+        Locator::File(_) => Err(InvalidStoreUrl::NoLog.into()),
+        Locator::Database(place @ Place::Sqlite(_)) => Ok((place, Tables::Log)),
+        Locator::Database(place @ Place::Postgres(_)) => Ok((place, Tables::All)),
     }
 }
 

@@ -51,6 +51,19 @@ pub fn open_database(url: &str, options: &Options) -> Result<Option<Database>, O
     Ok(backend.database().cloned())
 }
 
+/// The same where the database is there already, for a command that only adds to it: `None` where an
+/// embedded one has not been made.
+///
+/// # Errors
+///
+/// As for [`open_database`].
+pub fn open_present_database(url: &str, options: &Options) -> Result<Option<Database>, OpenError> {
+    match Locator::try_new(url)? {
+        Locator::Database(place) if place.is_there() => open_database(url, options),
+        Locator::Database(_) | Locator::File(_) => Ok(None),
+    }
+}
+
 /// Why webhooks could not be read once.
 #[derive(Debug, Error)]
 pub enum LoadError {

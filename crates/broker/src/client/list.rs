@@ -1,19 +1,18 @@
 //! Listing dead letters, and sending again or dropping those that are meant.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use lapin::message::Delivery;
+use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
 
 use crate::client::letter::{DeadFilter, DeadLetter};
 use crate::client::walk::{Fate, Visitor};
 use crate::envelope::Parked;
 
-/// How many letters one call sends again or drops at most: a few seconds' work.
-pub(crate) const MOVED_MOST: usize = 5_000;
-
-/// How long a listing is shown again without a question, and how long if the queue is as long as it
-/// was: a page that is reloaded, or turned.
-const SURELY: Duration = Duration::from_secs(1);
+/// How long a listing is shown again if the queue is as long as it was: a page that is reloaded, or
+/// turned.
 const LIKELY: Duration = Duration::from_secs(10);
 
 /// Dead letters, newest first.
@@ -29,14 +28,26 @@ pub struct DeadList {
     pub truncated: bool,
 }
 
-/// What became of the dead letters that were meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A letter that was sent again, or dropped: the broker has confirmed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadMoved {
-    /// The deliveries that were sent again, or dropped.
-    pub deliveries: Vec<String>,
-    /// Whether there may be more: the bound of one call was reached.
-    pub more: bool,
+    /// The delivery.
+    pub delivery: String,
+    /// Attempts that had been made.
+    pub attempts: u32,
 }
+
+/// How far a call came that sends dead letters again or drops them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadReach {
+    /// Every letter was looked at, and what was meant is done.
+    End,
+    /// The time was over before the end of the queue: those behind were not looked at.
+    Cut,
+}
+
+/// Takes the letters that have left the queue, piece by piece; the walk waits for room.
+pub type TellMoved<'a> = &'a mpsc::Sender<Vec<DeadMoved>>;
 
 /// All letters that one walk saw.
 pub(crate) struct Listing {
@@ -55,15 +66,12 @@ impl Listing {
     pub(crate) fn finished(mut self, left: usize) -> Self {
         self.letters.sort_unstable_by(|a, b| key(b).cmp(&key(a)));
         self.letters.shrink_to_fit();
+        let left = self.left.saturating_add(left);
         Self { left, at: Instant::now(), ..self }
     }
 
     pub(crate) fn total(&self) -> usize {
         self.letters.len().saturating_add(self.left)
-    }
-
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.at.elapsed() < SURELY
     }
 
     pub(crate) fn may_be_true(&self) -> bool {
@@ -110,33 +118,36 @@ pub(crate) enum Act {
     Drop,
 }
 
-/// Sends again or drops what fits.
+/// Sends again or drops what fits, wherever it stands in the queue: of what does not fit nothing is
+/// held here.
 pub(crate) struct Moving<'a> {
     filter: &'a DeadFilter,
     act: Act,
-    seen: usize,
-    most_seen: usize,
-    pub(crate) moved: Vec<String>,
+    /// Those of the present window that are to leave, by their tags.
+    leaving: HashMap<u64, DeadMoved>,
+    until: Option<Instant>,
+    tell: TellMoved<'a>,
 }
 
 impl<'a> Moving<'a> {
-    pub(crate) fn new(filter: &'a DeadFilter, act: Act, most_seen: usize) -> Self {
-        Self { filter, act, seen: 0, most_seen, moved: Vec::new() }
-    }
-
-    /// Whether as many were moved as one call moves.
-    pub(crate) fn is_full(&self) -> bool {
-        self.moved.len() >= MOVED_MOST
+    /// Looks at nothing more after `until`.
+    pub(crate) fn new(
+        filter: &'a DeadFilter,
+        act: Act,
+        until: Option<Instant>,
+        tell: TellMoved<'a>,
+    ) -> Self {
+        Self { filter, act, leaving: HashMap::new(), until, tell }
     }
 }
 
 impl Visitor for Moving<'_> {
     fn visit(&mut self, message: Delivery) -> Fate {
-        self.seen += 1;
         let letter = DeadLetter::read(&message.properties, &message.data);
-        if self.is_full() || !self.filter.fits(&letter) {
+        if !self.filter.fits(&letter) {
             return Fate::Keep;
         }
+        let tag = message.delivery_tag;
         let fate = match self.act {
             Act::Drop => Fate::Drop,
             // It died again since this began: its webhook is disabled, say. Once is enough.
@@ -151,12 +162,21 @@ impl Visitor for Moving<'_> {
                 }
             }
         };
-        self.moved.push(letter.delivery);
+        let moved = DeadMoved { delivery: letter.delivery, attempts: letter.attempts };
+        self.leaving.insert(tag, moved);
         fate
     }
 
+    async fn left(&mut self, tags: &[u64]) {
+        let moved: Vec<_> = tags.iter().filter_map(|tag| self.leaving.remove(tag)).collect();
+        if !moved.is_empty() {
+            // Nobody need listen.
+            self.tell.send(moved).await.unwrap_or_default();
+        }
+    }
+
     fn is_done(&self) -> bool {
-        self.is_full() || self.seen >= self.most_seen
+        self.until.is_some_and(|until| Instant::now() >= until)
     }
 }
 

@@ -1,12 +1,15 @@
 //! Retention: dead letters do not pile up for ever, and what is dropped is counted.
 //!
-//! The oldest go first, and they stand at the front of the queue: what is within all bounds costs
-//! one window. How many bytes there are no broker tells, so a survey of the whole queue is made
-//! when its length has changed much since the last one.
+//! The oldest go first, and they stand at the front of the queue. How many bytes there are, and how
+//! old the oldest is, no broker tells, so a survey of the whole queue is made when its length has
+//! changed much since the last one, and every hour. What is within all bounds by it is left alone:
+//! even one look at the front is a walk over the whole queue, or its order would change. For the same
+//! reason, what is beyond a bound is dropped a hundredth of it at a time.
 
 use std::time::Duration;
 
 use lapin::message::Delivery;
+use tokio::time::Instant;
 
 use crate::client::letter::DeadLetter;
 use crate::client::walk::{Fate, Visitor};
@@ -14,6 +17,13 @@ use crate::client::walk::{Fate, Visitor};
 /// What a letter takes beside its body, in bytes: headers, and what the broker keeps. A guess that
 /// keeps many small letters from counting as nothing.
 const AROUND: u64 = 512;
+
+/// How long a survey is believed: people may have taken the oldest away elsewhere.
+const BELIEVED: Duration = Duration::from_secs(60 * 60);
+
+/// The part of a bound by which it is overdrawn (in time) or underrun (in number and bytes), so that
+/// not every new letter means a walk.
+const SLACK: u32 = 100;
 
 /// How much of dead letters is kept; each bound counts by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +34,15 @@ pub struct Retention {
     pub max_bytes: u64,
     /// How many there may be.
     pub max_count: u64,
+}
+
+impl Retention {
+    /// What is to be reached by dropping, so that there is room for a while.
+    pub(crate) fn goal(self, count: u64, bytes: u64) -> Self {
+        let lower = |max: u64, now: u64| if now > max { max - max / u64::from(SLACK) } else { max };
+        let (max_bytes, max_count) = (lower(self.max_bytes, bytes), lower(self.max_count, count));
+        Self { max_bytes, max_count, ..self }
+    }
 }
 
 /// What is kept after the retention, and what was dropped for which reason.
@@ -52,21 +71,35 @@ impl Pruned {
     }
 }
 
-/// Sizes of dead letters, as of the last time that all of them were looked at.
+/// Sizes and ages of dead letters, as of the last time that all of them were looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Survey {
     most: usize,
     seen: u64,
     bytes: u64,
+    /// When the oldest of them died, ms since 1970.
+    pub(crate) oldest_ms: Option<i64>,
+    at: Option<Instant>,
 }
 
 impl Survey {
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, ..Self::default() }
+        Self { most, at: Some(Instant::now()), ..Self::default() }
+    }
+
+    /// Whether `count` letters are within all bounds, as far as this tells.
+    pub(crate) fn is_within(&self, retention: Retention, count: u64, now_ms: i64) -> bool {
+        let Retention { max_age, max_bytes, max_count } = retention;
+        let late = max_age.saturating_add(max_age / SLACK);
+        let too_old = self.oldest_ms.is_some_and(|oldest| age(oldest, now_ms) > late);
+        !too_old && count <= max_count && self.bytes_of(count) <= max_bytes
     }
 
     /// Whether it tells of a queue of `count` letters: an eighth more or fewer are as large.
     pub(crate) fn tells_of(&self, count: u64) -> bool {
+        if self.at.is_none_or(|at| at.elapsed() > BELIEVED) {
+            return false;
+        }
         let seen_most = self.most > 0 && self.seen >= self.most as u64;
         seen_most && count >= self.seen || self.seen.abs_diff(count) <= count / 8
     }
@@ -75,6 +108,7 @@ impl Survey {
     pub(crate) fn settle(&mut self, pruned: &Pruned) {
         if pruned.dropped() > 0 {
             (self.seen, self.bytes) = (pruned.count, pruned.bytes);
+            self.oldest_ms = pruned.oldest_ms;
         }
     }
 
@@ -89,6 +123,11 @@ impl Visitor for Survey {
     fn visit(&mut self, message: Delivery) -> Fate {
         self.seen += 1;
         self.bytes += size(&message);
+        let letter = DeadLetter::read(&message.properties, &message.data);
+        if letter.is_delivery() {
+            let oldest = self.oldest_ms.get_or_insert(letter.dead_ms);
+            *oldest = letter.dead_ms.min(*oldest);
+        }
         Fate::Keep
     }
 
@@ -112,18 +151,13 @@ impl Pruning {
         Self { retention, now_ms, kept: 0, pruned }
     }
 
-    fn age_of(&self, letter: &DeadLetter) -> Duration {
-        let ms = self.now_ms.saturating_sub(letter.dead_ms);
-        Duration::from_millis(ms.try_into().unwrap_or_default())
-    }
-
     fn judge(&mut self, letter: &DeadLetter, size: u64) -> Fate {
         let Retention { max_age, max_bytes, max_count } = self.retention;
         // What is malformed has no time of death; it goes when it is in the way.
         let dated = letter.is_delivery();
         let pruned = &self.pruned;
         let (too_many, too_large) = (pruned.count > max_count, pruned.bytes > max_bytes);
-        let reason = if dated && self.age_of(letter) > max_age {
+        let reason = if dated && age(letter.dead_ms, self.now_ms) > max_age {
             &mut self.pruned.by_age
         } else if too_many {
             &mut self.pruned.by_count
@@ -153,6 +187,10 @@ impl Visitor for Pruning {
     fn is_done(&self) -> bool {
         self.kept > 0
     }
+}
+
+fn age(dead_ms: i64, now_ms: i64) -> Duration {
+    Duration::from_millis(now_ms.saturating_sub(dead_ms).try_into().unwrap_or_default())
 }
 
 fn size(message: &Delivery) -> u64 {
@@ -194,11 +232,24 @@ mod tests {
 
     #[test]
     fn a_survey_tells_of_queues_of_about_the_same_length() {
-        let survey = Survey { most: 1_000, seen: 100, bytes: 50_000 };
+        let survey = Survey { seen: 100, bytes: 50_000, ..Survey::new(1_000) };
         assert!(survey.tells_of(100) && survey.tells_of(110) && !survey.tells_of(200));
         assert_eq!(survey.bytes_of(110), 55_000);
-        let whole = Survey { most: 100, seen: 100, bytes: 50_000 };
+        let whole = Survey { seen: 100, bytes: 50_000, ..Survey::new(100) };
         assert!(whole.tells_of(5_000) && !whole.tells_of(50));
-        assert!(Survey::default().tells_of(0) && !Survey::default().tells_of(1));
+        assert!(!Survey::default().tells_of(0) && !Survey::new(100).tells_of(1));
+    }
+
+    #[test]
+    fn bounds_have_room_so_that_not_every_letter_means_a_walk() {
+        let within = |age_ms: i64, count: u64| {
+            let oldest_ms = Some(10_000 - age_ms);
+            let survey = Survey { seen: 10, bytes: 1_000, oldest_ms, ..Survey::new(1_000) };
+            survey.is_within(RETENTION, count, 10_000)
+        };
+        assert!(within(1_010, 10) && !within(1_011, 10) && !within(0, 11));
+        let wide = Retention { max_count: 1_000, ..RETENTION };
+        assert_eq!(wide.goal(1_000, 1_001), Retention { max_bytes: 990, ..wide });
+        assert_eq!(wide.goal(1_001, 1_000), Retention { max_count: 990, ..wide });
     }
 }

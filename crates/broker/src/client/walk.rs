@@ -2,9 +2,11 @@
 //!
 //! A queue can only be looked at by taking from it. A walk takes the messages in windows, each on a
 //! channel of its own that holds them unacknowledged, and at its end gives them back by closing the
-//! channels in the order in which they were filled: the queue is then as it was. Whatever ends a
-//! walk early ends its connection, and the broker gives everything back by itself; windows may then
-//! have changed places, and nothing is lost.
+//! channels in the order in which they were filled: the queue is then as it was. What is given back
+//! goes behind all that was given back before and before all that nobody has taken yet; so a walk
+//! that is done early takes the rest of the former, too. Whatever ends a walk by force ends its
+//! connection, and the broker gives everything back by itself; windows may then have changed places,
+//! and nothing is lost.
 //!
 //! While one walks nobody else can see what it holds, so only one walks at a time in all replicas:
 //! the one that has declared an exclusive queue, which goes with its connection.
@@ -37,8 +39,12 @@ const WINDOW: u16 = 500;
 /// cut off is sent twice.
 const ACKS: usize = 50;
 
-/// How long a whole walk may take: nobody else can work on the dead letters meanwhile.
-const LONGEST: Duration = Duration::from_secs(30);
+/// How long a whole walk may take: nobody else can work on the dead letters meanwhile. It is enough
+/// for about a million.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// Channels that a connection needs beside those of the windows.
+const OTHER_CHANNELS: usize = 2;
 
 /// How often, and with which pauses, a walk is tried while somebody else walks.
 const TRIES: u32 = 10;
@@ -65,6 +71,10 @@ pub(crate) enum Fate {
 pub(crate) trait Visitor {
     /// The next message, oldest first.
     fn visit(&mut self, message: Delivery) -> Fate;
+    /// The messages with these tags have left the queue for good; told before the next window.
+    fn left(&mut self, _tags: &[u64]) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
     /// Whether there is nothing more to be seen or done; asked after each window.
     fn is_done(&self) -> bool;
 }
@@ -75,7 +85,25 @@ pub(crate) struct Walk<'a> {
     wire: Wire,
     control: Channel,
     held: Vec<Held>,
+    /// Whether a message was met that nobody had taken before: behind it are only such ones.
+    fresh: bool,
     until: Instant,
+}
+
+/// Is shown what is taken only to be given back in order.
+struct Rest {
+    fresh: bool,
+}
+
+impl Visitor for Rest {
+    fn visit(&mut self, message: Delivery) -> Fate {
+        self.fresh |= !message.redelivered;
+        Fate::Keep
+    }
+
+    fn is_done(&self) -> bool {
+        self.fresh
+    }
 }
 
 /// A channel, and how many messages it holds unacknowledged.
@@ -94,7 +122,8 @@ impl<'a> Walk<'a> {
             let control = channel(&wire, limit).await?;
             if lock(&control, config).await? {
                 let until = Instant::now() + LONGEST;
-                return Ok(Self { config, wire, control, held: Vec::new(), until });
+                let (held, fresh) = (Vec::new(), false);
+                return Ok(Self { config, wire, control, held, fresh, until });
             }
             sleep(TRY_PAUSE).await;
         }
@@ -116,7 +145,8 @@ impl<'a> Walk<'a> {
     ) -> Result<usize, ClientError> {
         loop {
             let ahead = self.ahead().await?;
-            if ahead == 0 || visitor.is_done() || Instant::now() >= self.until {
+            let over = Instant::now() >= self.until || self.held.len() >= self.most_windows();
+            if ahead == 0 || visitor.is_done() || over {
                 return Ok(ahead);
             }
             self.window(ahead.min(WINDOW.into()), visitor, desk).await?;
@@ -124,7 +154,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Gives everything back in order.
-    pub(crate) async fn give_back(&mut self) -> Result<(), SessionError> {
+    pub(crate) async fn give_back(&mut self) -> Result<(), ClientError> {
+        if !self.fresh && self.held.iter().any(|held| held.messages > 0) {
+            self.go(&mut Rest { fresh: false }, None).await?;
+        }
+        self.fresh = false;
         let patience = Instant::now() + RETURNING;
         for Held { channel, messages } in std::mem::take(&mut self.held) {
             let before = self.ahead().await?;
@@ -143,11 +177,17 @@ impl<'a> Walk<'a> {
     }
 
     /// Gives everything back in order, and then the lock.
-    pub(crate) async fn end(mut self) -> Result<(), SessionError> {
+    pub(crate) async fn end(mut self) -> Result<(), ClientError> {
         self.give_back().await?;
         // Against a silent peer a polite close never ends; the wire's own end is sure.
         timeout(CLOSING, self.wire.connection.close(200, "done".into())).await.ok();
         Ok(())
+    }
+
+    /// How many windows can be held: each has a channel.
+    fn most_windows(&self) -> usize {
+        let most = self.wire.connection.configuration().channel_max();
+        usize::from(most).saturating_sub(OTHER_CHANNELS).max(1)
     }
 
     async fn window(
@@ -161,9 +201,10 @@ impl<'a> Walk<'a> {
         self.held.push(Held { channel: channel.clone(), messages: 0 });
         let mut consumer = consume(&channel, &self.config.names.dead_queue, limit).await?;
         let mut moving = FuturesUnordered::new();
-        let (mut seen, mut kept, mut done) = (0, 0, Vec::new());
+        let (mut seen, mut kept, mut done, mut fresh) = (0, 0, Vec::new(), false);
         while let Some(message) = self.next(&mut consumer).await? {
             seen += 1;
+            fresh |= !message.redelivered;
             if seen == expected {
                 let tag = consumer.tag();
                 let cancelled = channel.basic_cancel(tag, BasicCancelOptions::default());
@@ -180,7 +221,8 @@ impl<'a> Walk<'a> {
                 done.extend(moving.next().await.transpose()?);
             }
             if done.len() >= ACKS {
-                acknowledge(&channel, &mut done, limit).await?;
+                acknowledge(&channel, &done, limit).await?;
+                visitor.left(&std::mem::take(&mut done)).await;
             }
             moving.push(self.act(fate, tag, desk));
         }
@@ -188,7 +230,9 @@ impl<'a> Walk<'a> {
             done.push(tag);
         }
         drop(moving);
-        acknowledge(&channel, &mut done, limit).await?;
+        self.fresh |= fresh;
+        acknowledge(&channel, &done, limit).await?;
+        visitor.left(&done).await;
         if let Some(held) = self.held.last_mut() {
             held.messages = kept;
         }
@@ -221,14 +265,10 @@ impl<'a> Walk<'a> {
 
 /// Acknowledges in one transaction. Single acknowledgements the broker passes on to the queue a few
 /// at a time, and forgets the rest when the channel is closed: of 100,000 a handful came back.
-async fn acknowledge(
-    channel: &Channel,
-    tags: &mut Vec<u64>,
-    limit: Duration,
-) -> Result<(), SessionError> {
+async fn acknowledge(channel: &Channel, tags: &[u64], limit: Duration) -> Result<(), SessionError> {
     const DOING: &str = "taking dead letters away";
-    for tag in tags.drain(..) {
-        let acked = channel.basic_ack(tag, BasicAckOptions::default());
+    for tag in tags {
+        let acked = channel.basic_ack(*tag, BasicAckOptions::default());
         within(limit, DOING, acked).await?;
     }
     within(limit, DOING, channel.tx_commit()).await

@@ -14,8 +14,8 @@ use super::webhooks::{id, path_text};
 use super::{input, wire};
 use crate::App;
 use crate::auth::Viewer;
-use crate::desk::{DeadAsked, DeliveriesAsked};
-use crate::problem::{Problem, ProblemKind};
+use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked};
+use crate::problem::Problem;
 
 /// The states of a delivery, as a query names them.
 const STATES: [(&str, DeliveryState); 4] = [
@@ -195,7 +195,8 @@ pub(super) async fn replay(
     Extension(viewer): Extension<Viewer>,
     body: JsonBody,
 ) -> Result<(StatusCode, Json<wire::Replayed>), Problem> {
-    let moved = app.desk.replay_dead(&input::replay(&body)?, &viewer.name).await?;
+    let filter = input::replay(&body)?;
+    let moved = app.desk.move_dead(DeadAct::Replay, &filter, &viewer.name).await?;
     let replayed = wire::Replayed { deliveries: moved.deliveries, more: moved.more };
     Ok((StatusCode::ACCEPTED, Json(replayed)))
 }
@@ -211,14 +212,7 @@ pub(super) async fn drop_one(
     Extension(viewer): Extension<Viewer>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let delivery = path_text(path)?;
-    let deliveries = Some([delivery.clone()].into());
-    let filter = DeadFilter { deliveries, ..DeadFilter::default() };
-    if app.desk.drop_dead(&filter, &viewer.name).await?.deliveries.is_empty() {
-        let shown: String = delivery.chars().take(40).collect();
-        let why = format!("there is no dead letter {shown:?}");
-        return Err(Problem::new(ProblemKind::UnknownDeadLetter, why));
-    }
+    app.desk.drop_one(&path_text(path)?, &viewer.name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

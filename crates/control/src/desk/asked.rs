@@ -160,6 +160,15 @@ pub struct Sent {
     pub kind: String,
 }
 
+/// Dead letters that were sent again or dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// The deliveries.
+    pub deliveries: Vec<String>,
+    /// Whether there may be more: the time of one request was over, or not all could be looked at.
+    pub more: bool,
+}
+
 /// What was sent again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {

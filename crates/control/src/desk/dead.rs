@@ -1,12 +1,22 @@
 //! Dead letters, through the broker.
+//!
+//! Each question is a walk over their queue. A walk that is broken off may leave the queue in another
+//! order, so it goes on to its end in a task of its own, whoever stops waiting for it. A task ends
+//! within the broker's deadlines, [`PATIENCE`] and the longest walk.
 
-use broker::{DeadFilter, DeadMoved};
-use serde_json::json;
-use store::DeliveryState;
+use std::future::Future;
+use std::time::Duration;
 
-use super::{DeadAsked, DeadPage, Desk, MAX_PAGE, trouble};
+use broker::{DeadFilter, DeadReach};
+use tokio::time::Instant;
+
+use super::moving::{DeadAct, DeadWork, DeadWorked};
+use super::{DeadAsked, DeadPage, Desk, MAX_PAGE, Moved, trouble};
 use crate::cursor::List;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemKind};
+
+/// How long one request goes on with sending or dropping before it answers that there is more.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 impl Desk {
     /// Dead letters, newest first.
@@ -15,70 +25,120 @@ impl Desk {
     ///
     /// A cursor that is none; the broker is away or somebody else works on them.
     pub async fn dead(&self, asked: &DeadAsked) -> Result<DeadPage, Problem> {
+        let (desk, filter) = (self.clone(), asked.filter.clone());
         let after = asked.cursor.as_deref().map(|cursor| List::Dead.place(cursor)).transpose()?;
-        let after = after.as_ref().map(|(at, id)| (*at, id.as_str()));
         let limit = asked.limit.clamp(1, MAX_PAGE) as usize;
-        let list = self.0.broker.dead_letters(&asked.filter, after, limit + 1).await;
-        let mut list = list.map_err(|error| trouble::client(&error))?;
-        let more = list.letters.len() > limit;
-        list.letters.truncate(limit);
-        let last = list.letters.last().filter(|_| more);
-        let next = last.map(|last| List::Dead.cursor(last.dead_ms, &last.delivery));
-        let (matching, total, truncated) = (list.matching, list.total, list.truncated);
-        Ok(DeadPage { letters: list.letters, next, matching, total, truncated })
+        self.to_the_end(async move {
+            let after = after.as_ref().map(|(at, id)| (*at, id.as_str()));
+            let list = desk.0.broker.dead_letters(&filter, after, limit + 1).await;
+            let mut list = list.map_err(|error| trouble::client(&error))?;
+            let more = list.letters.len() > limit;
+            list.letters.truncate(limit);
+            let last = list.letters.last().filter(|_| more);
+            let next = last.map(|last| List::Dead.cursor(last.dead_ms, &last.delivery));
+            let (matching, total, truncated) = (list.matching, list.total, list.truncated);
+            Ok(DeadPage { letters: list.letters, next, matching, total, truncated })
+        })
+        .await
     }
 
-    /// Sends every dead letter that fits again; `more` says that there may be others.
+    /// Sends every dead letter that fits again, or drops it for good, for some seconds; `more` says
+    /// that there may be others.
     ///
     /// # Errors
     ///
-    /// The broker is away or somebody else works on them: some may have been sent.
-    pub async fn replay_dead(
+    /// The broker is away or somebody else works on them: some may have been sent or dropped.
+    pub async fn move_dead(
         &self,
+        act: DeadAct,
         filter: &DeadFilter,
         actor: &str,
-    ) -> Result<DeadMoved, Problem> {
-        let now = crate::clock::now_ms();
-        let moved = self.0.broker.replay_dead(filter, now).await;
-        let moved = moved.map_err(|error| trouble::client(&error))?;
-        self.moved(&moved, DeliveryState::Waiting, now).await;
-        let webhook = filter.webhook.as_deref().unwrap_or_default();
-        let detail = detail(&moved);
-        self.note("dead letters sent again", webhook, &detail, actor).await;
-        Ok(moved)
+    ) -> Result<Moved, Problem> {
+        let (desk, filter, actor) = (self.clone(), filter.clone(), actor.to_owned());
+        self.to_the_end(async move {
+            let work = desk.work(&actor);
+            let DeadWorked { deliveries, ended, untold } =
+                work.go(&desk.0.broker, act, &filter, Some(patience())).await;
+            tell(untold);
+            let reach = ended.map_err(|error| trouble::client(&error))?;
+            Ok(Moved { deliveries, more: reach != DeadReach::End })
+        })
+        .await
     }
 
-    /// Drops every dead letter that fits, for good.
+    /// Drops one dead letter, for good.
     ///
     /// # Errors
     ///
-    /// As for [`Desk::replay_dead`].
-    pub async fn drop_dead(&self, filter: &DeadFilter, actor: &str) -> Result<DeadMoved, Problem> {
-        let now = crate::clock::now_ms();
-        let moved = self.0.broker.drop_dead(filter).await;
-        let moved = moved.map_err(|error| trouble::client(&error))?;
-        self.moved(&moved, DeliveryState::Dropped, now).await;
-        let webhook = filter.webhook.as_deref().unwrap_or_default();
-        self.note("dead letters dropped", webhook, &detail(&moved), actor).await;
-        Ok(moved)
+    /// There is none of this id, or none among those that could be looked at; as for
+    /// [`Desk::move_dead`].
+    pub async fn drop_one(&self, delivery: &str, actor: &str) -> Result<(), Problem> {
+        let moved = self.move_dead(DeadAct::Drop, &only(delivery), actor).await?;
+        if moved.deliveries.is_empty() { Err(not_found(delivery, moved.more)) } else { Ok(()) }
     }
 
-    /// Has the log say how these deliveries stand since then. The log follows and decides nothing, so its
-    /// trouble is no trouble of who asked.
-    pub(super) async fn moved(&self, moved: &DeadMoved, state: DeliveryState, at_ms: i64) {
-        let Some(log) = &self.0.log else { return };
-        if moved.deliveries.is_empty() {
-            return;
-        }
-        if let Err(error) = log.mark(&moved.deliveries, state, at_ms).await {
-            let error = broker::in_one_line(&error);
-            tracing::warn!(%error, "the delivery log does not know of dead letters that were moved");
-        }
+    /// Waits for the work on dead letters that nobody waits for any more.
+    pub async fn ended(&self) {
+        self.1.close();
+        self.1.wait().await;
+    }
+
+    /// Does this to its end, even if nobody waits for it any more.
+    pub(super) async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let broke_off = |_| {
+            let why = "the work on the dead letters broke off";
+            Err(Problem::new(ProblemKind::Internal, why))
+        };
+        self.1.spawn(work).await.unwrap_or_else(broke_off)
+    }
+
+    /// What works on dead letters for somebody.
+    pub(super) fn work<'a>(&'a self, actor: &'a str) -> DeadWork<'a> {
+        DeadWork { log: self.0.log.as_ref(), audit: self.0.store.database(), actor }
     }
 }
 
-/// How many, and which if there are few.
-fn detail(moved: &DeadMoved) -> serde_json::Value {
-    let few: Vec<&String> = moved.deliveries.iter().take(20).collect();
-    json!({ "count": moved.deliveries.len(), "deliveries": few })
+/// The dead letter of this delivery.
+pub(super) fn only(delivery: &str) -> DeadFilter {
+    DeadFilter { deliveries: Some([delivery.to_owned()].into()), ..DeadFilter::default() }
+}
+
+/// When a request that sends or drops stops beginning anything more.
+pub(super) fn patience() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// Trouble of log and audit is no trouble of who asked.
+pub(super) fn tell(untold: Option<String>) {
+    if let Some(why) = untold {
+        tracing::error!("after work on dead letters: {why}");
+    }
+}
+
+/// No dead letter of this id was met; `more` where not all were looked at.
+pub(super) fn not_found(delivery: &str, more: bool) -> Problem {
+    let shown: String = delivery.chars().take(40).collect();
+    if more {
+        let why = format!(
+            "there are more dead letters than could be looked at in one go, and {shown:?} is not \
+             among those that were"
+        );
+        return Problem::new(ProblemKind::NotAllSeen, why);
+    }
+    Problem::new(ProblemKind::UnknownDeadLetter, format!("there is no dead letter {shown:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_looked_at_is_not_said_to_be_absent() {
+        assert_eq!(not_found("dlv_1", false).kind, ProblemKind::UnknownDeadLetter);
+        let problem = not_found("dlv_1", true);
+        assert_eq!((problem.kind, problem.status().as_u16()), (ProblemKind::NotAllSeen, 409));
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use broker::{DeadFilter, Parked};
+use broker::{DeadFilter, DeadMoved, DeadReach, Parked};
 use bytes::Bytes;
 use event::{DeliveryId, Event, EventType};
 use serde_json::json;
@@ -12,18 +12,18 @@ use store::{
     LoggedEvent, Position, Stretch,
 };
 use subscriptions::{Webhook, WebhookId};
+use tokio::time::Instant;
 
+use super::moving::{DeadAct, Entry, Ledger};
 use super::webhooks::unknown;
 use super::{
-    DeliveriesAsked, Desk, Listed, MAX_PAGE, Recovered, Sent, TriedEvent, TryOut, draft, sample,
-    trouble,
+    DeliveriesAsked, Desk, Listed, MAX_PAGE, Recovered, Sent, TriedEvent, TryOut, dead, draft,
+    sample, trouble,
 };
 use crate::clock::now_ms;
 use crate::cursor::List;
 use crate::problem::{FieldError, Problem, ProblemKind};
 
-/// The most deliveries that one recovery sends again; who wants more asks again.
-const MAX_RECOVERED: usize = 1_000;
 /// Recent events that a filter is tried against.
 const TRIED: u32 = 100;
 /// Sample events are small.
@@ -82,29 +82,14 @@ impl Desk {
     /// broker away.
     pub async fn redeliver(&self, id: &str, actor: &str) -> Result<Sent, Problem> {
         let detail = self.delivery(id).await?;
-        let webhook = self.sending(&detail.row.webhook)?;
-        let (now, mut was_dead) = (now_ms(), false);
-        if detail.row.state == DeliveryState::Dead {
-            let deliveries = Some([id.to_owned()].into());
-            let filter = DeadFilter { deliveries, ..DeadFilter::default() };
-            let moved = self.0.broker.replay_dead(&filter, now).await;
-            let moved = moved.map_err(|error| trouble::client(&error))?;
-            was_dead = !moved.deliveries.is_empty();
-        }
-        if !was_dead {
-            self.send_logged(&detail.row, &detail.event).await?;
-        }
-        if detail.row.state != DeliveryState::Waiting {
-            self.mark_waiting(&[id.to_owned()], now).await;
-        }
-        let noted = json!({ "delivery": id });
-        self.note("delivery sent again", webhook.id.as_str(), &noted, actor).await;
-        Ok(Sent { delivery: id.to_owned(), event: detail.row.event, kind: detail.row.kind })
+        self.sending(&detail.row.webhook)?;
+        let (desk, actor) = (self.clone(), actor.to_owned());
+        self.to_the_end(async move { desk.redeliver_now(&detail, &actor).await }).await
     }
 
     /// Sends everything again, once, that failed for this webhook since a time (ms since 1970) and
-    /// was given up: first the dead letters, then what only the log still holds. At most a bounded
-    /// number at a time; `more` says to ask again.
+    /// was given up: first the dead letters, then what only the log still holds. It goes on for some
+    /// seconds; `more` says to ask again.
     ///
     /// # Errors
     ///
@@ -116,26 +101,8 @@ impl Desk {
         actor: &str,
     ) -> Result<Recovered, Problem> {
         self.sending(id)?;
-        let filter = DeadFilter {
-            webhook: Some(id.as_str().to_owned()),
-            since_ms: Some(since_ms),
-            ..DeadFilter::default()
-        };
-        let now = now_ms();
-        let moved = self.0.broker.replay_dead(&filter, now).await;
-        let moved = moved.map_err(|error| trouble::client(&error))?;
-        self.mark_waiting(&moved.deliveries, now).await;
-        let mut recovered = Recovered { more: moved.more, ..Recovered::default() };
-        recovered.deliveries = moved.deliveries;
-        if !recovered.more && self.has_log() {
-            self.recover_logged(id, since_ms, &mut recovered).await?;
-        }
-        let noted = json!({
-            "since": crate::clock::text_of(since_ms),
-            "count": recovered.deliveries.len(),
-        });
-        self.note("failed deliveries sent again", id.as_str(), &noted, actor).await;
-        Ok(recovered)
+        let (desk, id, actor) = (self.clone(), id.clone(), actor.to_owned());
+        self.to_the_end(async move { desk.recover_now(&id, since_ms, &actor).await }).await
     }
 
     /// Sends one event of the customer page's form to this webhook alone, once, whatever comes of
@@ -263,16 +230,74 @@ impl Desk {
         self.0.broker.submit(&parked).await.map_err(|error| trouble::client(&error))
     }
 
+    async fn redeliver_now(&self, detail: &DeliveryDetail, actor: &str) -> Result<Sent, Problem> {
+        let row = &detail.row;
+        let work = self.work(actor);
+        let entry = Entry::new("delivery sent again", row.webhook.as_str());
+        let mut ledger = work.ledger(entry, now_ms());
+        if row.state == DeliveryState::Dead {
+            let (act, one) = (DeadAct::Replay, dead::only(&row.id));
+            let reach = ledger.walk(&self.0.broker, act, &one, Some(dead::patience())).await;
+            let reach = reach.map_err(|error| trouble::client(&error))?;
+            if ledger.deliveries().is_empty() && reach != DeadReach::End {
+                // It may stand further behind, and must not be sent beside that.
+                return Err(dead::not_found(&row.id, true));
+            }
+        }
+        if ledger.deliveries().is_empty() {
+            self.send_logged(row, &detail.event).await?;
+            // What waits for its next attempt goes on waiting.
+            let state = Some(DeliveryState::Waiting).filter(|state| *state != row.state);
+            ledger.note(vec![moved(row)], state).await;
+        }
+        dead::tell(ledger.close().await.1);
+        Ok(Sent { delivery: row.id.clone(), event: row.event.clone(), kind: row.kind.clone() })
+    }
+
+    async fn recover_now(
+        &self,
+        id: &WebhookId,
+        since_ms: i64,
+        actor: &str,
+    ) -> Result<Recovered, Problem> {
+        let filter = DeadFilter {
+            webhook: Some(id.as_str().to_owned()),
+            since_ms: Some(since_ms),
+            ..DeadFilter::default()
+        };
+        let entry = Entry::new("failed deliveries sent again", id.as_str())
+            .with("since", crate::clock::text_of(since_ms));
+        let work = self.work(actor);
+        let mut ledger = work.ledger(entry, now_ms());
+        let until = dead::patience();
+        let recovered = match ledger
+            .walk(&self.0.broker, DeadAct::Replay, &filter, Some(until))
+            .await
+        {
+            Err(error) => Err(trouble::client(&error)),
+            Ok(DeadReach::End) if self.has_log() => {
+                self.recover_logged(id, since_ms, until, &mut ledger).await
+            }
+            Ok(reach) => Ok(Recovered { more: reach != DeadReach::End, ..Recovered::default() }),
+        };
+        // What was done is noted, whatever came after it.
+        let (deliveries, untold) = ledger.close().await;
+        dead::tell(untold);
+        Ok(Recovered { deliveries, ..recovered? })
+    }
+
+    /// What only the log still holds.
     async fn recover_logged(
         &self,
         id: &WebhookId,
         since_ms: i64,
-        recovered: &mut Recovered,
-    ) -> Result<(), Problem> {
+        until: Instant,
+        ledger: &mut Ledger<'_>,
+    ) -> Result<Recovered, Problem> {
         let log = self.log()?;
         // The log may still be about to write what became of the dead letters.
-        let done: HashSet<String> = recovered.deliveries.iter().cloned().collect();
-        let mut after = None;
+        let done: HashSet<String> = ledger.deliveries().iter().cloned().collect();
+        let (mut recovered, mut after) = (Recovered::default(), None);
         loop {
             let page = log.failed_since(id, since_ms, after, MAX_PAGE).await;
             let page = page.map_err(|error| trouble::database(&error))?;
@@ -280,16 +305,11 @@ impl Desk {
                 if done.contains(&row.id) {
                     continue;
                 }
-                if recovered.deliveries.len() >= MAX_RECOVERED {
-                    recovered.more = true;
-                    return Ok(());
+                if Instant::now() >= until {
+                    return Ok(Recovered { more: true, ..recovered });
                 }
-                let now = now_ms();
                 match self.send_logged(&row, &event).await {
-                    Ok(()) => {
-                        self.mark_waiting(std::slice::from_ref(&row.id), now).await;
-                        recovered.deliveries.push(row.id);
-                    }
+                    Ok(()) => ledger.note(vec![moved(&row)], Some(DeliveryState::Waiting)).await,
                     Err(problem) if problem.kind == ProblemKind::BodyForgotten => {
                         recovered.forgotten += 1;
                     }
@@ -298,15 +318,15 @@ impl Desk {
             }
             match page.next {
                 Some(next) => after = Some(next),
-                None => return Ok(()),
+                None => return Ok(recovered),
             }
         }
     }
+}
 
-    async fn mark_waiting(&self, deliveries: &[String], at_ms: i64) {
-        let moved = broker::DeadMoved { deliveries: deliveries.to_vec(), more: false };
-        self.moved(&moved, DeliveryState::Waiting, at_ms).await;
-    }
+/// A delivery that was sent again, as the log knew it.
+fn moved(row: &DeliveryRow) -> DeadMoved {
+    DeadMoved { delivery: row.id.clone(), attempts: row.attempts }
 }
 
 /// The headers that an attempt was made with, by name, but for those that its webhook adds (which

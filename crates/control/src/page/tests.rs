@@ -209,6 +209,11 @@ async fn a_webhook_lives_through_forms_alone() {
 
     let off = bench.submit(&screen, &format!("{base}/disable"), &[]).await;
     assert_eq!(place(&off), format!("{base}?done=disabled"));
+    // No broker is there to ask, and that is not taken for "nothing was kept".
+    let screen = bench.screen(&base).await;
+    let on = bench.submit(&screen, &format!("{base}/enable"), &[]).await;
+    assert_eq!(place(&on), format!("{base}?done=enabled-untold"));
+    assert!(bench.screen(place(&on)).await.contains("could not be found out"));
     let settings = bench.screen(&format!("{base}/settings")).await;
     let revealed = bench.submit(&settings, &format!("{base}/reveal-secret"), &[]).await;
     assert!(text(revealed).await.contains("whsec_"));

@@ -13,7 +13,7 @@ use crate::print;
 use crate::wiring;
 
 /// Who changed it, as the audit says.
-const ACTOR: &str = "command line";
+pub(crate) const ACTOR: &str = "command line";
 
 /// Does what was asked, and says what was done.
 pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed> {

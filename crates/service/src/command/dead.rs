@@ -1,26 +1,22 @@
-//! `dead`: what was given up, listed, sent again or dropped, straight from the broker.
+//! `dead`: what was given up, listed, sent again or dropped, straight from the broker. Log and audit
+//! are told of it, where they can be reached from here: `recover` goes by the log.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::SystemTime;
 
 use anyhow::Context;
-use broker::{Client, ClientError, DeadLetter, DeadMoved};
+use broker::{Client, ClientError, DeadLetter, DeadList as Listed, DeadReach};
+use control::{DeadAct, DeadWork, DeadWorked};
 use jiff::Timestamp;
 use prometheus::Registry;
 use serde_json::{Value, json};
 
 use crate::cli::{Dead, DeadFilter, DeadList, DeadMove, Since};
+use crate::command::change::ACTOR;
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::print;
 use crate::wiring;
-
-/// What is done to dead letters, in the words that tell of it.
-#[derive(Clone, Copy)]
-enum Act {
-    Replay,
-    Drop,
-}
 
 /// Does what was asked, and says what was done.
 pub(crate) async fn run(asked: &Dead, config: &Config) -> Result<(), Failed> {
@@ -32,8 +28,8 @@ pub(crate) async fn run(asked: &Dead, config: &Config) -> Result<(), Failed> {
     let now_ms = now.as_millisecond();
     let done = match asked {
         Dead::List(list) => self::list(&client, list, now_ms).await,
-        Dead::Replay(which) => moved(&client, which, Act::Replay, now_ms).await,
-        Dead::Drop(which) => moved(&client, which, Act::Drop, now_ms).await,
+        Dead::Replay(which) => moved(&client, which, DeadAct::Replay, config, now_ms).await,
+        Dead::Drop(which) => moved(&client, which, DeadAct::Drop, config, now_ms).await,
     };
     done.map_err(|failed| match failed {
         Failed::Work(error) => Failed::Work(error.context(format!("the dead letters at {place}"))),
@@ -62,46 +58,62 @@ async fn list(client: &Client, asked: &DeadList, now_ms: i64) -> Result<(), Fail
     Ok(())
 }
 
-async fn moved(client: &Client, asked: &DeadMove, act: Act, now_ms: i64) -> Result<(), Failed> {
+async fn moved(
+    client: &Client,
+    asked: &DeadMove,
+    act: DeadAct,
+    config: &Config,
+    now_ms: i64,
+) -> Result<(), Failed> {
     let mut filter = filter(&asked.filter, now_ms);
     if !asked.deliveries.is_empty() {
         filter.deliveries = Some(asked.deliveries.iter().cloned().collect());
     }
     if !asked.yes {
         let found = client.dead_letters(&filter, None, 0).await.map_err(told)?;
-        if found.matching > 0 {
-            agreed(act, found.matching)?;
+        if found.matching > 0 || found.truncated {
+            agreed(act, &found)?;
         }
     }
-    let mut ids = Vec::new();
-    loop {
-        let DeadMoved { deliveries, more } = match act {
-            Act::Replay => client.replay_dead(&filter, now_ms).await,
-            Act::Drop => client.drop_dead(&filter).await,
-        }
-        .map_err(|error| after(&ids, act, error))?;
-        let nothing = deliveries.is_empty();
-        ids.extend(deliveries);
-        if !more || nothing {
-            break;
-        }
+    let (log, audit) = (wiring::present_delivery_log(config), wiring::present_audit(config));
+    for error in [log.as_ref().err(), audit.as_ref().err()].into_iter().flatten() {
+        print::error(&format!("log or audit will not know of this: {error:#}"));
     }
+    let (log, audit) = (log.ok().flatten(), audit.ok().flatten());
+    let work = DeadWork { log: log.as_ref(), audit: audit.as_ref(), actor: ACTOR };
+    let DeadWorked { deliveries: ids, ended, untold } = work.go(client, act, &filter, None).await;
+    if let Some(why) = untold {
+        print::error(&why);
+    }
+    let reach = ended.map_err(|error| after(&ids, act, error))?;
     let unknown: Vec<&str> =
         asked.deliveries.iter().filter(|id| !ids.contains(id)).map(String::as_str).collect();
     if asked.json {
-        print::line(&json!({ act.key(): ids }).to_string())?;
+        print::line(&json!({ key(act): ids }).to_string())?;
     } else {
-        print::line(&act.done(ids.len()))?;
+        print::line(&done(act, ids.len()))?;
     }
-    if unknown.is_empty() {
+    if unknown.is_empty() && reach == DeadReach::End {
         return Ok(());
     }
-    Err(Failed::No(format!("no dead letters, or none that can be sent: {}", unknown.join(", "))))
+    let mut why = Vec::new();
+    if !unknown.is_empty() {
+        why.push(format!("no dead letters, or none that can be sent: {}", unknown.join(", ")));
+    }
+    if reach != DeadReach::End {
+        why.push("not all dead letters could be looked at: there may be more".to_owned());
+    }
+    Err(Failed::No(why.join("; ")))
 }
 
 /// Asks on the terminal; where there is none nobody has agreed.
-fn agreed(act: Act, count: usize) -> Result<(), Failed> {
-    let (letters, question) = (print::dead_letters(count), act.question());
+fn agreed(act: DeadAct, found: &Listed) -> Result<(), Failed> {
+    let at_least = if found.truncated { "at least " } else { "" };
+    let letters = format!("{at_least}{}", print::dead_letters(found.matching));
+    let question = match act {
+        DeadAct::Replay => "send them again",
+        DeadAct::Drop => "drop them for good",
+    };
     if !io::stdin().is_terminal() {
         let why =
             format!("this is about {letters}; nobody can be asked here: add --yes to {question}");
@@ -116,27 +128,18 @@ fn agreed(act: Act, count: usize) -> Result<(), Failed> {
     }
 }
 
-impl Act {
-    fn key(self) -> &'static str {
-        match self {
-            Self::Replay => "replayed",
-            Self::Drop => "dropped",
-        }
+fn key(act: DeadAct) -> &'static str {
+    match act {
+        DeadAct::Replay => "replayed",
+        DeadAct::Drop => "dropped",
     }
+}
 
-    fn question(self) -> &'static str {
-        match self {
-            Self::Replay => "send them again",
-            Self::Drop => "drop them for good",
-        }
-    }
-
-    fn done(self, count: usize) -> String {
-        let letters = print::dead_letters(count);
-        match self {
-            Self::Replay => format!("sent {letters} again"),
-            Self::Drop => format!("dropped {letters}"),
-        }
+fn done(act: DeadAct, count: usize) -> String {
+    let letters = print::dead_letters(count);
+    match act {
+        DeadAct::Replay => format!("sent {letters} again"),
+        DeadAct::Drop => format!("dropped {letters}"),
     }
 }
 
@@ -197,9 +200,9 @@ fn told(error: ClientError) -> Failed {
 }
 
 /// What was done before it failed is told, too.
-fn after(ids: &[String], act: Act, error: ClientError) -> Failed {
+fn after(ids: &[String], act: DeadAct, error: ClientError) -> Failed {
     match ids.len() {
         0 => told(error),
-        count => Failed::Work(anyhow::Error::new(error).context(act.done(count))),
+        count => Failed::Work(anyhow::Error::new(error).context(done(act, count))),
     }
 }

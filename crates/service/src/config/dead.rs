@@ -13,7 +13,7 @@ const GIB: u64 = 1024 * 1024 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dead {
     pub(crate) retention: Retention,
-    /// Dead letters that are looked at in one go at most.
+    /// Dead letters that are listed or counted in one go at most.
     pub(crate) max_walk: usize,
     /// How often what is beyond the retention is dropped.
     pub(crate) check_every: Duration,

@@ -1,8 +1,10 @@
 //! What people decide about deliveries, noted in the log.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use crate::database::{DatabaseError, Pool};
+use sqlx::{Any, Transaction};
+
+use crate::database::{DatabaseError, Kind, Pool};
 use crate::log::batch::Counter;
 use crate::log::entry::DeliveryState;
 use crate::log::hours::Tallies;
@@ -15,18 +17,28 @@ use crate::log::sql::Statements;
 /// Deliveries of one transaction.
 const CHUNK: usize = 200;
 
+/// A delivery that people decided about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// Its id.
+    pub delivery: String,
+    /// Attempts that had been made when they did.
+    pub attempts: u32,
+}
+
 /// Notes that these deliveries were sent again (`Waiting`) or dropped (`Dropped`). Unknown ones are
 /// passed over, as are those that are not among the dead where they are dropped, and those that
-/// were attempted since `at_ms` where they are sent again: the attempt says how they stand.
+/// were attempted since: the attempt says how they stand. That is told by the number of attempts,
+/// for the clocks of replicas differ.
 pub(super) async fn mark(
     pool: &Pool,
-    ids: &[String],
+    decided: &[Decided],
     state: DeliveryState,
     at_ms: i64,
 ) -> Result<(), DatabaseError> {
     let mut statements = Statements::new(pool.kind());
-    for ids in ids.chunks(CHUNK) {
-        mark_some(pool, &mut statements, ids, state, at_ms).await?;
+    for decided in decided.chunks(CHUNK) {
+        mark_some(pool, &mut statements, decided, state, at_ms).await?;
     }
     Ok(())
 }
@@ -34,23 +46,21 @@ pub(super) async fn mark(
 async fn mark_some(
     pool: &Pool,
     statements: &mut Statements,
-    ids: &[String],
+    decided: &[Decided],
     state: DeliveryState,
     at_ms: i64,
 ) -> Result<(), DatabaseError> {
-    let connections = pool.ready().await?;
-    let ids: HashSet<Id> = ids.iter().filter_map(|id| Id::parse(id)).collect();
-    let mut positions = Vec::new();
-    for id in &ids {
-        positions.extend(query::positions_of(connections, pool.kind(), *id).await?);
-    }
-    let mut tx = connections.begin().await?;
+    let of = |one: &Decided| Some((Id::parse(&one.delivery)?, i64::from(one.attempts)));
+    let decided: HashMap<Id, i64> = decided.iter().filter_map(of).collect();
+    let mut tx = pool.ready().await?.begin().await?;
+    // Whoever writes holds it: what is read from here on stays as it is.
     let mut counter = Counter::take(&mut tx).await?;
+    let rows = find(&mut tx, pool.kind(), statements, &decided, state).await?;
     let (mut tallies, mut eras) = (Tallies::default(), Eras::default());
     let (mut gone, mut changed) = (Vec::new(), Vec::new());
-    for row in statements.read(&mut tx, rows::BY_POSITION, &positions).await? {
-        let row = Row::read(&row)?;
-        if !ids.contains(&row.id) || !may_become(&row, state, at_ms) {
+    for row in rows {
+        let attempts = decided.get(&row.id);
+        if !attempts.is_some_and(|attempts| may_become(&row, state, *attempts)) {
             continue;
         }
         gone.push(row.position);
@@ -75,10 +85,40 @@ async fn mark_some(
     Ok(())
 }
 
-fn may_become(row: &Row, state: DeliveryState, at_ms: i64) -> bool {
+/// The rows of these deliveries, and perhaps others.
+async fn find(
+    tx: &mut Transaction<'_, Any>,
+    kind: Kind,
+    statements: &mut Statements,
+    decided: &HashMap<Id, i64>,
+    state: DeliveryState,
+) -> Result<Vec<Row>, DatabaseError> {
+    let keys: Vec<i64> = decided.keys().map(|id| id.high).collect();
+    let by_id = match kind {
+        Kind::Sqlite => rows::OPEN_BY_ID,
+        Kind::Postgres => rows::BY_ID,
+    };
+    let found = statements.read(tx, by_id, &keys).await?;
+    let mut rows = found.iter().map(Row::read).collect::<Result<Vec<_>, _>>()?;
+    // What was delivered SQLite finds the slow way; it can be sent again, and not be dropped.
+    if kind == Kind::Sqlite && state != DeliveryState::Dropped {
+        let known: HashSet<Id> = rows.iter().map(|row| row.id).collect();
+        let mut positions = Vec::new();
+        for id in decided.keys().filter(|id| !known.contains(id)) {
+            positions.extend(query::positions_of(tx, kind, *id).await?);
+        }
+        for row in statements.read(tx, rows::BY_POSITION, &positions).await? {
+            rows.push(Row::read(&row)?);
+        }
+    }
+    Ok(rows)
+}
+
+fn may_become(row: &Row, state: DeliveryState, attempts: i64) -> bool {
+    let attempted_since = row.attempts > attempts;
     match state {
-        DeliveryState::Dropped => row.state == DeliveryState::Dead,
-        DeliveryState::Waiting => row.last_at <= at_ms,
+        DeliveryState::Dropped => row.state == DeliveryState::Dead && !attempted_since,
+        DeliveryState::Waiting => !attempted_since,
         DeliveryState::Delivered | DeliveryState::Dead => true,
     }
 }

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, AssertSqlSafe, Row as _};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Executor, Row as _};
 use subscriptions::WebhookId;
 
 use crate::database::{DatabaseError, Kind};
@@ -163,7 +163,7 @@ pub(super) async fn delivery(
     id: &str,
 ) -> Result<Option<DeliveryDetail>, DatabaseError> {
     let Some(id) = Id::parse(id) else { return Ok(None) };
-    let positions = positions_of(pool, kind, id).await?;
+    let positions = positions_of(&mut *pool.acquire().await?, kind, id).await?;
     let rows = rows_at(pool, &positions, true).await?;
     let is_it = |row: &&AnyRow| Id::read(row).is_ok_and(|found| found == id);
     let rows: Vec<&AnyRow> = rows.iter().filter(is_it).collect();
@@ -197,15 +197,16 @@ pub(super) async fn recent_events(
 
 /// Where the deliveries of this id may be, newest first; others may be among them.
 pub(super) async fn positions_of(
-    pool: &AnyPool,
+    connection: &mut AnyConnection,
     kind: Kind,
     id: Id,
 ) -> Result<Vec<i64>, DatabaseError> {
     if kind == Kind::Postgres {
         let query = "SELECT position FROM deliveries WHERE high = $1 ORDER BY position DESC";
-        return positions(&sqlx::query(query).bind(id.high).fetch_all(pool).await?);
+        return positions(&sqlx::query(query).bind(id.high).fetch_all(&mut *connection).await?);
     }
-    let eras = eras(pool, "SELECT DISTINCT era FROM log_eras ORDER BY era DESC").await?;
+    let eras =
+        eras(&mut *connection, "SELECT DISTINCT era FROM log_eras ORDER BY era DESC").await?;
     for eras in eras.chunks(4 * ERAS) {
         let query = format!(
             "SELECT position FROM deliveries WHERE (position >> 14) IN ({}) AND high = {} \
@@ -213,7 +214,8 @@ pub(super) async fn positions_of(
             list(eras.iter().copied()),
             id.high,
         );
-        let rows = sqlx::query(AssertSqlSafe(query)).persistent(false).fetch_all(pool).await?;
+        let rows =
+            sqlx::query(AssertSqlSafe(query)).persistent(false).fetch_all(&mut *connection).await?;
         if !rows.is_empty() {
             return positions(&rows);
         }
@@ -354,9 +356,12 @@ async fn past(pool: &AnyPool, id: Id) -> Result<Vec<AttemptRow>, DatabaseError> 
     rows.iter().map(read_attempt).collect()
 }
 
-async fn eras(pool: &AnyPool, query: &str) -> Result<Vec<i64>, DatabaseError> {
+async fn eras(
+    executor: impl Executor<'_, Database = Any>,
+    query: &str,
+) -> Result<Vec<i64>, DatabaseError> {
     let query = AssertSqlSafe(query.to_owned());
-    let rows = sqlx::query(query).persistent(false).fetch_all(pool).await?;
+    let rows = sqlx::query(query).persistent(false).fetch_all(executor).await?;
     rows.iter().map(|row| Ok(row.try_get("era")?)).collect()
 }
 

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use event::{Catalog, DeliveryId, Event, EventId};
 use http::HeaderValue;
 use store::{
-    DeliveryLog, DeliveryQuery, DeliveryState, HealthNote, LogBounds, LoggedAttempt, LoggedNext,
-    Options, Recorder, Rules,
+    Decided, DeliveryLog, DeliveryQuery, DeliveryState, HealthNote, LogBounds, LoggedAttempt,
+    LoggedNext, Options, Recorder, Rules,
 };
 use subscriptions::{RetryPolicy, UrlRules, WebhookId};
 use tempfile::TempDir;
@@ -279,9 +279,20 @@ async fn people_send_again_and_drop(mut place: Place) {
     assert_eq!((&*page.items[0].0.id, page.next), (&*id("1"), None));
     assert!(place.log.failed_since(&a, now() + HOUR, None, 9).await.unwrap().items.is_empty());
 
-    let ids = [id("1"), id("3"), id("none"), "none".to_owned()];
+    let after = |attempts: u32, delivery: String| Decided { delivery, attempts };
+    let ids = [id("1"), id("3"), id("none"), "none".to_owned()].map(|id| after(3, id));
     place.log.mark(&ids, DeliveryState::Dropped, now()).await.unwrap();
-    place.log.mark(&[id("2")], DeliveryState::Waiting, now()).await.unwrap();
+    // It was attempted since somebody saw it after two attempts.
+    place.log.mark(&[after(2, id("2"))], DeliveryState::Waiting, now()).await.unwrap();
+    let two = place.log.delivery(&id("2")).await.unwrap().unwrap();
+    assert_eq!(two.row.state, DeliveryState::Dead);
+    // Whoever sends it again may have a clock that is late.
+    place.log.mark(&[after(3, id("2"))], DeliveryState::Waiting, now() - HOUR).await.unwrap();
+    // What was delivered can be sent again, too.
+    place.log.mark(&[after(1, id("3"))], DeliveryState::Waiting, now()).await.unwrap();
+    let three = place.log.delivery(&id("3")).await.unwrap().unwrap();
+    assert_eq!(three.row.state, DeliveryState::Waiting);
+    place.write(writer, vec![LoggedAttempt { at_ms: now() + 1, ..delivered("3") }]).await;
     let counts = place.log.counts(&a, now() - HOUR).await.unwrap();
     assert_eq!((counts.dropped, counts.waiting, counts.delivered, counts.dead), (1, 1, 1, 0));
     // Attempts may be counted anew.
@@ -290,10 +301,10 @@ async fn people_send_again_and_drop(mut place: Place) {
     let two = place.log.delivery(&id("2")).await.unwrap().unwrap();
     assert_eq!((two.row.state, two.row.attempts), (DeliveryState::Delivered, 1));
     assert_eq!(two.attempts.len(), 2);
-    assert_eq!(place.ids(all()).await, [id("2"), id("1"), id("3")]);
+    assert_eq!(place.ids(all()).await, [id("2"), id("3"), id("1")]);
     let counts = place.log.counts(&a, now() - HOUR).await.unwrap();
     assert_eq!((counts.dropped, counts.waiting, counts.delivered, counts.dead), (1, 0, 2, 0));
-    assert_eq!((counts.succeeded, counts.failed), (2, 2));
+    assert_eq!((counts.succeeded, counts.failed), (3, 2));
     place.close().await;
 }
 

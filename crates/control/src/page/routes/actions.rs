@@ -1,9 +1,6 @@
 //! What is done with one webhook.
 
-use std::time::Duration;
-
 use axum::extract::Path;
-use tokio::time::Instant;
 
 use super::super::answer::{Answer, Reply};
 use super::super::gate::{Asked, Posted};
@@ -15,9 +12,6 @@ use super::super::view::test_event::{TestEvent, test_event};
 use super::webhooks::kinds;
 use super::{dead, webhook_id};
 use crate::problem::{Problem, ProblemKind};
-
-/// How long one request goes on with sending again.
-const PATIENCE: Duration = Duration::from_secs(6);
 
 pub(super) async fn ask_test(Path(id): Path<String>, asked: Asked) -> Answer {
     asked.viewer.must_be_admin()?;
@@ -40,10 +34,7 @@ pub(super) async fn test(Path(id): Path<String>, form: Posted) -> Answer {
 pub(super) async fn enable(Path(id): Path<String>, form: Posted) -> Answer {
     let webhook = webhook_id(&id)?;
     form.asked.desk.set_enabled(&webhook, true, form.actor()).await?;
-    // Who enables is asked about what was kept. A broker that is away is no reason to fail.
-    let kept = dead::kept(&form.asked, webhook.as_str()).await.unwrap_or(0);
-    let path = if kept > 0 { format!("{}/kept", base(&id)) } else { base(&id) };
-    Ok(Reply::done(&path, Done::Enabled))
+    Ok(dead::enabled(&form.asked, &webhook, &base(&id), Done::Enabled).await)
 }
 
 pub(super) async fn disable(Path(id): Path<String>, form: Posted) -> Answer {
@@ -183,21 +174,14 @@ pub(super) async fn recover(Path(id): Path<String>, form: Posted) -> Answer {
     let back =
         back.ok_or_else(|| Problem::new(ProblemKind::InvalidRequest, "choose how far back to go"))?;
     let since = form.asked.frame.now_ms - back;
-    let end = Instant::now() + PATIENCE;
-    let mut said = Said { count: Some(0), ..Said::of(Done::Recovered) };
-    loop {
-        let sent = form.asked.desk.recover(&webhook, since, form.actor()).await?;
-        said = Said {
-            count: said.count.map(|count| count + sent.deliveries.len()),
-            // Those are met anew by each call.
-            forgotten: sent.forgotten,
-            more: sent.more,
-            ..said
-        };
-        if !sent.more || sent.deliveries.is_empty() || Instant::now() >= end {
-            return Ok(Reply::said(&base(webhook.as_str()), said));
-        }
-    }
+    let sent = form.asked.desk.recover(&webhook, since, form.actor()).await?;
+    let said = Said {
+        count: Some(sent.deliveries.len()),
+        forgotten: sent.forgotten,
+        more: sent.more,
+        ..Said::of(Done::Recovered)
+    };
+    Ok(Reply::said(&base(webhook.as_str()), said))
 }
 
 fn base(id: &str) -> String {

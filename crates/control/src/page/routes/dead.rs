@@ -4,10 +4,9 @@
 //! that what dies meanwhile is not meant.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use broker::DeadFilter;
-use tokio::time::Instant;
+use subscriptions::WebhookId;
 
 use super::super::answer::{Answer, Reply};
 use super::super::fields::{Fields, address, query};
@@ -17,15 +16,13 @@ use super::super::view::dead::{self as view, dead};
 use super::super::view::frame::{Done, Said};
 use super::super::view::pieces::count;
 use super::webhooks::kinds;
-use crate::desk::{DeadAsked, WebhooksAsked};
+use crate::desk::{DeadAct, DeadAsked, WebhooksAsked};
 use crate::problem::{Problem, ProblemKind};
 
 /// Dead letters on one part of the list.
 const LETTERS: u32 = 50;
 /// Webhooks that are offered to choose from.
 const OFFERED: u32 = 100;
-/// How long one request goes on with sending or dropping.
-const PATIENCE: Duration = Duration::from_secs(6);
 
 pub(super) async fn list(asked: Asked) -> Answer {
     let fields = fields(&asked.query);
@@ -100,36 +97,26 @@ pub(super) async fn ask_drop(asked: Asked) -> Answer {
 }
 
 pub(super) async fn replay(form: Posted) -> Answer {
-    let filter = meant(&form)?;
-    let end = Instant::now() + PATIENCE;
-    let mut said = Said { count: Some(0), ..Said::of(Done::Replayed) };
-    loop {
-        let moved = form.asked.desk.replay_dead(&filter, form.actor()).await?;
-        said = Said {
-            count: said.count.map(|n| n + moved.deliveries.len()),
-            more: moved.more,
-            ..said
-        };
-        if !goes_on(&moved, end) {
-            return Ok(Reply::said(&back(&form.fields), said));
-        }
-    }
+    moved(form, DeadAct::Replay, Done::Replayed).await
 }
 
 pub(super) async fn drop_letters(form: Posted) -> Answer {
-    let filter = meant(&form)?;
-    let end = Instant::now() + PATIENCE;
-    let mut said = Said { count: Some(0), ..Said::of(Done::Dropped) };
-    loop {
-        let moved = form.asked.desk.drop_dead(&filter, form.actor()).await?;
-        said = Said {
-            count: said.count.map(|n| n + moved.deliveries.len()),
-            more: moved.more,
-            ..said
-        };
-        if !goes_on(&moved, end) {
-            return Ok(Reply::said(&back(&form.fields), said));
-        }
+    moved(form, DeadAct::Drop, Done::Dropped).await
+}
+
+async fn moved(form: Posted, act: DeadAct, done: Done) -> Answer {
+    let moved = form.asked.desk.move_dead(act, &meant(&form)?, form.actor()).await?;
+    let (count, more) = (Some(moved.deliveries.len()), moved.more);
+    Ok(Reply::said(&back(&form.fields), Said { count, more, ..Said::of(done) }))
+}
+
+/// Where somebody goes who has enabled a webhook: who enables is asked about what was kept. A broker
+/// that is away is no reason to fail, and is told.
+pub(super) async fn enabled(asked: &Asked, webhook: &WebhookId, base: &str, done: Done) -> Reply {
+    match kept(asked, webhook.as_str()).await {
+        Ok(0) => Reply::done(base, done),
+        Ok(_) => Reply::done(&format!("{base}/kept"), done),
+        Err(_) => Reply::done(base, Done::EnabledUntold),
     }
 }
 
@@ -141,6 +128,11 @@ pub(super) async fn kept(asked: &Asked, webhook: &str) -> Result<usize, Problem>
         ..DeadFilter::default()
     };
     let page = asked.desk.dead(&DeadAsked { filter, cursor: None, limit: 1 }).await?;
+    if page.matching == 0 && page.truncated {
+        let why = "there are more dead letters than could be looked at, and none of those that were \
+                   was kept for this webhook";
+        return Err(Problem::new(ProblemKind::NotAllSeen, why));
+    }
     Ok(page.matching)
 }
 
@@ -176,10 +168,11 @@ async fn counted(asked: &Asked) -> Result<(String, Vec<(&'static str, String)>),
     let filter = DeadFilter { until_ms: Some(now), ..filter(&asked.query, now) };
     let since = filter.since_ms.map(|since| since.to_string()).unwrap_or_default();
     let page = asked.desk.dead(&DeadAsked { filter, cursor: None, limit: 1 }).await?;
-    if page.matching == 0 {
+    if page.matching == 0 && !page.truncated {
         return Err(Problem::new(ProblemKind::UnknownDeadLetter, "no dead letter fits any more"));
     }
     let many = count(page.matching, "dead letter", "dead letters");
+    let many = if page.truncated { format!("at least {many}") } else { many };
     let fields = fields(&asked.query);
     let back = query(&pairs(&fields));
     let fields = vec![
@@ -251,8 +244,4 @@ fn back(fields: &Fields) -> String {
 /// The letters of an id and nothing else.
 fn plain(text: &str) -> String {
     text.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect()
-}
-
-fn goes_on(moved: &broker::DeadMoved, end: Instant) -> bool {
-    moved.more && !moved.deliveries.is_empty() && Instant::now() < end
 }

@@ -83,9 +83,8 @@ pub(super) async fn save(Path(id): Path<String>, posted: Posted) -> Answer {
     let saved = posted.asked.desk.update(&id, &edit, Some(&form.version), posted.actor()).await;
     match saved {
         Ok((now, _)) if now.webhook.enabled && !present.enabled => {
-            let kept = super::dead::kept(&posted.asked, id.as_str()).await.unwrap_or(0);
-            let rest = if kept > 0 { "/kept" } else { "" };
-            Ok(Reply::done(&format!("/admin/webhooks/{}{rest}", id.as_str()), Done::Saved))
+            let base = format!("/admin/webhooks/{}", id.as_str());
+            Ok(super::dead::enabled(&posted.asked, &id, &base, Done::Saved).await)
         }
         Ok(_) => Ok(Reply::done(&format!("/admin/webhooks/{}", id.as_str()), Done::Saved)),
         Err(problem) if problem.kind == ProblemKind::Stale => stale(&posted, &form, &found).await,

@@ -75,7 +75,7 @@ pub(crate) fn dead(frame: &Frame, view: &Dead<'_>) -> Markup {
             section.card aria-label="Dead letters" {
                 @match view.letters {
                     Err(why) => div.empty { (icon(Icon::Alert)) h2 { "The broker cannot be asked now" } p id="dead-away" { (why) } },
-                    Ok([]) => (empty(view)),
+                    Ok([]) => (empty(frame, view)),
                     Ok(letters) => {
                         (head(frame, view))
                         (table(frame, view, letters))
@@ -204,7 +204,7 @@ fn tone(reason: &str) -> Tone {
     if reason == "disabled" { Tone::Plain } else { Tone::Bad }
 }
 
-fn empty(view: &Dead<'_>) -> Markup {
+fn empty(frame: &Frame, view: &Dead<'_>) -> Markup {
     html! {
         div.empty {
             (icon(Icon::Check))
@@ -213,6 +213,15 @@ fn empty(view: &Dead<'_>) -> Markup {
                 p { "A delivery that fails until its time for retries is over comes here." }
             } @else {
                 h2 { "No dead letter fits" }
+                @if view.truncated {
+                    p id="not-all" { "There are more than can be listed. Sending again and dropping reach those behind, too." }
+                    @if frame.writes_letters() {
+                        div.actions {
+                            a.button href={ "/admin/dead/replay?" (view.query) } { "Send again what fits…" }
+                            a.button.danger href={ "/admin/dead/drop?" (view.query) } { "Drop what fits…" }
+                        }
+                    }
+                }
                 div.actions { a.button href="/admin/dead" { "Show all" } }
             }
         }

@@ -30,6 +30,8 @@ pub(crate) enum Done {
     Saved,
     /// A webhook was enabled.
     Enabled,
+    /// A webhook was enabled, and nobody knows whether events were kept for it.
+    EnabledUntold,
     /// A webhook was disabled.
     Disabled,
     /// A webhook was deleted.
@@ -109,6 +111,11 @@ impl Said {
 
     fn text(self) -> String {
         let mut text = match (self.done.counted(), self.count) {
+            (Some(_), Some(0)) if self.more => {
+                return "None was met among the dead letters that can be looked at in one go. There \
+                        are more behind them."
+                    .to_owned();
+            }
             (Some(_), Some(0)) => "There was nothing to do.".to_owned(),
             (Some((one, many)), Some(number)) => count(number, one, many),
             _ => self.done.sentence().to_owned(),
@@ -125,9 +132,10 @@ impl Said {
 }
 
 impl Done {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Saved,
         Self::Enabled,
+        Self::EnabledUntold,
         Self::Disabled,
         Self::Deleted,
         Self::Promoted,
@@ -143,6 +151,7 @@ impl Done {
         match self {
             Self::Saved => "saved",
             Self::Enabled => "enabled",
+            Self::EnabledUntold => "enabled-untold",
             Self::Disabled => "disabled",
             Self::Deleted => "deleted",
             Self::Promoted => "promoted",
@@ -175,6 +184,10 @@ impl Done {
         match self {
             Self::Saved => "Saved. The change is live within a second.",
             Self::Enabled => "Enabled. New events are sent from now on.",
+            Self::EnabledUntold => {
+                "Enabled. New events are sent from now on. Whether events were kept for it meanwhile \
+                 could not be found out at this moment: look among the dead letters."
+            }
             Self::Disabled => "Disabled. Nothing is sent until you enable it again.",
             Self::Deleted => "The webhook was deleted.",
             Self::Promoted => "The new secret signs alone now.",

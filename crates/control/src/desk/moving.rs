@@ -1,0 +1,203 @@
+//! Dead letters are sent again or dropped: as many calls of the broker as it takes, and log and audit
+//! know of each piece as soon as the broker has confirmed it.
+//!
+//! So whoever is killed in the middle leaves a log that is true. Log and audit follow and decide
+//! nothing: their trouble is told and no reason to stop.
+
+use broker::{Client, ClientError, DeadFilter, DeadMoved, DeadReach, in_one_line};
+use serde_json::{Map, Value, json};
+use store::{Database, Decided, DeliveryLog, DeliveryState};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Deliveries of one entry of the audit at most; the first entry is made with the first piece.
+const ENTRY: usize = 5_000;
+/// Pieces that wait to be noted: a walk is faster than a log that is away, and waits for it then.
+const PIECES: usize = 256;
+/// Deliveries that an entry of the audit names.
+const NAMED: usize = 20;
+
+/// What becomes of dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadAct {
+    /// They are sent again.
+    Replay,
+    /// They are dropped, for good.
+    Drop,
+}
+
+/// Who sends dead letters again or drops them, and who is to know of it.
+#[derive(Clone, Copy, Debug)]
+pub struct DeadWork<'a> {
+    /// The delivery log, where there is one.
+    pub log: Option<&'a DeliveryLog>,
+    /// Where changes are noted, where that is kept.
+    pub audit: Option<&'a Database>,
+    /// Who wants it, as the audit says.
+    pub actor: &'a str,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct DeadWorked {
+    /// The deliveries that were sent again or dropped, whatever came after that.
+    pub deliveries: Vec<String>,
+    /// How far it came, or what ended it.
+    pub ended: Result<DeadReach, ClientError>,
+    /// What log or audit do not know, and why, in one line.
+    pub untold: Option<String>,
+}
+
+impl DeadWork<'_> {
+    /// Sends again or drops every dead letter that fits, looking at nothing more after `until`. What dies meanwhile is not meant where it is sent again.
+    pub async fn go(
+        &self,
+        broker: &Client,
+        act: DeadAct,
+        filter: &DeadFilter,
+        until: Option<Instant>,
+    ) -> DeadWorked {
+        let action = match act {
+            DeadAct::Replay => "dead letters sent again",
+            DeadAct::Drop => "dead letters dropped",
+        };
+        let entry = Entry::new(action, filter.webhook.as_deref().unwrap_or_default());
+        let mut ledger = self.ledger(entry, crate::clock::now_ms());
+        let ended = loop {
+            let before = ledger.deliveries.len();
+            let reach = ledger.walk(broker, act, filter, until).await;
+            // What was moved stands in the way no more: another walk comes further.
+            let further = matches!(reach, Ok(DeadReach::Cut)) && ledger.deliveries.len() > before;
+            if !further || until.is_some_and(|until| Instant::now() >= until) {
+                break reach;
+            }
+        };
+        let (deliveries, untold) = ledger.close().await;
+        DeadWorked { deliveries, ended, untold }
+    }
+
+    /// What notes in this entry of the audit, and in the log as of `at_ms` (ms since 1970).
+    pub(super) fn ledger<'a>(&'a self, entry: Entry<'a>, at_ms: i64) -> Ledger<'a> {
+        let (deliveries, unnoted, begun, untold) = (Vec::new(), 0, false, None);
+        Ledger { work: self, entry, at_ms, deliveries, unnoted, begun, untold }
+    }
+}
+
+/// What an entry of the audit says beside who and how many.
+#[derive(Clone, Debug)]
+pub(super) struct Entry<'a> {
+    action: &'static str,
+    webhook: &'a str,
+    detail: Map<String, Value>,
+}
+
+/// Notes what was done, piece by piece.
+pub(super) struct Ledger<'a> {
+    work: &'a DeadWork<'a>,
+    entry: Entry<'a>,
+    at_ms: i64,
+    deliveries: Vec<String>,
+    /// How many of the last ones the audit does not know yet.
+    unnoted: usize,
+    begun: bool,
+    untold: Option<String>,
+}
+
+impl<'a> Entry<'a> {
+    /// About this webhook; an empty text where it is about several.
+    pub(super) fn new(action: &'static str, webhook: &'a str) -> Self {
+        Self { action, webhook, detail: Map::new() }
+    }
+
+    /// The same, with a text more.
+    pub(super) fn with(mut self, name: &str, text: String) -> Self {
+        self.detail.insert(name.to_owned(), text.into());
+        self
+    }
+}
+
+impl Ledger<'_> {
+    /// What has been noted.
+    pub(super) fn deliveries(&self) -> &[String] {
+        &self.deliveries
+    }
+
+    /// Has the broker send again or drop what fits; says how far that came.
+    pub(super) async fn walk(
+        &mut self,
+        broker: &Client,
+        act: DeadAct,
+        filter: &DeadFilter,
+        until: Option<Instant>,
+    ) -> Result<DeadReach, ClientError> {
+        let state = match act {
+            DeadAct::Replay => DeliveryState::Waiting,
+            DeadAct::Drop => DeliveryState::Dropped,
+        };
+        let (pieces, mut told) = mpsc::channel(PIECES);
+        let now_ms = self.at_ms;
+        // The sender ends with the walk, and what listens with the sender.
+        let walk = async move {
+            match act {
+                DeadAct::Replay => broker.replay_dead(filter, now_ms, until, &pieces).await,
+                DeadAct::Drop => broker.drop_dead(filter, until, &pieces).await,
+            }
+        };
+        let note = async {
+            let mut some = Vec::new();
+            while told.recv_many(&mut some, PIECES).await > 0 {
+                let moved: Vec<DeadMoved> = some.drain(..).flatten().collect();
+                self.note(moved, Some(state)).await;
+            }
+        };
+        tokio::join!(walk, note).0
+    }
+
+    /// Notes that these were sent again or dropped; `state` is how they stand now, where that has
+    /// changed.
+    pub(super) async fn note(&mut self, moved: Vec<DeadMoved>, state: Option<DeliveryState>) {
+        let decided: Vec<Decided> = moved
+            .into_iter()
+            .map(|DeadMoved { delivery, attempts }| Decided { delivery, attempts })
+            .collect();
+        if decided.is_empty() {
+            return;
+        }
+        if let (Some(log), Some(state)) = (self.work.log, state)
+            && let Err(error) = log.mark(&decided, state, self.at_ms).await
+        {
+            let why =
+                format!("the delivery log does not know of all of them: {}", in_one_line(&error));
+            self.untold.get_or_insert(why);
+        }
+        self.unnoted += decided.len();
+        self.deliveries.extend(decided.into_iter().map(|decided| decided.delivery));
+        if !self.begun || self.unnoted >= ENTRY {
+            self.audit().await;
+        }
+    }
+
+    /// Notes the rest; the deliveries, and what log and audit do not know.
+    pub(super) async fn close(mut self) -> (Vec<String>, Option<String>) {
+        if self.unnoted > 0 {
+            self.audit().await;
+        }
+        (self.deliveries, self.untold)
+    }
+
+    async fn audit(&mut self) {
+        let Entry { action, webhook, ref detail } = self.entry;
+        let (count, actor) = (std::mem::take(&mut self.unnoted), self.work.actor);
+        self.begun = true;
+        tracing::info!(webhook.id = webhook, actor, count, "by people: {action}");
+        let Some(audit) = self.work.audit else { return };
+        let last = &self.deliveries[self.deliveries.len() - count..];
+        let mut detail = detail.clone();
+        detail.insert("count".to_owned(), count.into());
+        detail.insert("deliveries".to_owned(), json!(last[..count.min(NAMED)]));
+        if let Err(error) = audit.note(action, webhook, &detail.into(), actor).await {
+            let why = format!("the audit lacks an entry: {}", in_one_line(&error));
+            self.untold.get_or_insert(why);
+        }
+    }
+}
