@@ -4,13 +4,13 @@
 //! replicas look, brings back what they know together, and acts on it: it tells at half and at four
 //! fifths of `webhooks.disable_after`, and disables at its end. What counts is the time from the
 //! first failure to the last, without a success anywhere; the log is asked for one before anything is
-//! told. Each step is claimed in the log, so
-//! that one replica tells of it.
+//! told. Each step is claimed in the log, so that one replica tells of it.
 
 use std::time::Duration;
 
 use dispatch::{Change, Health};
 use jiff::Timestamp;
+use metering::IntCounter;
 use store::{DatabaseError, DeliveryLog, DeliveryQuery, DeliveryState, Failing, HealthNote, Store};
 use subscriptions::{Webhook, WebhookId};
 use tokio::time::{MissedTickBehavior, interval};
@@ -35,6 +35,34 @@ pub(crate) struct Watch {
     pub(crate) announcer: Announcer,
     /// `None` where nothing is ever disabled for failing.
     pub(crate) disable_after: Option<Duration>,
+    /// Counts webhooks about which the log could not be asked.
+    pub(crate) failures: IntCounter,
+}
+
+/// How many webhooks in a row may fail in a round: then it is the database and not they.
+const IN_A_ROW: usize = 3;
+
+/// What went wrong with single webhooks in a round.
+#[derive(Debug, Default)]
+struct Trouble {
+    first: Option<DatabaseError>,
+    count: u64,
+    in_a_row: usize,
+}
+
+impl Trouble {
+    /// Takes in how it went with one webhook; whether the round goes on.
+    fn took(&mut self, result: Result<(), DatabaseError>) -> bool {
+        match result {
+            Ok(()) => self.in_a_row = 0,
+            Err(error) => {
+                self.first.get_or_insert(error);
+                self.count += 1;
+                self.in_a_row += 1;
+            }
+        }
+        self.in_a_row < IN_A_ROW
+    }
 }
 
 impl Watch {
@@ -79,12 +107,26 @@ impl Watch {
         let failing = self.log.failing().await?;
         self.health
             .known(failing.iter().map(|failing| (failing.webhook.clone(), failing.since_ms)));
+        let mut trouble = Trouble::default();
         if let Some(after) = self.disable_after {
             for failing in &failing {
-                self.judge(failing, after, now_ms).await?;
+                if !trouble.took(self.judge(failing, after, now_ms).await) {
+                    break;
+                }
             }
         }
-        self.look_at_secrets(now_ms).await
+        self.look_at_secrets(now_ms, &mut trouble).await;
+        self.failures.inc_by(trouble.count);
+        match trouble.first {
+            // As if the whole round had failed, which it did for all who came after.
+            Some(error) if trouble.in_a_row >= IN_A_ROW => Err(error),
+            Some(error) => {
+                let count = trouble.count;
+                tracing::warn!(%error, count, "webhooks could not be judged in this round");
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     /// What is due for a webhook that fails.
@@ -123,11 +165,12 @@ impl Watch {
         let reason = format!("every attempt since {} failed", shown(since_ms));
         tracing::warn!(webhook.id = %id, "{reason}: disabling the webhook");
         // Before it is claimed: whoever ends in between leaves it to the next round.
-        self.store.disable(id.clone(), reason.clone());
-        if self.log.set_told(id, since_ms, due).await? {
+        let by_us = self.store.disable(id.clone(), reason.clone());
+        let claimed = self.log.set_told(id, since_ms, due).await;
+        if is_to_be_told(by_us, claimed.as_ref().ok().copied()) {
             self.announcer.tell(Happening::disabled(webhook, &reason, now_ms));
         }
-        Ok(())
+        claimed.map(drop)
     }
 
     /// When a delivery succeeded since then, if one did, as far as the log remembers.
@@ -147,17 +190,22 @@ impl Watch {
         Ok(found.items.first().map(|row| row.last_at_ms))
     }
 
-    async fn look_at_secrets(&self, now_ms: i64) -> Result<(), DatabaseError> {
+    async fn look_at_secrets(&self, now_ms: i64, trouble: &mut Trouble) {
         let snapshot = self.store.snapshots().load_full();
         let soon = now_ms.saturating_add(i64::try_from(EXPIRING.as_millis()).unwrap_or(i64::MAX));
         let expiring = |webhook: &Webhook| webhook.switches_at_ms.filter(|at| *at <= soon);
         for webhook in snapshot.iter() {
             let Some(until) = expiring(webhook) else { continue };
-            if self.log.claim(&format!("secret.expiring:{}:{until}", webhook.id), now_ms).await? {
-                self.announcer.tell(Happening::secret_expiring(webhook, until, now_ms));
+            let name = format!("secret.expiring:{}:{until}", webhook.id);
+            let claimed = self.log.claim(&name, now_ms).await.map(|first| {
+                if first {
+                    self.announcer.tell(Happening::secret_expiring(webhook, until, now_ms));
+                }
+            });
+            if !trouble.took(claimed) {
+                return;
             }
         }
-        Ok(())
     }
 }
 
@@ -166,6 +214,12 @@ const DISABLE: u8 = 100;
 
 /// The shortest time between two rounds.
 const MIN_ROUND: Duration = Duration::from_millis(100);
+
+/// Whether this replica tells of a webhook that it disabled: unless another one has claimed that. It
+/// is better told twice than not at all where the claim cannot be asked for.
+fn is_to_be_told(by_us: bool, claimed: Option<bool>) -> bool {
+    by_us && claimed != Some(false)
+}
 
 /// How far a webhook is on its way to be disabled: 0, 50, 80 or 100 percent.
 fn stage(elapsed_ms: i64, after: Duration) -> u8 {
@@ -190,6 +244,32 @@ fn shown(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_claim_that_fails_keeps_nobody_from_telling() {
+        for (by_us, claimed, told) in [
+            (true, Some(true), true),
+            (true, None, true),
+            (true, Some(false), false),
+            (false, Some(true), false),
+            (false, None, false),
+        ] {
+            assert_eq!(is_to_be_told(by_us, claimed), told, "{by_us} {claimed:?}");
+        }
+    }
+
+    #[test]
+    fn one_webhook_does_not_end_the_round_and_a_lost_database_does() {
+        let error = || {
+            Err(DatabaseError::Row { id: "whk_1".to_owned(), why: "unknown state 9".to_owned() })
+        };
+        let mut trouble = Trouble::default();
+        assert!(trouble.took(error()) && trouble.took(error()) && trouble.took(Ok(())));
+        assert!(trouble.took(error()) && trouble.took(error()));
+        assert!(!trouble.took(error()));
+        assert_eq!(trouble.count, 5);
+        assert!(trouble.first.is_some());
+    }
 
     #[test]
     fn stages() {

@@ -144,7 +144,8 @@ async fn start(config: &Config) -> Result<Service> {
     if let Some(log) = log {
         let (health, store) = (flow.health(), store.clone());
         let disable_after = config.webhooks.disable_after;
-        let watch = Watch { health, log, store, announcer, disable_after };
+        let failures = counters.health_failures;
+        let watch = Watch { health, log, store, announcer, disable_after, failures };
         tasks.spawn("the watch of failing webhooks", watch.run(closing.clone()));
     }
     tasks.spawn("the retention", retention::run(client, config.dead, retention_metrics));

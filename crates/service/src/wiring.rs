@@ -61,10 +61,11 @@ pub(crate) fn operations_bounds(config: &Config, registry: &Registry) -> Result<
     Ok(Bounds { max_connections, timeout, head_timeout, connections, refused })
 }
 
-/// What happened and found no room.
+/// What happened and found no room, or no ear.
 pub(crate) struct JournalCounters {
     pub(crate) reports_dropped: IntCounter,
     pub(crate) announcements_dropped: IntCounter,
+    pub(crate) health_failures: IntCounter,
 }
 
 impl JournalCounters {
@@ -78,6 +79,11 @@ impl JournalCounters {
             announcements_dropped: meter.counter(
                 "operational_events_dropped_total",
                 "Operational events that found too many waiting for the broker",
+            )?,
+            health_failures: meter.counter(
+                "webhook_health_failures_total",
+                "Webhooks about which the delivery log could not be asked when those were looked for \
+                 that fail, or whose secrets end",
             )?,
         })
     }
