@@ -230,7 +230,8 @@ impl Session {
     ) -> Result<(), PublishError> {
         let Inner { publisher, names, metrics, .. } = &*self.0;
         let route = Route { exchange: &names.dead_letter_exchange, key };
-        let published = publisher.publish(route, body, properties).await;
+        // Boxed: every delivery's future has room for this one, and few deliveries come here.
+        let published = Box::pin(publisher.publish(route, body, properties)).await;
         match &published {
             Ok(()) => metrics.published.with_label_values(&[target]).inc(),
             Err(error) => {

@@ -167,7 +167,8 @@ impl Flow {
         let _unsettled = parts.metrics.unsettled();
         match incoming {
             Incoming::Event(message) => parts.take_event(message).await,
-            Incoming::Parked(message) => parts.take_parked(message).await,
+            // Boxed: most messages are events, and each has room for the larger of the two.
+            Incoming::Parked(message) => Box::pin(parts.take_parked(message)).await,
             Incoming::Malformed(malformed, message) => {
                 parts.reject(message, MALFORMED, &malformed.to_string()).await;
             }

@@ -28,7 +28,7 @@ const WEBHOOKS: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; \
 const LOG: &str = "PRAGMA page_size = 8192; PRAGMA busy_timeout = 5000; \
                    PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
                    PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; \
-                   PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864; \
+                   PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864; \
                    PRAGMA journal_mode = WAL;";
 
 /// See the module.
