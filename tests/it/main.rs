@@ -22,6 +22,8 @@ mod guarded;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod listen;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod outcomes;

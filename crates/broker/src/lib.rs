@@ -16,6 +16,7 @@ mod envelope;
 mod flood;
 mod intake;
 mod ladder;
+mod listen;
 mod metrics;
 mod poison;
 mod publisher;
@@ -32,6 +33,7 @@ pub use client::{
 pub use config::{Config, InvalidUrl, Names};
 pub use envelope::{Malformed, Parked, PublishedEvent, Rejected};
 pub use intake::{Incoming, IncomingEvent, IncomingParked, Intake};
+pub use listen::{Heard, Listening};
 pub use metrics::Metrics;
 pub use publisher::PublishError;
 pub use session::{PublishEventError, Session, SessionError, publish_event};

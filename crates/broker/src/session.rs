@@ -381,7 +381,11 @@ pub(crate) async fn channel(wire: &Wire, limit: Duration) -> Result<Channel, Ses
 }
 
 /// A channel for a consumer of so many messages at a time.
-async fn taking(wire: &Wire, limit: Duration, prefetch: u16) -> Result<Channel, SessionError> {
+pub(crate) async fn taking(
+    wire: &Wire,
+    limit: Duration,
+    prefetch: u16,
+) -> Result<Channel, SessionError> {
     let channel = channel(wire, limit).await?;
     let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
     within(limit, "setting the prefetch", qos).await?;

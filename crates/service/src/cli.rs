@@ -33,6 +33,11 @@ pub(crate) enum Command {
     Dead(Dead),
     /// Publish one event to the events exchange, as an orchestrator would.
     Send(Send),
+    /// Forward live events, signed, to a URL of your own: a receiver that is being written.
+    ///
+    /// Each event is attempted once. Nobody else gets fewer events because of it, and nothing is kept
+    /// for when it does not run.
+    Listen(Listen),
     /// Check the signature of a request body.
     Verify(Verify),
     /// Print a completion script for a shell.
@@ -70,6 +75,35 @@ pub(crate) struct Send {
     #[arg(long, value_name = "ID", default_value = "prj_xyz789", conflicts_with = "file")]
     pub(crate) project: String,
     /// Print JSON: the event id and how many webhooks match.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `listen`.
+#[derive(Args, Debug)]
+pub(crate) struct Listen {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Where events go, such as http://127.0.0.1:3000/boottify. Private addresses are allowed here.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// Stand in for this webhook: its events, projects, condition, headers, secret and delivery ids.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["event", "project"])]
+    pub(crate) webhook: Option<String>,
+    /// Only these events: an exact type, deployment.*, domain.* or *. Can be repeated.
+    #[arg(long, value_name = "PATTERN", default_value = "*")]
+    pub(crate) event: Vec<String>,
+    /// Only events of this project. Can be repeated.
+    #[arg(long, value_name = "ID")]
+    pub(crate) project: Vec<String>,
+    /// The file that holds the secret to sign with; without it and --webhook, a new one is made and
+    /// printed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// End after so many events.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Print a JSON object for each event.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod dead;
 pub(crate) mod fields;
 mod input;
+pub(crate) mod listen;
 pub(crate) mod send;
 pub(crate) mod verify;
 pub(crate) mod webhooks;

@@ -67,6 +67,10 @@ fn run(command: Command) -> Result<(), Failed> {
             let config = load(&asked.configured)?;
             runtime(&config)?.block_on(command::send::run(&asked, &config))
         }
+        Command::Listen(asked) => {
+            let config = load(&asked.configured)?;
+            runtime(&config)?.block_on(command::listen::run(&asked, &config))
+        }
         Command::Verify(asked) => command::verify::run(&asked),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -102,7 +102,7 @@ fn sample(kind: &str, project: &str, now: Timestamp) -> Result<Bytes, Failed> {
     Ok(event.to_string().into())
 }
 
-fn random_id() -> Result<String> {
+pub(super) fn random_id() -> Result<String> {
     let mut random = [0; 12];
     getrandom::fill(&mut random).map_err(|_| anyhow::anyhow!("no random bytes"))?;
     Ok(random.iter().fold("evt_".to_owned(), |id, byte| format!("{id}{byte:02x}")))

@@ -65,7 +65,13 @@ impl WaitingAttempt {
 impl Waiting {
     /// Packs an attempt of a delivery, whose event's id has this hash; what that costs in memory.
     /// `None`, and nothing is packed, where it costs more than `room`.
-    pub(super) fn push(&mut self, new: LoggedAttempt, id: Id, hash: u64, room: usize) -> Option<usize> {
+    pub(super) fn push(
+        &mut self,
+        new: LoggedAttempt,
+        id: Id,
+        hash: u64,
+        room: usize,
+    ) -> Option<usize> {
         let known = self.known.get(&hash).copied();
         let cost = if known.is_some() { new.bytes() } else { new.bytes() + new.event_bytes() };
         if cost > room {
