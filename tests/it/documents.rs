@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use testbed::markdown::{Block, Document};
 use testbed::workspace;
 
@@ -98,6 +99,25 @@ fn every_alert_has_its_section_and_every_section_its_alert() {
     assert_eq!(alerts, sections);
     let urls = rules.matches("runbook_url: ").count();
     assert_eq!(urls, alerts.len(), "an alert without its link");
+}
+
+#[test]
+fn what_the_runbook_writes_in_italics_is_a_panel_of_the_dashboard() {
+    let dashboard = workspace::root().join("deploy/grafana/dashboard.json");
+    let dashboard: Value = serde_json::from_slice(&fs::read(dashboard).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let titles: BTreeSet<&str> =
+        panels.iter().filter_map(|panel| panel["title"].as_str()).collect();
+    let runbook = Document::read(Path::new("docs/operate.md")).unwrap();
+    let mut named = 0;
+    for (line, text) in runbook.prose() {
+        let text: String = text.replace("**", "").split('`').step_by(2).collect();
+        for title in text.split('*').skip(1).step_by(2) {
+            named += 1;
+            assert!(titles.contains(title), "line {line}: there is no panel {title}");
+        }
+    }
+    assert!(named > 10, "only {named} panels are named");
 }
 
 /// The commands of a block, also where it does not say its language.

@@ -127,7 +127,7 @@ impl Document {
     }
 
     /// Lines outside of blocks, with their number.
-    fn prose(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub fn prose(&self) -> impl Iterator<Item = (usize, &str)> {
         let mut inside = false;
         self.text.lines().enumerate().filter_map(move |(at, line)| {
             let fence = line.trim_start().starts_with("```");
