@@ -14,6 +14,8 @@ mod dead;
 #[cfg(test)]
 mod deliver;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod failing;
@@ -29,6 +31,8 @@ mod operations;
 mod outcomes;
 #[cfg(test)]
 mod postgres;
+#[cfg(test)]
+mod prometheus;
 #[cfg(test)]
 mod reject;
 #[cfg(test)]

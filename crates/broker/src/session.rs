@@ -86,6 +86,10 @@ impl SessionError {
         }
     }
 
+    /// All causes, for metrics that begin at 0.
+    pub(crate) const CAUSES: [&str; 8] =
+        ["resolve", "connect", "topology", "lost", "ended", "publish", "flood", "deadline"];
+
     /// The cause in a word, for the metric.
     pub(crate) fn cause(&self) -> &'static str {
         match self {

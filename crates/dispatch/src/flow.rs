@@ -30,7 +30,9 @@ use crate::backlog::Backlog;
 use crate::clock::now_ms;
 use crate::gate::Gate;
 use crate::health::Health;
-use crate::metrics::Metrics;
+use crate::metrics::{
+    DELETED, DISABLED, GAVE_UP, GONE, IN_FLIGHT, MALFORMED, Metrics, TEST, WEBHOOK_IN_FLIGHT,
+};
 use crate::report::{Following, Report, Tell};
 use crate::retry::{self, Next};
 use crate::task::{Last, Task};
@@ -43,16 +45,6 @@ const POSTPONE: Duration = Duration::from_secs(1);
 /// How long a delivery waits whose webhook this replica has not heard of yet: changes are live within
 /// a second, so one wait is nearly always enough.
 const UNKNOWN: Duration = Duration::from_secs(5);
-
-/// Why a delivery is a dead letter: its last attempt failed too late for another one.
-const GAVE_UP: &str = "gave_up";
-/// The receiver answered 410.
-const GONE: &str = "gone";
-/// Its webhook is disabled.
-const DISABLED: &str = "disabled";
-
-/// Why a message on the deliveries queue is rejected.
-const MALFORMED: &str = "malformed_delivery";
 
 /// The oldest time of publishing that is believed: deliveries are tried for days, not for months.
 const OLDEST_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
@@ -116,6 +108,7 @@ impl Flow {
         metrics: Metrics,
         tell: Tell,
     ) -> Self {
+        metrics.know(&rules.catalog);
         Self(Arc::new(Parts {
             rules: ArcSwap::from_pointee(rules),
             feed,
@@ -132,6 +125,7 @@ impl Flow {
 
     /// Replaces the rules; messages that are on their way keep those they began with.
     pub fn set_rules(&self, rules: Rules) {
+        self.0.metrics.know(&rules.catalog);
         self.0.rules.store(Arc::new(rules));
     }
 
@@ -295,7 +289,7 @@ impl Parts {
     ) -> Result<(), PublishError> {
         let read_at = self.feed.read_at_ms.load(Ordering::Relaxed);
         if read_at > parked.first_attempt_ms.saturating_add(UNKNOWN_MARGIN_MS) {
-            self.metrics.dropped("webhook_deleted");
+            self.metrics.dropped(DELETED);
             return Ok(());
         }
         let due_ms = now.saturating_add(duration_ms(UNKNOWN));
@@ -313,19 +307,23 @@ impl Parts {
         }
         let limit = task.webhook.max_in_flight.unwrap_or(task.rules.webhook_max_in_flight);
         let Some(slot) = self.gate.pass(&task.webhook.id, limit) else {
-            return self.postpone(&task, "webhook_in_flight").await;
+            return self.postpone(&task, WEBHOOK_IN_FLIGHT).await;
         };
         let Ok(permit) = self.in_flight.try_acquire() else {
-            return self.postpone(&task, "in_flight").await;
+            return self.postpone(&task, IN_FLIGHT).await;
         };
         let started = now_ms();
         let made = self.attempt(&task).await;
         drop((slot, permit));
+        if task.attempts == 0 && !matches!(made.outcome, Outcome::NotSent(_)) {
+            self.metrics.first_attempt(started.saturating_sub(task.published_ms));
+        }
         match &made.outcome {
             Outcome::Delivered(_) => {
                 let now = now_ms();
                 let latency_ms = now.saturating_sub(task.published_ms);
-                self.metrics.delivered(task.webhook.id.as_str(), latency_ms);
+                let retried = task.attempts > 0;
+                self.metrics.delivered(task.webhook.id.as_str(), latency_ms, retried);
                 self.health.succeeded(&task.webhook.id, now);
                 self.report_attempt(&task, started, &made, Following::Delivered);
                 Ok(())
@@ -372,7 +370,7 @@ impl Parts {
             return (Following::Retry(now), Ok(()));
         }
         if task.once {
-            self.metrics.dropped("test");
+            self.metrics.dropped(TEST);
             return (Following::Dropped, Ok(()));
         }
         self.health.failed(&task.webhook.id, now);

@@ -133,6 +133,7 @@ async fn start(config: &Config) -> Result<Service> {
     };
     start_admin(config, &registry, with, &mut tasks).await?;
     let retention_metrics = RetentionMetrics::register(&registry)?;
+    wiring::register_limits(config, &registry)?;
     let refresh = refresh(&registry, &flow, &store, recorder)?;
     let bounds = wiring::operations_bounds(config, &registry)?;
     let operations = Operations { registry, health: health.clone(), bounds, refresh };

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::*;
 
+mod reference;
+
 const URL: &str = "amqp://user:hunter2@localhost:5672/shop";
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
