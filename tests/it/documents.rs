@@ -15,10 +15,6 @@ use self::stand::Stand;
 /// The document that the others build on: it makes the configuration and starts the program.
 const FIRST: &str = "README.md";
 
-/// Commands of the first document that are not run, and why. Other documents say it themselves, in
-/// a comment before the block: `<!-- not run: the reason -->`.
-const NOT_RUN: [(&str, &str); 1] = [("cargo xtask demo", "a broker and a build of its own")];
-
 /// Programs that a block without a language would not mention for any other reason than to be run.
 const PROGRAMS: [&str; 7] =
     ["boottify-webhooks", "cargo", "curl", "docker", "helm", "kubectl", "rabbitmqctl"];
@@ -39,7 +35,6 @@ async fn commands_are_run_or_say_why_not_on_a_private_broker() {
             match &block.not_run {
                 Some(reason) if reason.len() < 10 => wrong.push(format!("{place}: no reason")),
                 Some(_) => {}
-                None if is_known(&document, &script) => {}
                 None => {
                     run += 1;
                     if let Err(error) = stand.run(&script).await {
@@ -127,11 +122,6 @@ fn commands(block: &Block) -> Option<String> {
         let plain = block.language.is_empty() && PROGRAMS.contains(&first);
         plain.then(|| block.text.clone())
     })
-}
-
-fn is_known(document: &Document, script: &str) -> bool {
-    document.path == Path::new(FIRST)
-        && NOT_RUN.iter().any(|(command, _)| script.starts_with(command))
 }
 
 /// The first document, then those in `docs/`, `deploy/` and `helm/`.
