@@ -68,6 +68,15 @@ fn run(command: Command) -> Result<(), Failed> {
             runtime(&config)?.block_on(command::send::run(&asked, &config))
         }
         Command::Verify(asked) => command::verify::run(&asked),
+        Command::Health(asked) => {
+            let address = match &asked.address {
+                Some(address) => address.clone(),
+                None => command::health::own_address(load(&asked.configured)?.operations.listen),
+            };
+            // A probe comes every few seconds: it starts no threads.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.context("starting the runtime")?.block_on(command::health::run(&asked, &address))
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             let mut command = Cli::command();
