@@ -6,6 +6,10 @@ mod api;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod chart;
+#[cfg(test)]
+mod compose;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod database_file;
@@ -20,7 +24,11 @@ mod failing;
 #[cfg(test)]
 mod guarded;
 #[cfg(test)]
+mod image;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod misfortune;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

@@ -41,7 +41,8 @@ pub(crate) fn own_address(listen: SocketAddr) -> String {
 pub(crate) async fn run(asked: &Health, address: &str) -> Result<(), Failed> {
     let (path, yes) = if asked.live { ("/healthz", "live") } else { ("/readyz", "ready") };
     let answer = timeout(PATIENCE, ask(address, path)).await;
-    let answer = answer.unwrap_or_else(|_| Err(anyhow::anyhow!("it took longer than {PATIENCE:?}")));
+    let answer =
+        answer.unwrap_or_else(|_| Err(anyhow::anyhow!("it took longer than {PATIENCE:?}")));
     let (good, said) = answer.with_context(|| format!("no answer from http://{address}{path}"))?;
     if good {
         return print::line(yes);
