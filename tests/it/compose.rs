@@ -172,7 +172,7 @@ async fn receiver_and_publisher_do_what_they_are_there_for() {
     };
     eventually("deliveries succeed, and some fail at first", SOON * 2, || async {
         let refused = sum(&[("failure", "http_503")]);
-        (refused >= 1.0 && sum(&[("outcome", "succeeded")]) >= 10.0).then_some(())
+        (refused >= 1.0 && sum(&[("outcome", "delivered")]) >= 10.0).then_some(())
     })
     .await
     .unwrap_or_else(|error| panic!("{error:#}\n{}", program.get("/metrics").unwrap().body));

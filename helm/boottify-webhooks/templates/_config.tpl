@@ -80,6 +80,9 @@
 {{- define "webhooks.webhooksFile" -}}
 {{- $files := include "webhooks.secretFiles" . | fromJson }}
 # From the values of release {{ .Release.Name }}; each secret is a file of its own.
+{{- if not .Values.webhooks }}
+webhooks = []
+{{- end }}
 {{- range .Values.webhooks }}
 
 [[webhooks]]
