@@ -109,6 +109,26 @@ async fn every_value_set_gives_what_the_oldest_and_the_newest_kubernetes_take() 
     assert!(said.contains(".tgz"), "{said}");
 }
 
+/// Every block of values in the guide is complete and taken.
+#[tokio::test]
+async fn the_values_of_the_guide_are_taken() {
+    let chart = Chart::open().await;
+    let guide = fs::read_to_string(workspace::root().join("docs/install.md")).unwrap();
+    let blocks: Vec<&str> = guide
+        .split("\n```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("\n```").unwrap().0)
+        .collect();
+    assert!(blocks.len() >= 3, "{blocks:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for block in blocks {
+        let values = folder.path().join("values.yaml");
+        fs::write(&values, block).unwrap();
+        let objects = chart.objects(&values).await;
+        assert_eq!(of_kind(&objects, "Deployment").count(), 1, "{block}");
+    }
+}
+
 /// Chart, program and image have one version.
 #[tokio::test]
 async fn the_version_is_that_of_the_program() {

@@ -5,10 +5,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::{Request, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -61,9 +61,13 @@ async fn ask(address: &str, path: &str) -> Result<(bool, String)> {
     let answer = async {
         let answer = sender.send_request(request).await?;
         let good = answer.status() == http::StatusCode::OK;
-        let body = Limited::new(answer.into_body(), MOST).collect().await;
-        let body = body.map_err(|_| anyhow::anyhow!("the answer is none of ours"))?;
-        Ok((good, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
+        let mut body = answer.into_body();
+        let mut text = Vec::new();
+        while let Some(frame) = body.frame().await {
+            text.extend(frame?.into_data().unwrap_or_default());
+            ensure!(text.len() <= MOST, "it is none of ours");
+        }
+        Ok((good, String::from_utf8_lossy(&text).into_owned()))
     };
     // The connection has to be driven while it is asked. Its end without an answer is told by the
     // request that waits for one.

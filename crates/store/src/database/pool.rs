@@ -92,7 +92,10 @@ impl Pool {
         let Place::Postgres(url) = &self.place else { return Ok(()) };
         match timeout(PATIENCE, AnyConnection::connect(url)).await {
             // Its polite end is of no interest to anybody.
-            Ok(Ok(connection)) => Ok(connection.close().await.unwrap_or_default()),
+            Ok(Ok(connection)) => {
+                connection.close().await.unwrap_or_default();
+                Ok(())
+            }
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(DatabaseError::Silent(PATIENCE)),
         }
