@@ -69,9 +69,11 @@ async fn what_the_script_lays_out_serves_as_the_images_user() {
     assert_eq!(fs::metadata(root.join("var/lib/boottify-webhooks")).unwrap().uid(), USER);
     // What a container runtime adds, and a broker's name.
     fs::create_dir(root.join("dev")).unwrap();
-    let mut device = Command::new("mknod");
-    device.args(["-m", "666"]).arg(root.join("dev/urandom")).args(["c", "1", "9"]);
-    assert!(device.status().unwrap().success());
+    for (name, minor) in [("random", "8"), ("urandom", "9")] {
+        let mut device = Command::new("mknod");
+        device.args(["-m", "666"]).arg(root.join("dev").join(name)).args(["c", "1", minor]);
+        assert!(device.status().unwrap().success());
+    }
     fs::write(root.join("etc/hosts"), "127.0.0.1 rabbitmq.internal\n").unwrap();
     serves(&root).await;
 }
