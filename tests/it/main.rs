@@ -6,6 +6,10 @@ mod api;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod chart;
+#[cfg(test)]
+mod compose;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod database_file;
@@ -22,9 +26,13 @@ mod failing;
 #[cfg(test)]
 mod guarded;
 #[cfg(test)]
+mod image;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod listen;
+#[cfg(test)]
+mod misfortune;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod dead;
 mod webhooks;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Listen(Listen),
     /// Check the signature of a request body.
     Verify(Verify),
+    /// Ask a running program whether it takes events (or, with --live, whether it lives).
+    Health(Health),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -55,6 +58,19 @@ pub(crate) struct Configured {
     /// Every key can be overridden by the environment: BOOTTIFY_WEBHOOKS__SECTION__KEY.
     #[arg(long, value_name = "FILE", env = "BOOTTIFY_WEBHOOKS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Options of `health`.
+#[derive(Args, Debug)]
+pub(crate) struct Health {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Ask whether its loops turn (/healthz), and not whether it takes events (/readyz).
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Ask this operations listener, whatever the configuration says.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) address: Option<String>,
 }
 
 /// Options of `send`.
@@ -74,6 +90,10 @@ pub(crate) struct Send {
     /// The project id of the sample.
     #[arg(long, value_name = "ID", default_value = "prj_xyz789", conflicts_with = "file")]
     pub(crate) project: String,
+    /// Send another one every so often, such as 2s, until a signal ends it.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
+          conflicts_with_all = ["file", "id"])]
+    pub(crate) every: Option<Duration>,
     /// Print JSON: the event id and how many webhooks match.
     #[arg(long)]
     pub(crate) json: bool,

@@ -4,6 +4,7 @@ pub(crate) mod change;
 pub(crate) mod check;
 pub(crate) mod dead;
 pub(crate) mod fields;
+pub(crate) mod health;
 mod input;
 pub(crate) mod listen;
 pub(crate) mod send;
