@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use broker::{DeadFilter, Parked};
+use broker::{DeadFilter, Once, Parked};
 use bytes::Bytes;
 use event::{DeliveryId, Event, EventType};
 use serde_json::json;
@@ -168,7 +168,7 @@ impl Desk {
             body: event.body().clone(),
             attempts: 0,
             earlier_attempts: 0,
-            once: true,
+            once: Some(Once::Test),
             published_ms: now,
             first_attempt_ms: now,
             parked_ms: now,
@@ -335,7 +335,12 @@ fn parked(row: &DeliveryRow, event: &LoggedEvent, now_ms: i64) -> Result<Parked,
         let why = format!("the delivery log does not keep the body of {} any more", row.event);
         return Err(Problem::new(ProblemKind::BodyForgotten, why));
     }
-    let is_test = event.id.starts_with(sample::TEST);
+    let once = match row.state {
+        _ if sample::is_sample(event) => Some(Once::Test),
+        // What waits in the broker goes on with its schedule; a second one must not begin.
+        DeliveryState::Waiting => Some(Once::Beside),
+        _ => None,
+    };
     Ok(Parked {
         webhook: row.webhook.as_str().into(),
         event: event.id.as_str().into(),
@@ -343,8 +348,7 @@ fn parked(row: &DeliveryRow, event: &LoggedEvent, now_ms: i64) -> Result<Parked,
         body: Bytes::clone(&event.body),
         attempts: row.attempts,
         earlier_attempts: row.attempts,
-        // What waits in the broker goes on with its schedule; a second one must not begin.
-        once: is_test || row.state == DeliveryState::Waiting,
+        once,
         published_ms: event.published_ms,
         first_attempt_ms: now_ms,
         parked_ms: now_ms,

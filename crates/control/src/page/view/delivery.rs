@@ -8,7 +8,7 @@ use super::super::explain;
 use super::super::time::{ago, exact, length};
 use super::frame::{Frame, Screen, Section, screen};
 use super::json;
-use super::pieces::{Tone, copy_from, delivery_pill, id, is_test, notice, pill};
+use super::pieces::{Tone, copy_from, delivery_pill, id, is_failed_test, notice, pill};
 
 const AGENT: &str = concat!("boottify-webhooks/", env!("CARGO_PKG_VERSION"));
 
@@ -98,7 +98,7 @@ fn why(frame: &Frame, detail: &DeliveryDetail) -> Markup {
                 p { a href={ "/admin/dead?webhook=" (row.webhook.as_str()) } { "Dead letters of this webhook" } }
             },
         ),
-        DeliveryState::Dropped if is_test(row) => notice(
+        DeliveryState::Dropped if is_failed_test(row) => notice(
             Tone::Bad,
             &html! {
                 p id="why" { strong { (explain::dead("test")) } }

@@ -44,14 +44,15 @@ pub(super) fn delivery_pill(delivery: &DeliveryRow) -> Markup {
         DeliveryState::Waiting if delivery.attempts == 0 => pill(Tone::Info, "Sending"),
         DeliveryState::Waiting => pill(Tone::Warn, "Retrying"),
         DeliveryState::Dead => pill(Tone::Bad, "Dead"),
-        DeliveryState::Dropped if is_test(delivery) => pill(Tone::Bad, "Test failed"),
+        DeliveryState::Dropped if is_failed_test(delivery) => pill(Tone::Bad, "Test failed"),
         DeliveryState::Dropped => pill(Tone::Plain, "Dropped"),
     }
 }
 
-/// Whether it was a test, which is attempted once and never a dead letter.
-pub(super) fn is_test(delivery: &DeliveryRow) -> bool {
-    delivery.event.starts_with("evt_test_")
+/// Whether it was a test that failed, which is attempted once and never a dead letter: what people
+/// dropped was one, and has the reason for that.
+pub(super) fn is_failed_test(delivery: &DeliveryRow) -> bool {
+    delivery.state == DeliveryState::Dropped && delivery.dead_reason.is_none()
 }
 
 /// An id with a button that copies it.
