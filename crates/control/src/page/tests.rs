@@ -75,7 +75,8 @@ impl Bench {
         });
         let tokens = format!("alice admin {ADMIN}\nbob read {READ}").parse().unwrap();
         let metrics = Metrics::register(&registry).unwrap();
-        let auth = Auth::new(tokens, Duration::from_secs(3_600), None, metrics.clone()).unwrap();
+        let session = Duration::from_secs(3_600);
+        let auth = Auth::new(tokens, session, None, Vec::new(), metrics.clone()).unwrap();
         let page = crate::router(desk, auth, metrics, Duration::from_secs(30), stop.clone());
         let mut bench =
             Self { page, cookie: String::new(), recorder, stop, _tasks: tasks, _folder: folder };

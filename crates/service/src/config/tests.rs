@@ -256,6 +256,10 @@ fn the_other_sections_tell_their_mistakes() {
         "c.toml:1:29: delivery.allow_addresses[0]: \"10.1.0.0/8\": the address has bits beyond the prefix length; write the network, such as 10.0.0.0/8",
     );
     check(
+        "admin.trusted_proxies = [\"10.0.0.1\"]",
+        "c.toml:1:26: admin.trusted_proxies[0]: \"10.0.0.1\": expected a network such as 10.0.0.0/8 or fd00::/8",
+    );
+    check(
         "retry.first_delay = \"7h\"",
         "c.toml:1:21: retry.first_delay: first_delay must not exceed max_delay",
     );
