@@ -1,6 +1,7 @@
 //! Who changed what, and when.
 
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::super::time::ago;
 use super::frame::{Frame, Screen, Section, screen};
@@ -90,12 +91,32 @@ fn name(action: &str) -> String {
 
 /// `url: https://…, enabled: true` of the JSON that the store keeps.
 fn said(detail: &str) -> String {
-    let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(detail) else {
+    let Ok(Value::Object(fields)) = serde_json::from_str(detail) else {
         return detail.to_owned();
     };
-    let one = |(key, value): (String, serde_json::Value)| match value {
-        serde_json::Value::String(text) => format!("{key}: {text}"),
-        other => format!("{key}: {other}"),
-    };
-    fields.into_iter().map(one).collect::<Vec<_>>().join(" · ")
+    let fields = fields.into_iter().map(|(key, value)| format!("{key}: {}", plain(&value)));
+    fields.collect::<Vec<_>>().join(" · ")
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => "nothing".to_owned(),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_are_said_in_words() {
+        let detail = r#"{"changed":["url","headers"],"enabled":true,"url":"https://a.example"}"#;
+        let words = "changed: url, headers · enabled: true · url: https://a.example";
+        assert_eq!(said(detail), words);
+        assert_eq!(said(r#"{"changed":[]}"#), "changed: nothing");
+        assert_eq!(said("{}"), "");
+    }
 }

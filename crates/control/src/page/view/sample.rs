@@ -110,7 +110,8 @@ pub(crate) fn row(number: i64, state: DeliveryState) -> DeliveryRow {
         kind: ["deployment.succeeded", "deployment.failed", "domain.added"][number as usize % 3]
             .to_owned(),
         state,
-        dead_reason: matches!(state, DeliveryState::Dead | DeliveryState::Dropped).then(|| "gave_up".to_owned()),
+        dead_reason: matches!(state, DeliveryState::Dead | DeliveryState::Dropped)
+            .then(|| "gave_up".to_owned()),
         attempts: if failed { 3 } else { 1 },
         last_at_ms: NOW - number * 47_000,
         last_duration_ms: 40 + (number as u32 * 97) % 400,
