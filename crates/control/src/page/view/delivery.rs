@@ -41,7 +41,7 @@ pub(crate) fn delivery(frame: &Frame, view: DeliveryView<'_>) -> Markup {
                     h1 { (row.kind) }
                     div.actions { (delivery_pill(row)) (id(&row.id)) }
                 }
-                @if frame.writes() && view.webhook.is_some() && !view.detail.event.body.is_empty() {
+                @if frame.writes_letters() && view.webhook.is_some() && !view.detail.event.body.is_empty() {
                     form.inline method="post" action={ "/admin/deliveries/" (row.id) "/redeliver" } {
                         (frame.csrf_field())
                         button.button.primary id="redeliver" type="submit" { "Redeliver" }

@@ -351,6 +351,25 @@ fn who_may_only_look_gets_no_forms() {
 }
 
 #[test]
+fn what_a_file_allows_is_offered() {
+    let read_only = Some("webhooks are kept in a file".to_owned());
+    let frame = frame::Frame { read_only, ..sample::frame() };
+    let (webhook, retry) = (sample::webhook(), sample::retry());
+    let head = webhook::Head { webhook: &webhook, dead: false };
+    let settings = webhook::settings(&frame, webhook::Settings { head, retry: &retry });
+    let settings = settings.into_string();
+    for offered in ["id=\"send-test\"", "id=\"recover\""] {
+        assert!(settings.contains(offered), "{offered}: {settings}");
+    }
+    for refused in ["/edit\"", "/disable\"", "/delete\"", "/rotate-secret\"", "/reveal-secret\""] {
+        assert!(!settings.contains(refused), "{refused}: {settings}");
+    }
+    let detail = sample::detail(DeliveryState::Dead, &[Some("dns")]);
+    let view = delivery::DeliveryView { detail: &detail, webhook: Some(&webhook) };
+    assert!(delivery::delivery(&frame, view).into_string().contains("id=\"redeliver\""));
+}
+
+#[test]
 fn screens_can_be_looked_at() {
     let Some(folder) = std::env::var_os("PAGES") else { return };
     let folder = Path::new(&folder);

@@ -32,11 +32,9 @@ pub(crate) fn settings(frame: &Frame, view: Settings<'_>) -> Markup {
                 }
                 div.body { (facts(frame, view)) }
             }
-            @if frame.writes() {
-                (secret(frame, webhook))
-                (recover(frame, webhook))
-                (delete(webhook))
-            }
+            @if frame.writes() { (secret(frame, webhook)) }
+            @if frame.writes_letters() { (recover(frame, webhook)) }
+            @if frame.writes() { (delete(webhook)) }
         },
     )
 }
