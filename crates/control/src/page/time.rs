@@ -1,5 +1,7 @@
 //! Times and lengths of time as people read them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -28,6 +30,11 @@ pub(super) fn length(ms: f64) -> String {
     } else {
         format!("{:.1} min", ms / 60_000.0)
     }
+}
+
+/// A length of time that somebody chose: `1h 30m`.
+pub(super) fn chosen(length: Duration) -> String {
+    humantime::format_duration(length).to_string()
 }
 
 /// The length of time, in ms, of a word that forms offer, such as `24h`; at most 30 days.

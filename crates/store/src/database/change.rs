@@ -249,8 +249,8 @@ impl Database {
         change.commit("deleted", id, &json!({ "url": found.webhook.url.to_string() })).await
     }
 
-    /// Makes a new secret. Until `overlap` is over it signs beside the present one, then alone.
-    /// During a rotation, the secret that waits is replaced.
+    /// Makes a new secret, if the webhook still is as it was `seen`. Until `overlap` is over it signs
+    /// beside the present one, then alone. During a rotation, the secret that waits is replaced.
     ///
     /// # Errors
     ///
@@ -259,10 +259,11 @@ impl Database {
         &self,
         id: &WebhookId,
         overlap: Duration,
+        seen: Option<&str>,
         actor: &str,
     ) -> Result<Created, ChangeError> {
         let mut change = self.change(actor).await?;
-        let found = change.find(id).await?;
+        let found = change.find_seen(id, seen).await?;
         let secret = Secret::generate().map_err(|_| DatabaseError::Seal(SealError::Randomness))?;
         let switches_at =
             change.now_ms.saturating_add(i64::try_from(overlap.as_millis()).unwrap_or(i64::MAX));

@@ -71,7 +71,10 @@ async fn who_changed_what_is_kept() {
     let database = folder.open();
     let one = database.create(&draft("a"), "ada").await.unwrap();
     let other = database.create(&draft("b"), "bob").await.unwrap();
-    let rotated = database.rotate(&one.id, SOON, "eve").await.unwrap();
+    let (_, seen) = database.find(&one.id).await.unwrap();
+    let rotated = database.rotate(&one.id, SOON, Some(&seen), "eve").await.unwrap();
+    let again = database.rotate(&one.id, SOON, Some(&seen), "eve").await;
+    assert!(matches!(again, Err(ChangeError::Stale(id)) if id == one.id));
     let revision = database.promote(&one.id, "eve").await.unwrap();
     assert_eq!(revision, rotated.revision + 1);
     database.delete(&other.id, None, "bob").await.unwrap();
