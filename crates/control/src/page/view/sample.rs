@@ -182,7 +182,21 @@ pub(crate) fn letters() -> Vec<DeadLetter> {
         last_failure: (reason != "disabled").then(|| "timeout".to_owned()),
         last_failure_detail: None,
     };
-    (1..).zip(["gave_up", "gave_up", "gone", "disabled", "disabled"]).map(one).collect()
+    let mut letters: Vec<_> =
+        (1..).zip(["gave_up", "gave_up", "gone", "disabled", "disabled"]).map(one).collect();
+    letters.push(DeadLetter {
+        delivery: "dlv_50a8e1893f7b4cc09d21e6a4b7c8d9e0".to_owned(),
+        webhook: String::new(),
+        event: String::new(),
+        kind: String::new(),
+        reason: "malformed".to_owned(),
+        attempts: 0,
+        published_ms: 0,
+        dead_ms: 0,
+        last_failure: None,
+        last_failure_detail: None,
+    });
+    letters
 }
 
 /// Changes.
