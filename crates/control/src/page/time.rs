@@ -59,7 +59,8 @@ pub(super) fn rfc3339(at_ms: i64) -> String {
     stamp(at_ms).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn full(at_ms: i64) -> String {
+/// The same, as text.
+pub(super) fn full(at_ms: i64) -> String {
     stamp(at_ms).strftime("%-d %b %Y, %H:%M:%S UTC").to_string()
 }
 

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::super::time::ago;
+use super::super::time::{ago, full};
 use super::frame::{Frame, Screen, Section, screen};
 use super::icon::{Icon, icon};
 use super::pieces::pager;
@@ -94,8 +94,11 @@ fn said(detail: &str) -> String {
     let Ok(Value::Object(fields)) = serde_json::from_str(detail) else {
         return detail.to_owned();
     };
-    let fields = fields.into_iter().map(|(key, value)| format!("{key}: {}", plain(&value)));
-    fields.collect::<Vec<_>>().join(" · ")
+    let one = |(key, value): (String, Value)| match value.as_i64() {
+        Some(at_ms) if key == "overlapUntil" => format!("old secret until {}", full(at_ms)),
+        _ => format!("{key}: {}", plain(&value)),
+    };
+    fields.into_iter().map(one).collect::<Vec<_>>().join(" · ")
 }
 
 fn plain(value: &Value) -> String {
@@ -117,6 +120,8 @@ mod tests {
         let words = "changed: url, headers · enabled: true · url: https://a.example";
         assert_eq!(said(detail), words);
         assert_eq!(said(r#"{"changed":[]}"#), "changed: nothing");
+        let rotated = r#"{"overlapUntil":1700000000000}"#;
+        assert_eq!(said(rotated), "old secret until 14 Nov 2023, 22:13:20 UTC");
         assert_eq!(said("{}"), "");
     }
 }
