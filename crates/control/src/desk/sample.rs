@@ -7,7 +7,7 @@ use store::LoggedEvent;
 use crate::clock;
 
 /// What the id of every sample event begins with.
-const TEST: &str = "evt_test_";
+pub(crate) const TEST: &str = "evt_test_";
 
 /// What the types of the customer page mean, in its order and words.
 pub(super) const DESCRIBED: [(&str, &str); 5] = [
