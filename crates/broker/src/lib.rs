@@ -31,7 +31,7 @@ pub use client::{
     Client, ClientError, DeadFilter, DeadLetter, DeadList, DeadMoved, MALFORMED, Pruned, Retention,
 };
 pub use config::{Config, InvalidUrl, Names};
-pub use envelope::{Malformed, Parked, PublishedEvent, Rejected};
+pub use envelope::{Malformed, Once, Parked, PublishedEvent, Rejected};
 pub use intake::{Incoming, IncomingEvent, IncomingParked, Intake};
 pub use listen::{Heard, Listening};
 pub use metrics::Metrics;

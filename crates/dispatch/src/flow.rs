@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use broker::{
-    Incoming, IncomingEvent, IncomingParked, Intake, Parked, PublishError, Rejected, Session,
+    Incoming, IncomingEvent, IncomingParked, Intake, Once, Parked, PublishError, Rejected, Session,
 };
 use delivery::{Attempted, FailureKind, Outcome, Request, Sender};
 use event::{Catalog, DeliveryId, Event, EventId, Rejection};
@@ -210,7 +210,7 @@ impl Parts {
                     first_attempt_ms: None,
                     attempts: 0,
                     earlier_attempts: 0,
-                    once: false,
+                    once: None,
                     last: None,
                 }));
             }
@@ -302,7 +302,7 @@ impl Parts {
             // An attempt now would only be a repeat of the one that comes with the next session.
             return Err(PublishError::Over);
         }
-        if !(task.webhook.enabled || task.once) {
+        if !(task.webhook.enabled || task.once.is_some()) {
             return self.keep(&task).await;
         }
         let limit = task.webhook.max_in_flight.unwrap_or(task.rules.webhook_max_in_flight);
@@ -364,14 +364,16 @@ impl Parts {
     ) -> (Following, Result<(), PublishError>) {
         let kind = task.last.map_or("", |last| last.kind);
         let now = now_ms();
-        if task.once && task.earlier_attempts > 0 {
-            // An attempt beside the schedule, which goes on as it was.
-            self.metrics.outcome(task.webhook.id.as_str(), "failed", kind);
-            return (Following::Retry(now), Ok(()));
-        }
-        if task.once {
-            self.metrics.dropped(TEST);
-            return (Following::Dropped, Ok(()));
+        match task.once {
+            Some(Once::Beside) => {
+                self.metrics.outcome(task.webhook.id.as_str(), "failed", kind);
+                return (Following::Retry(now), Ok(()));
+            }
+            Some(Once::Test) => {
+                self.metrics.dropped(TEST);
+                return (Following::Dropped, Ok(()));
+            }
+            None => {}
         }
         self.health.failed(&task.webhook.id, now);
         let (next, held) = match self.next(task, now, failure) {

@@ -5,6 +5,7 @@
 
 mod admin;
 mod announcer;
+mod audit;
 mod cli;
 mod command;
 mod config;

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, With};
 use crate::announcer::{Announcer, Happening};
+use crate::audit;
 use crate::config::Config;
 use crate::failing::Watch;
 use crate::health::Health;
@@ -148,6 +149,7 @@ async fn start(config: &Config) -> Result<Service> {
         let watch = Watch { health, log, store, announcer, disable_after };
         tasks.spawn("the watch of failing webhooks", watch.run(closing.clone()));
     }
+    tasks.spawn("the audit's retention", audit::run(store.clone(), config.audit));
     tasks.spawn("the retention", retention::run(client, config.dead, retention_metrics));
     let finished = async move { drain_seen.wait_for(|drained| *drained).await.map_or((), drop) };
     tasks.spawn_last("the broker's supervisor", supervisor.run(finished));

@@ -150,6 +150,7 @@ pub(crate) fn ca_file(config: &Config) -> Result<Option<Vec<u8>>> {
 pub(crate) fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
     let sections = [
         ("admin", before.admin != after.admin),
+        ("audit", before.audit != after.audit),
         ("broker", before.broker != after.broker),
         ("dead", before.dead != after.dead),
         ("delivery", before.delivery != after.delivery),

@@ -17,7 +17,7 @@ mod row;
 mod schema;
 mod seal;
 
-pub use self::audit::AuditRow;
+pub use self::audit::{AuditBounds, AuditRow};
 pub use self::change::{ChangeError, Created, Draft};
 pub(crate) use self::follow::{Follower, Watch};
 pub(crate) use self::pool::Pool;

@@ -17,7 +17,7 @@ const KEY: &str = "BAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiM=";
 const OTHER_KEY: &str = "CQUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiM=";
 
 /// A value of each key that is not its default, to see what its change comes to.
-const OTHERS: [(&str, &str); 65] = [
+const OTHERS: [(&str, &str); 68] = [
     ("admin.enabled", "false"),
     ("admin.listen", "127.0.0.1:8081"),
     ("admin.max_connections", "7"),
@@ -25,6 +25,9 @@ const OTHERS: [(&str, &str); 65] = [
     ("admin.session", "1h"),
     ("admin.timeout", "7s"),
     ("admin.tokens", "alice admin 0123456789abcdefghij"),
+    ("admin.trusted_proxies", "10.0.0.0/8"),
+    ("audit.max_age", "7days"),
+    ("audit.max_rows", "7000"),
     ("broker.bindings", "deployment.*"),
     ("broker.deadline", "7s"),
     ("broker.delivery_limit", "7"),
