@@ -268,6 +268,48 @@ async fn deliveries_are_seen_and_sent_again() {
     stage.close().await;
 }
 
+/// A publisher may name its events as tests are named; what it sends is retried all the same.
+#[tokio::test]
+async fn a_test_is_known_by_more_than_its_id() {
+    let stage = stage().await;
+    let hand = Hand { program: &stage.program, token: ADMIN };
+    let body = json!({
+        "url": stage.receiver.url("/hook"), "events": ["deployment.*"],
+        "retry": { "firstDelay": "1s", "jitter": 0 },
+    });
+    let [id, _] = hand.create(&body);
+    let stands = |delivery: String, state: &'static str, attempts: u64| {
+        let hand = &hand;
+        eventually("the delivery stands so", SOON, move || {
+            let shown = json_of(&hand.get(&format!("/deliveries/{delivery}")));
+            let (shown, wanted) = (&shown["delivery"], (json!(state), json!(attempts)));
+            let found = (shown["state"] == wanted.0 && shown["attempts"] == wanted.1).then_some(());
+            async move { found }
+        })
+    };
+    let redeliver = |delivery: &str| {
+        let again = hand.send("POST", &format!("/deliveries/{delivery}/redeliver"), "", "");
+        assert_eq!(again.status, 202, "{}", again.body);
+    };
+
+    stage.receiver.answer("/hook", Script::always(receiver::Answer::status(500)));
+    let sent = json_of(&hand.send("POST", &format!("/webhooks/{id}/test"), "", ""));
+    let test = sent["delivery"].as_str().unwrap().to_owned();
+    stands(test.clone(), "dropped", 1).await.unwrap();
+    redeliver(&test);
+    stands(test, "dropped", 2).await.unwrap();
+
+    stage.receiver.answer("/hook", Script::ok());
+    stage.publish("deployment.failed", "prj_1", "evt_test_mine").await;
+    let delivery = stage.receiver.wait_for(3, SOON).await.unwrap().remove(2);
+    let delivery = delivery.header("x-boottify-delivery").to_owned();
+    stands(delivery.clone(), "delivered", 1).await.unwrap();
+    stage.receiver.answer("/hook", Script::fail(1, 500));
+    redeliver(&delivery);
+    stands(delivery, "delivered", 3).await.unwrap();
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn a_file_is_shown_and_not_changed() {
     let stage = Stage::new(|setup, receiver| {

@@ -520,6 +520,9 @@ async fn what_is_beyond_the_retention_is_dropped_and_counted() {
     stage.reaches("dead_letters", &[], 2.0).await;
     let age = stage.sum("dead_letters_oldest_age_seconds", &[]);
     assert!((3_290.0..3_590.0).contains(&age), "{age}");
+    let used = |bound| stage.sum("dead_letters_bound_ratio", &[("bound", bound)]);
+    assert!((0.9..1.0).contains(&used("age")), "{}", used("age"));
+    assert!((used("count") - 0.4).abs() < 1e-9, "{}", used("count"));
     assert!(stage.sum("dead_letters_bytes", &[]) > 0.0);
 
     for n in 3..8 {

@@ -6,6 +6,10 @@ mod api;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod chart;
+#[cfg(test)]
+mod compose;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod database_file;
@@ -14,19 +18,29 @@ mod dead;
 #[cfg(test)]
 mod deliver;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod failing;
 #[cfg(test)]
 mod guarded;
 #[cfg(test)]
+mod image;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod listen;
+#[cfg(test)]
+mod misfortune;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod outcomes;
 #[cfg(test)]
 mod postgres;
+#[cfg(test)]
+mod prometheus;
 #[cfg(test)]
 mod reject;
 #[cfg(test)]

@@ -79,7 +79,8 @@ async fn every_2xx_is_success_whatever_its_body() {
     stage.publish("domain.added", "prj_1", "evt_1").await;
     stage.reaches("deliveries_total", &[("outcome", "delivered")], 4.0).await;
     assert_eq!(stage.receiver.count(), 4);
-    assert_eq!(stage.sum("delivery_latency_seconds_count", &[]), 4.0);
+    assert_eq!(stage.sum("delivery_latency_seconds_count", &[("retried", "false")]), 4.0);
+    assert_eq!(stage.sum("first_attempt_delay_seconds_count", &[]), 4.0);
     stage.close().await;
 }
 

@@ -101,6 +101,9 @@ async fn what_waits_belongs_to_the_webhook_as_it_is_now() {
     stage.reaches("deliveries_total", &[("outcome", "delivered")], 1.0).await;
     let to_new = stage.receiver.requests_at("/new");
     assert_eq!((to_new.len(), to_new[0].attempt()), (1, 2));
+    assert_eq!(stage.sum("delivery_latency_seconds_count", &[("retried", "true")]), 1.0);
+    assert_eq!(stage.sum("delivery_latency_seconds_count", &[("retried", "false")]), 0.0);
+    assert_eq!(stage.sum("first_attempt_delay_seconds_count", &[]), 2.0);
     let dead = stage.client.wait_for(&stage.space.names().dead_queue, SOON).await.unwrap();
     assert_eq!(dead.header("x-dead-reason").as_deref(), Some("disabled"));
     assert_eq!(stage.receiver.requests_at("/off").len(), 1);

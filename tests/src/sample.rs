@@ -2,9 +2,9 @@
 //! taken, and any other refused.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::eventually::eventually;
 use crate::guard::{Group, Guard};
 use crate::ports::Port;
 use crate::report::Reporter;
-use crate::{cache, loopback};
+use crate::{cache, loopback, workspace};
 
 /// The version of the server that the Node sample stands on.
 const EXPRESS: &str = "express@5.3.0";
@@ -49,8 +49,12 @@ impl Sample {
             said(install).await.context("express comes from npm").map(drop)
         })
         .await?;
-        Self::start("node", "server.mjs", text, |work| {
-            symlink(folder.join("node_modules"), work.join("node_modules"))
+        Self::start(text, async |work, text| {
+            symlink(folder.join("node_modules"), work.join("node_modules"))?;
+            fs::write(work.join("server.mjs"), text)?;
+            let mut command = Command::new("node");
+            command.arg("server.mjs");
+            Ok(command)
         })
         .await
     }
@@ -61,8 +65,66 @@ impl Sample {
     ///
     /// When there is no Python, or it does not start.
     pub async fn python(text: &str) -> Result<Self> {
-        needs("python3").await?;
-        Self::start("python3", "server.py", text, |_| Ok(())).await
+        needs("python3", "python3").await?;
+        Self::start(text, async |work, text| {
+            fs::write(work.join("server.py"), text)?;
+            let mut command = Command::new("python3");
+            command.arg("server.py");
+            Ok(command)
+        })
+        .await
+    }
+
+    /// The Go sample, compiled by Debian's Go.
+    ///
+    /// # Errors
+    ///
+    /// When there is no Go, it does not compile, or it does not start.
+    pub async fn go(text: &str) -> Result<Self> {
+        needs("golang-go", "go").await?;
+        let home = folder("go")?;
+        Self::start(text, async |work, text| {
+            fs::write(work.join("main.go"), text)?;
+            let mut build = Command::new("go");
+            build.args(["build", "-o", "server", "main.go"]).current_dir(work);
+            build.env("GOCACHE", home.join("cache")).env("GOPATH", home.join("path"));
+            // No compiler of C is needed, and nothing is looked for elsewhere.
+            build.envs([("CGO_ENABLED", "0"), ("GO111MODULE", "off"), ("GOTOOLCHAIN", "local")]);
+            said(build).await?;
+            Ok(Command::new(work.join("server")))
+        })
+        .await
+    }
+
+    /// The Rust sample, compiled with what its first lines say that it needs, in the versions of our
+    /// own lock file where those fit. Cargo fetches what it has not yet.
+    ///
+    /// # Errors
+    ///
+    /// When it does not compile or start.
+    pub async fn rust(text: &str) -> Result<Self> {
+        let home = folder("rust")?;
+        let needed = text.lines().filter_map(|line| line.strip_prefix("//! "));
+        let needed: Vec<&str> = needed.filter(|line| line.contains(" = ")).collect();
+        let package = "[package]\nname = \"server\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+        let manifest = format!("{package}\n[dependencies]\n{}\n\n[workspace]\n", needed.join("\n"));
+        Self::start(text, async |work, text| {
+            let lock = File::create(home.join("lock"))?;
+            lock.lock().context("failed to wait for another process that compiles the sample")?;
+            fs::create_dir_all(home.join("src"))?;
+            fs::write(home.join("Cargo.toml"), manifest)?;
+            fs::write(home.join("src/main.rs"), text)?;
+            if !home.join("Cargo.lock").exists() {
+                fs::copy(workspace::root().join("Cargo.lock"), home.join("Cargo.lock"))?;
+            }
+            let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            build.args(["build", "--quiet"]).current_dir(&home);
+            build.env("CARGO_TARGET_DIR", home.join("target"));
+            said(build).await?;
+            fs::copy(home.join("target/debug/server"), work.join("server"))?;
+            Ok(Command::new(work.join("server")))
+        })
+        .await
     }
 
     /// Whether it takes a body with a signature.
@@ -82,19 +144,16 @@ impl Sample {
         }
     }
 
+    /// Starts what `prepare` makes of the sample in a folder of its own, with a port of its own.
     async fn start(
-        program: &str,
-        name: &str,
         text: &str,
-        prepare: impl FnOnce(&Path) -> std::io::Result<()>,
+        prepare: impl AsyncFnOnce(&Path, String) -> Result<Command>,
     ) -> Result<Self> {
         let mut guard = Guard::new("sample")?;
         let port = Port::take()?;
-        let number = port.number().to_string();
-        fs::write(guard.folder().join(name), text.replace(SHOWN_PORT, &number))?;
-        prepare(guard.folder())?;
-        let mut command = Command::new(program);
-        command.arg(name).current_dir(guard.folder()).env("WEBHOOK_SECRET", secret(text)?);
+        let here = text.replace(SHOWN_PORT, &port.number().to_string());
+        let mut command = prepare(guard.folder(), here).await?;
+        command.current_dir(guard.folder()).env("WEBHOOK_SECRET", secret(text)?);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let group = guard.spawn(&mut command)?;
         let sample = Self { _guard: guard, _group: group, port };
@@ -112,7 +171,7 @@ impl Sample {
 ///
 /// When it cannot be run, or ends with something else than yes or no.
 pub async fn shell_takes(text: &str, body: &[u8], signature: &str) -> Result<bool> {
-    needs("openssl").await?;
+    needs("openssl", "openssl").await?;
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("verify.sh"), text)?;
     fs::write(folder.path().join("body.json"), body)?;
@@ -129,12 +188,19 @@ pub async fn shell_takes(text: &str, body: &[u8], signature: &str) -> Result<boo
     }
 }
 
-/// A program that has the name of its package.
-async fn needs(program: &str) -> Result<()> {
+/// Where the compiler of a language keeps what it can use again.
+fn folder(language: &str) -> Result<PathBuf> {
+    let folder = workspace::target().join("samples").join(language);
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// A program of a package.
+async fn needs(package: &str, program: &str) -> Result<()> {
     // Not asked for its version: openssl has its own way to say that.
     let path = env::var_os("PATH").unwrap_or_default();
     let find = || env::split_paths(&path).find(|folder| folder.join(program).is_file()).map(drop);
-    find_or_install(&[program], &Reporter::stderr(), find).await
+    find_or_install(&[package], &Reporter::stderr(), find).await
 }
 
 /// The secret in the line by which a sample says how it is run.

@@ -7,14 +7,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cache;
-use crate::debian::{self, said};
-use crate::report::Reporter;
+use crate::pip;
 
 /// The version, which says what is tried.
 const VERSION: &str = "4.32.5";
@@ -52,33 +50,15 @@ pub struct Schemathesis {
 }
 
 impl Schemathesis {
-    /// The cached program, or the one that pip fetches. Where Python has no `venv`, Debian's package
-    /// is installed.
+    /// The cached program, or the one that pip fetches.
     ///
     /// # Errors
     ///
     /// When there is no way to it.
     pub async fn find() -> Result<Self> {
-        let report = Reporter::stderr();
-        let folder = cache::folder(&format!("schemathesis-{VERSION}"), async |folder| {
-            let has_venv = || {
-                let mut ask = Command::new("python3");
-                ask.args(["-c", "import ensurepip, venv"]);
-                ask.stdout(Stdio::null()).stderr(Stdio::null());
-                ask.status().is_ok_and(|status| status.success()).then_some(())
-            };
-            debian::find_or_install(&["python3", "python3-venv"], &report, has_venv).await?;
-            report.step(format!("running: pip install schemathesis=={VERSION}"));
-            let mut make = Command::new("python3");
-            make.args(["-m", "venv"]).arg(folder);
-            said(make).await?;
-            let mut install = Command::new(folder.join("bin/python"));
-            install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-            install.arg(format!("schemathesis=={VERSION}"));
-            said(install).await.context("schemathesis comes from PyPI").map(drop)
-        })
-        .await?;
-        Ok(Self { python: folder.join("bin/python") })
+        let (name, package) =
+            (format!("schemathesis-{VERSION}"), format!("schemathesis=={VERSION}"));
+        Ok(Self { python: pip::programs(&name, &[&package]).await?.join("python") })
     }
 
     /// Tries the API whose document is at a URL, with a token.

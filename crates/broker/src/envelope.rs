@@ -8,7 +8,7 @@
 //! | `x-webhook-id` | the webhook that it is for |
 //! | `x-attempts` | attempts made so far |
 //! | `x-earlier-attempts` | how many of them were made before people sent it again; absent for none |
-//! | `x-once` | present where it is attempted once, whatever comes of it: a test event |
+//! | `x-once` | where it is attempted once, whatever comes of it, why: `test` or `beside` |
 //! | `x-published-at` | when the event was published, ms since the epoch |
 //! | `x-first-attempt-at` | when the first attempt was made (or postponed), ms |
 //! | `x-parked-at`, `x-due-at` | since when and until when it waits, ms |
@@ -28,6 +28,8 @@ const WEBHOOK_ID: &str = "x-webhook-id";
 const ATTEMPTS: &str = "x-attempts";
 const EARLIER_ATTEMPTS: &str = "x-earlier-attempts";
 const ONCE: &str = "x-once";
+const TEST: &str = "test";
+const BESIDE: &str = "beside";
 const PUBLISHED_AT: &str = "x-published-at";
 const FIRST_ATTEMPT_AT: &str = "x-first-attempt-at";
 const PARKED_AT: &str = "x-parked-at";
@@ -65,8 +67,8 @@ pub struct Parked {
     pub attempts: u32,
     /// How many of them were made before people sent it again: the schedule counts from there.
     pub earlier_attempts: u32,
-    /// Whether it is attempted once, whatever comes of it and whether its webhook is enabled.
-    pub once: bool,
+    /// Why it is attempted once, whatever comes of it and whether its webhook is enabled.
+    pub once: Option<Once>,
     /// When the event was published, in ms since the epoch.
     pub published_ms: i64,
     /// When the first attempt was made or postponed, in ms since the epoch.
@@ -81,6 +83,15 @@ pub struct Parked {
     pub last_failure_detail: Option<Box<str>>,
     /// The publisher's W3C trace context.
     pub traceparent: Option<Box<str>>,
+}
+
+/// Why a delivery is attempted once only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Once {
+    /// It is a test event: nothing follows from a failure.
+    Test,
+    /// Another message of the same delivery waits, whose schedule goes on as it is.
+    Beside,
 }
 
 /// Why a message is no event, as its headers on the rejected queue say.
@@ -144,7 +155,7 @@ impl Parked {
                 .unwrap_or_default()
                 .try_into()
                 .map_err(|_| Malformed(EARLIER_ATTEMPTS))?,
-            once: headers.get(ONCE).is_some(),
+            once: headers.get(ONCE).map(|_| Once::of_word(headers.text(ONCE))),
             published_ms: headers.number(PUBLISHED_AT)?,
             first_attempt_ms: headers.number(FIRST_ATTEMPT_AT)?,
             parked_ms: headers.number(PARKED_AT)?,
@@ -193,8 +204,8 @@ impl Parked {
         if self.earlier_attempts > 0 {
             insert_number(&mut headers, EARLIER_ATTEMPTS, self.earlier_attempts.into());
         }
-        if self.once {
-            headers.insert(ONCE.into(), AMQPValue::Boolean(true));
+        if let Some(once) = self.once {
+            insert_text(&mut headers, ONCE, once.word());
         }
         let optional = [
             (LAST_FAILURE, &self.last_failure),
@@ -216,6 +227,20 @@ impl Parked {
             .with_message_id((&*self.event).into())
             .with_type((&*self.kind).into())
             .with_headers(headers)
+    }
+}
+
+impl Once {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Test => TEST,
+            Self::Beside => BESIDE,
+        }
+    }
+
+    /// What is no word of ours begins no schedule either.
+    fn of_word(word: Option<&str>) -> Self {
+        if word == Some(TEST) { Self::Test } else { Self::Beside }
     }
 }
 
@@ -371,7 +396,7 @@ mod tests {
             body: Bytes::from_static(b"{}"),
             attempts: 3,
             earlier_attempts: 1,
-            once: true,
+            once: Some(Once::Test),
             published_ms: 1,
             first_attempt_ms: 2,
             parked_ms: 3,
@@ -384,8 +409,10 @@ mod tests {
 
     #[test]
     fn a_parked_delivery_reads_back_as_it_was_written() {
-        let parked = parked();
-        assert_eq!(Parked::read(&parked.properties(), parked.body.clone()), Ok(parked));
+        for once in [None, Some(Once::Test), Some(Once::Beside)] {
+            let parked = Parked { once, ..parked() };
+            assert_eq!(Parked::read(&parked.properties(), parked.body.clone()), Ok(parked));
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod envelope;
 mod flood;
 mod intake;
 mod ladder;
+mod listen;
 mod metrics;
 mod poison;
 mod publisher;
@@ -31,8 +32,9 @@ pub use client::{
     Retention, TellMoved,
 };
 pub use config::{Config, InvalidUrl, Names};
-pub use envelope::{Malformed, Parked, PublishedEvent, Rejected};
+pub use envelope::{Malformed, Once, Parked, PublishedEvent, Rejected};
 pub use intake::{Incoming, IncomingEvent, IncomingParked, Intake};
+pub use listen::{Heard, Listening};
 pub use metrics::Metrics;
 pub use publisher::PublishError;
 pub use session::{PublishEventError, Session, SessionError, publish_event};

@@ -2,6 +2,11 @@
 
 use metering::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Meter, Registry};
 
+use crate::session::SessionError;
+
+/// What is published, in the metric's words: by the flow, and by who asks the broker beside it.
+const TARGETS: [&str; 6] = ["parked", "dead", "rejected", "replayed", "submitted", "ops"];
+
 /// Handles of all metrics that this crate writes. The help texts say what each one counts.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -30,7 +35,7 @@ impl Metrics {
             "Acknowledgements sent, single ones and those that settle a whole prefix of messages",
             &["multiple"],
         )?;
-        Ok(Self {
+        let metrics = Self {
             connected: meter.gauge(
                 "broker_connected",
                 "1 while connected to the broker with topology and consumers in place, else 0",
@@ -68,6 +73,15 @@ impl Metrics {
                 "Messages ready in a queue, as of the last probe; delay queues by their delay",
                 &["queue"],
             )?,
-        })
+        };
+        // What is counted by a closed set of words begins at 0: a rate over something that begins
+        // with its first happening misses just that one. Queues have no length before one is known.
+        for cause in SessionError::CAUSES {
+            metrics.session_failures.with_label_values(&[cause]);
+        }
+        for target in TARGETS {
+            metrics.published.with_label_values(&[target]);
+        }
+        Ok(metrics)
     }
 }

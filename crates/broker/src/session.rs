@@ -86,6 +86,10 @@ impl SessionError {
         }
     }
 
+    /// All causes, for metrics that begin at 0.
+    pub(crate) const CAUSES: [&str; 8] =
+        ["resolve", "connect", "topology", "lost", "ended", "publish", "flood", "deadline"];
+
     /// The cause in a word, for the metric.
     pub(crate) fn cause(&self) -> &'static str {
         match self {
@@ -230,7 +234,8 @@ impl Session {
     ) -> Result<(), PublishError> {
         let Inner { publisher, names, metrics, .. } = &*self.0;
         let route = Route { exchange: &names.dead_letter_exchange, key };
-        let published = publisher.publish(route, body, properties).await;
+        // Boxed: every delivery's future has room for this one, and few deliveries come here.
+        let published = Box::pin(publisher.publish(route, body, properties)).await;
         match &published {
             Ok(()) => metrics.published.with_label_values(&[target]).inc(),
             Err(error) => {
@@ -380,7 +385,11 @@ pub(crate) async fn channel(wire: &Wire, limit: Duration) -> Result<Channel, Ses
 }
 
 /// A channel for a consumer of so many messages at a time.
-async fn taking(wire: &Wire, limit: Duration, prefetch: u16) -> Result<Channel, SessionError> {
+pub(crate) async fn taking(
+    wire: &Wire,
+    limit: Duration,
+    prefetch: u16,
+) -> Result<Channel, SessionError> {
     let channel = channel(wire, limit).await?;
     let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
     within(limit, "setting the prefetch", qos).await?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! request ─► origin: is it for us, and not made by another site? ─► token or session ─► Viewer
-//!                                                            wrong ─► limiter
+//!                                              wrong ─► limiter, by the address of who asks
 //! ```
 //!
 //! Tokens are known by their hashes. The page's session is a cookie that needs no memory here: it
@@ -12,6 +12,7 @@
 
 mod limiter;
 mod origin;
+mod proxies;
 mod session;
 mod tokens;
 
@@ -24,12 +25,14 @@ use std::time::Duration;
 
 use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderValue};
+use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
 use self::limiter::Limiter;
 use self::origin::PublicUrl;
+use self::proxies::Proxies;
 use crate::clock::now_ms;
 use crate::metrics::Metrics;
 use crate::problem::{Problem, ProblemKind};
@@ -79,6 +82,7 @@ struct Inner {
     tokens: Tokens,
     session: Duration,
     public: Option<PublicUrl>,
+    proxies: Proxies,
     limiter: Limiter,
     metrics: Metrics,
     /// Proves our own forms where there are no tokens.
@@ -119,7 +123,8 @@ impl Viewer {
 impl Auth {
     /// A judge that knows these tokens. Sessions of the page last for `session`. `public_url` is
     /// where browsers find the page, if a proxy stands before it; with `https` there, cookies are
-    /// for encrypted connections only.
+    /// for encrypted connections only. Who asks through one of `trusted_proxies` counts as who that
+    /// proxy says by `x-forwarded-for`.
     ///
     /// # Errors
     ///
@@ -128,14 +133,22 @@ impl Auth {
         tokens: Tokens,
         session: Duration,
         public_url: Option<&str>,
+        trusted_proxies: Vec<IpNet>,
         metrics: Metrics,
     ) -> Result<Self, InvalidAuth> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|_| InvalidAuth::Randomness)?;
         let public = public_url.map(PublicUrl::try_new).transpose()?;
         let loopback_csrf = hex::encode(random);
-        let limiter = Limiter::default();
-        Ok(Self(Arc::new(Inner { tokens, session, public, limiter, metrics, loopback_csrf })))
+        Ok(Self(Arc::new(Inner {
+            tokens,
+            session,
+            public,
+            proxies: Proxies::new(trusted_proxies),
+            limiter: Limiter::default(),
+            metrics,
+            loopback_csrf,
+        })))
     }
 
     /// Whether people have to sign in; without tokens everybody on loopback is admin.
@@ -167,7 +180,7 @@ impl Auth {
             let token = bearer(value).ok_or_else(|| {
                 unauthenticated("the header authorization must be \"Bearer\" and a token")
             })?;
-            let found = self.find(token, parts.extensions.get().copied())?;
+            let found = self.find(token, self.client(&parts.headers, &parts.extensions))?;
             let (name, role) = (found.name.clone(), found.role);
             return Ok(Viewer { name, role, csrf: String::new(), by: By::Bearer });
         }
@@ -176,13 +189,19 @@ impl Auth {
         })
     }
 
-    /// Signs in on the page: the value of `set-cookie`.
+    /// The address of who asks.
+    pub(crate) fn client(&self, headers: &HeaderMap, extensions: &Extensions) -> IpAddr {
+        let peer = extensions.get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer: &Peer| peer.0);
+        self.0.proxies.client(peer, headers)
+    }
+
+    /// Signs in on the page, from this address: the value of `set-cookie`.
     ///
     /// # Errors
     ///
     /// As for [`Auth::viewer`].
-    pub fn sign_in(&self, token: &str, peer: Option<Peer>) -> Result<HeaderValue, Problem> {
-        let found = self.find(token.trim(), peer)?;
+    pub fn sign_in(&self, token: &str, client: IpAddr) -> Result<HeaderValue, Problem> {
+        let found = self.find(token.trim(), client)?;
         let lasts_ms = i64::try_from(self.0.session.as_millis()).unwrap_or(i64::MAX);
         let value = session::seal(found, now_ms().saturating_add(lasts_ms));
         Ok(session::cookie(&value, self.0.session, self.is_secure()))
@@ -203,15 +222,16 @@ impl Auth {
         session::open(pairs.next()?, &self.0.tokens, now_ms())
     }
 
-    /// The token that this text is; wrong ones are counted against the address.
-    fn find(&self, token: &str, peer: Option<Peer>) -> Result<&tokens::Token, Problem> {
-        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
-        let now = Instant::now();
-        self.0.limiter.admit(address, now).map_err(|wait| self.too_many(wait))?;
+    /// The token that this text is; wrong ones are counted against the address. A right one is let
+    /// in whatever others tried from there: nobody comes to it by trying, and who shares an address
+    /// must not be shut out.
+    fn find(&self, token: &str, address: IpAddr) -> Result<&tokens::Token, Problem> {
         let hash = tokens::hash(token);
         if let Some(found) = self.0.tokens.find(&hash) {
             return Ok(found);
         }
+        let now = Instant::now();
+        self.0.limiter.admit(address, now).map_err(|wait| self.too_many(wait))?;
         self.0.metrics.sign_in_failed();
         tracing::warn!(client.address = %address, "a token that is not known was tried");
         self.0.limiter.failed(address, &hash, now).map_err(|wait| self.too_many(wait))?;

@@ -1,6 +1,6 @@
-//! The time of day, as what is kept and shown counts it.
+//! The time of day and lengths of time, as what is kept and shown counts and writes them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
@@ -24,6 +24,11 @@ pub(crate) fn ms_of(text: &str) -> Option<i64> {
     plain.then(|| text.parse::<Timestamp>().ok()).flatten().map(Timestamp::as_millisecond)
 }
 
+/// A length of time as configuration, API and forms write it and read it: `1h30m`.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string().replace(' ', "")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +42,14 @@ mod tests {
             assert_eq!(ms_of(bad), None, "{bad}");
         }
         assert_eq!(text_of(i64::MAX), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn lengths_of_time_are_read_as_they_are_written() {
+        for (seconds, text) in [(5, "5s"), (5_400, "1h30m"), (3 * 86_400, "3days")] {
+            let duration = Duration::from_secs(seconds);
+            assert_eq!(duration_text(duration), text);
+            assert_eq!(crate::desk::duration(text), Ok(duration));
+        }
     }
 }

@@ -25,6 +25,7 @@ pub use self::asked::{
 pub use self::deliveries::request_headers;
 pub(crate) use self::draft::duration;
 pub use self::moving::{DeadAct, DeadWork, DeadWorked};
+pub(crate) use self::sample::TEST;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What the Control Center counts.
 
-use metering::{IntCounter, IntCounterVec, Meter, Registry, Result};
+use metering::{IntCounter, IntCounterVec, IntGauge, Meter, Registry, Result};
 
 /// Handles of the metrics. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -8,7 +8,13 @@ pub struct Metrics {
     requests: IntCounterVec,
     failed: IntCounter,
     delayed: IntCounter,
+    streams: IntGauge,
+    streams_refused: IntCounter,
 }
+
+/// One stream of live deliveries, counted for as long as it is there.
+#[derive(Debug)]
+pub(crate) struct OpenStream(IntGauge);
 
 impl Metrics {
     /// Registers them.
@@ -32,6 +38,11 @@ impl Metrics {
                 "control_sign_in_delays_total",
                 "Requests to the admin listener refused because too many unknown tokens were tried",
             )?,
+            streams: meter.gauge("control_streams", "Live views of deliveries that are open")?,
+            streams_refused: meter.counter(
+                "control_streams_refused_total",
+                "Live views of deliveries refused because too many are open",
+            )?,
         })
     }
 
@@ -46,5 +57,20 @@ impl Metrics {
 
     pub(crate) fn sign_in_delayed(&self) {
         self.delayed.inc();
+    }
+
+    pub(crate) fn stream_opened(&self) -> OpenStream {
+        self.streams.inc();
+        OpenStream(self.streams.clone())
+    }
+
+    pub(crate) fn stream_refused(&self) {
+        self.streams_refused.inc();
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

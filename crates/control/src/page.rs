@@ -16,6 +16,7 @@ mod samples;
 mod time;
 mod view;
 
+pub(crate) use self::gate::{is_screen, turned_away};
 pub(crate) use self::routes::routes;
 
 #[cfg(test)]

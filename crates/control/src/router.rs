@@ -44,10 +44,10 @@ pub fn router(
     stop: CancellationToken,
 ) -> Router {
     let app = App { desk, auth };
-    let front_of = Front { app: app.clone(), metrics, limit };
+    let front_of = Front { auth: app.auth.clone(), metrics: metrics.clone(), limit };
     Router::new()
         .nest(api::PREFIX, api::routes(&app))
-        .merge(page::routes(&app, stop))
+        .merge(page::routes(&app, metrics, stop))
         .fallback(api::no_such_route)
         .method_not_allowed_fallback(api::no_such_method)
         .layer(middleware::from_fn_with_state(front_of, front))
@@ -57,7 +57,7 @@ pub fn router(
 /// What [`front`] goes by.
 #[derive(Clone)]
 struct Front {
-    app: App,
+    auth: Auth,
     metrics: Metrics,
     limit: Duration,
 }
@@ -66,13 +66,17 @@ struct Front {
 async fn front(State(front): State<Front>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let (parts, body) = request.into_parts();
-    let mut response = match front.app.auth.check_origin(&parts) {
+    let for_screen = page::is_screen(parts.uri.path());
+    let answer = match front.auth.check_origin(&parts) {
         Ok(()) => {
             let answer = next.run(Request::from_parts(parts, body));
-            timeout(front.limit, answer).await.unwrap_or_else(|_| too_slow(front.limit))
+            timeout(front.limit, answer).await.map_err(|_| too_slow(front.limit))
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => Err(problem),
     };
+    let mut response = answer.unwrap_or_else(|problem| {
+        if for_screen { page::turned_away(&problem) } else { problem.into_response() }
+    });
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(value);
     }
@@ -82,7 +86,56 @@ async fn front(State(front): State<Front>, request: Request, next: Next) -> Resp
 }
 
 /// What was asked for may or may not have been done.
-fn too_slow(limit: Duration) -> Response {
+fn too_slow(limit: Duration) -> Problem {
     let why = format!("there was no answer within {limit:?}; it may have been done all the same");
-    Problem::new(ProblemKind::TimedOut, why).into_response()
+    Problem::new(ProblemKind::TimedOut, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::routing::get;
+    use http::header::CONTENT_TYPE;
+    use metering::Registry;
+    use tower_service::Service;
+
+    use super::*;
+
+    /// What a route that never answers comes to.
+    async fn asked(path: &'static str, headers: &[(&str, &str)]) -> (u16, String, String) {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let tokens = "alice admin tok_0123456789abcdef".parse().unwrap();
+        let limit = Duration::from_millis(10);
+        let auth = Auth::new(tokens, limit, None, Vec::new(), metrics.clone()).unwrap();
+        let front_of = Front { auth, metrics, limit };
+        let mut app = Router::new()
+            .route(path, get(std::future::pending::<()>))
+            .layer(middleware::from_fn_with_state(front_of, front));
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = app.call(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (status, kind) = (response.status().as_u16(), response.headers()[CONTENT_TYPE].clone());
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let kind = kind.to_str().unwrap().to_owned();
+        (status, kind, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn people_get_screens_and_programs_get_documents() {
+        let foreign = [("sec-fetch-site", "cross-site")];
+        for (headers, status) in [(&[][..], 503), (&foreign[..], 403)] {
+            for path in ["/", "/admin", "/admin/webhooks"] {
+                let (found, kind, body) = asked(path, headers).await;
+                assert_eq!((found, &*kind), (status, "text/html; charset=utf-8"), "{path}");
+                assert!(body.contains("id=\"fault\""), "{path}: {body}");
+            }
+            for path in ["/api/v1/webhooks", "/administrator"] {
+                let (found, kind, _) = asked(path, headers).await;
+                assert_eq!((found, &*kind), (status, "application/problem+json"), "{path}");
+            }
+        }
+    }
 }

@@ -65,6 +65,10 @@ pub enum NotSent {
 }
 
 impl FailureKind {
+    /// All kinds but those of a status, for metrics that begin at 0.
+    pub const WORDS: [Self; 6] =
+        [Self::Dns, Self::Connect, Self::Tls, Self::Timeout, Self::BlockedAddress, Self::Protocol];
+
     /// The kind that is written so; `None` for what no attempt comes to.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -74,9 +78,7 @@ impl FailureKind {
             let possible = (100..=999).contains(&status) && !(200..=299).contains(&status);
             return (possible && kind.to_string() == text).then_some(kind);
         }
-        use FailureKind::{BlockedAddress, Connect, Dns, Protocol, Timeout, Tls};
-        let words = [Dns, Connect, Tls, Timeout, BlockedAddress, Protocol];
-        words.into_iter().find(|kind| kind.word() == Some(text))
+        Self::WORDS.into_iter().find(|kind| kind.word() == Some(text))
     }
 
     /// The kind's word where it is one of a fixed few.

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use broker::{
-    Incoming, IncomingEvent, IncomingParked, Intake, Parked, PublishError, Rejected, Session,
+    Incoming, IncomingEvent, IncomingParked, Intake, Once, Parked, PublishError, Rejected, Session,
 };
 use delivery::{Attempted, FailureKind, Outcome, Request, Sender};
 use event::{Catalog, DeliveryId, Event, EventId, Rejection};
@@ -30,7 +30,9 @@ use crate::backlog::Backlog;
 use crate::clock::now_ms;
 use crate::gate::Gate;
 use crate::health::Health;
-use crate::metrics::Metrics;
+use crate::metrics::{
+    DELETED, DISABLED, GAVE_UP, GONE, IN_FLIGHT, MALFORMED, Metrics, TEST, WEBHOOK_IN_FLIGHT,
+};
 use crate::report::{AttemptReport, Following, Report, Tell};
 use crate::retry::{self, Next};
 use crate::task::{Last, Task};
@@ -43,16 +45,6 @@ const POSTPONE: Duration = Duration::from_secs(1);
 /// How long a delivery waits whose webhook this replica has not heard of yet: changes are live within
 /// a second, so one wait is nearly always enough.
 const UNKNOWN: Duration = Duration::from_secs(5);
-
-/// Why a delivery is a dead letter: its last attempt failed too late for another one.
-const GAVE_UP: &str = "gave_up";
-/// The receiver answered 410.
-const GONE: &str = "gone";
-/// Its webhook is disabled.
-const DISABLED: &str = "disabled";
-
-/// Why a message on the deliveries queue is rejected.
-const MALFORMED: &str = "malformed_delivery";
 
 /// The oldest time of publishing that is believed: deliveries are tried for days, not for months.
 const OLDEST_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
@@ -116,6 +108,7 @@ impl Flow {
         metrics: Metrics,
         tell: Tell,
     ) -> Self {
+        metrics.know(&rules.catalog);
         Self(Arc::new(Parts {
             rules: ArcSwap::from_pointee(rules),
             feed,
@@ -132,6 +125,7 @@ impl Flow {
 
     /// Replaces the rules; messages that are on their way keep those they began with.
     pub fn set_rules(&self, rules: Rules) {
+        self.0.metrics.know(&rules.catalog);
         self.0.rules.store(Arc::new(rules));
     }
 
@@ -167,7 +161,8 @@ impl Flow {
         let _unsettled = parts.metrics.unsettled();
         match incoming {
             Incoming::Event(message) => parts.take_event(message).await,
-            Incoming::Parked(message) => parts.take_parked(message).await,
+            // Boxed: most messages are events, and each has room for the larger of the two.
+            Incoming::Parked(message) => Box::pin(parts.take_parked(message)).await,
             Incoming::Malformed(malformed, message) => {
                 parts.reject(message, MALFORMED, &malformed.to_string()).await;
             }
@@ -215,7 +210,7 @@ impl Parts {
                     first_attempt_ms: None,
                     attempts: 0,
                     earlier_attempts: 0,
-                    once: false,
+                    once: None,
                     last: None,
                 }));
             }
@@ -291,7 +286,7 @@ impl Parts {
     ) -> Result<(), PublishError> {
         let read_at = self.feed.read_at_ms.load(Ordering::Relaxed);
         if read_at > parked.first_attempt_ms.saturating_add(UNKNOWN_MARGIN_MS) {
-            self.metrics.dropped("webhook_deleted");
+            self.metrics.dropped(DELETED);
             // Whoever looks at it later is to see that it waits no more.
             if let (Ok(webhook), Ok(event)) =
                 (WebhookId::try_new(&parked.webhook), restored(parked))
@@ -317,24 +312,28 @@ impl Parts {
             // An attempt now would only be a repeat of the one that comes with the next session.
             return Err(PublishError::Over);
         }
-        if !(task.webhook.enabled || task.once) {
+        if !(task.webhook.enabled || task.once.is_some()) {
             return self.keep(&task).await;
         }
         let limit = task.webhook.max_in_flight.unwrap_or(task.rules.webhook_max_in_flight);
         let Some(slot) = self.gate.pass(&task.webhook.id, limit) else {
-            return self.postpone(&task, "webhook_in_flight").await;
+            return self.postpone(&task, WEBHOOK_IN_FLIGHT).await;
         };
         let Ok(permit) = self.in_flight.try_acquire() else {
-            return self.postpone(&task, "in_flight").await;
+            return self.postpone(&task, IN_FLIGHT).await;
         };
         let started = now_ms();
         let made = self.attempt(&task).await;
         drop((slot, permit));
+        if task.attempts == 0 && !matches!(made.outcome, Outcome::NotSent(_)) {
+            self.metrics.first_attempt(started.saturating_sub(task.published_ms));
+        }
         match &made.outcome {
             Outcome::Delivered(_) => {
                 let now = now_ms();
                 let latency_ms = now.saturating_sub(task.published_ms);
-                self.metrics.delivered(task.webhook.id.as_str(), latency_ms);
+                let retried = task.attempts > 0;
+                self.metrics.delivered(task.webhook.id.as_str(), latency_ms, retried);
                 self.health.succeeded(&task.webhook.id, now);
                 self.report_attempt(&task, started, &made, Following::Delivered);
                 Ok(())
@@ -375,14 +374,16 @@ impl Parts {
     ) -> (Following, Result<(), PublishError>) {
         let kind = task.last.map_or("", |last| last.kind);
         let now = now_ms();
-        if task.once && task.earlier_attempts > 0 {
-            // An attempt beside the schedule, which goes on as it was.
-            self.metrics.outcome(task.webhook.id.as_str(), "failed", kind);
-            return (Following::Retry(now), Ok(()));
-        }
-        if task.once {
-            self.metrics.dropped("test");
-            return (Following::Dropped, Ok(()));
+        match task.once {
+            Some(Once::Beside) => {
+                self.metrics.outcome(task.webhook.id.as_str(), "failed", kind);
+                return (Following::Retry(now), Ok(()));
+            }
+            Some(Once::Test) => {
+                self.metrics.dropped(TEST);
+                return (Following::Dropped, Ok(()));
+            }
+            None => {}
         }
         self.health.failed(&task.webhook.id, now);
         let (next, held) = match self.next(task, now, failure) {

@@ -1,6 +1,27 @@
 //! The flow's side of `/metrics`: ready handles, built once against the registry.
 
+use delivery::{FailureKind, NotSent};
+use event::{Catalog, Reason};
 use metering::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Meter, Registry};
+
+/// Why a delivery is a dead letter: its last attempt failed too late for another one.
+pub(crate) const GAVE_UP: &str = "gave_up";
+/// The receiver answered 410.
+pub(crate) const GONE: &str = "gone";
+/// Its webhook is disabled: it is dead, or dropped where nothing is kept.
+pub(crate) const DISABLED: &str = "disabled";
+/// A delivery is dropped, for there is no such webhook any more.
+pub(crate) const DELETED: &str = "webhook_deleted";
+/// A test that failed is dropped.
+pub(crate) const TEST: &str = "test";
+
+/// Why a message on the deliveries queue is rejected.
+pub(crate) const MALFORMED: &str = "malformed_delivery";
+
+/// A delivery waits, for its webhook has as many attempts under way as it may.
+pub(crate) const WEBHOOK_IN_FLIGHT: &str = "webhook_in_flight";
+/// A delivery waits, for as many attempts are under way as may be.
+pub(crate) const IN_FLIGHT: &str = "in_flight";
 
 /// From a publish to a 2xx. A healthy delivery takes milliseconds, a retried one hours; the
 /// contract's objective is stated in seconds.
@@ -21,7 +42,9 @@ pub struct Metrics {
     delivered: IntCounter,
     outcomes: IntCounterVec,
     by_webhook: Option<IntCounterVec>,
-    latency: Histogram,
+    latency_at_once: Histogram,
+    latency_retried: Histogram,
+    first_attempt_delay: Histogram,
 }
 
 impl Metrics {
@@ -41,11 +64,18 @@ impl Metrics {
              (given up, gone, disabled) or dropped (its webhook was deleted)",
             &["outcome", "failure"],
         )?;
+        let latency = meter.histograms(
+            "delivery_latency_seconds",
+            "Time from the publish of an event to the 2xx of a delivery of it, by whether it \
+             needed more than one attempt",
+            &LATENCY_BUCKETS,
+            &["retried"],
+        )?;
         let labels = ["webhook", "outcome"];
         let help = "Deliveries by webhook and outcome; see deliveries_total";
         let by_webhook =
             by_webhook.then(|| meter.counters("webhook_deliveries_total", help, &labels));
-        Ok(Self {
+        let metrics = Self {
             events_consumed: meter.counters(
                 "events_consumed_total",
                 "Events taken from the broker, by type",
@@ -71,15 +101,46 @@ impl Metrics {
                 "Time since the first attempt of the oldest delivery that this replica parked \
                  and that still waits",
             )?,
-            latency: meter.histogram(
-                "delivery_latency_seconds",
-                "Time from the publish of an event to the 2xx of a delivery of it",
+            latency_at_once: latency.with_label_values(&["false"]),
+            latency_retried: latency.with_label_values(&["true"]),
+            first_attempt_delay: meter.histogram(
+                "first_attempt_delay_seconds",
+                "Time from the publish of an event to the first attempt of a delivery of it",
                 &LATENCY_BUCKETS,
             )?,
             delivered: outcomes.with_label_values(&["delivered", ""]),
             outcomes,
             by_webhook: by_webhook.transpose()?,
-        })
+        };
+        metrics.begin();
+        Ok(metrics)
+    }
+
+    /// What is counted by a closed set of words begins at 0: a rate over something that begins with
+    /// its first happening misses just that one.
+    fn begin(&self) {
+        for reason in Reason::ALL.map(Reason::as_str).into_iter().chain([MALFORMED]) {
+            self.events_rejected.with_label_values(&[reason]);
+        }
+        for bound in [WEBHOOK_IN_FLIGHT, IN_FLIGHT, NotSent::Connections.as_str()] {
+            self.postponed.with_label_values(&[bound]);
+        }
+        for kind in FailureKind::WORDS.map(|kind| kind.to_string()) {
+            self.outcomes.with_label_values(&["failed", &kind]);
+            self.outcomes.with_label_values(&["dead", &kind]);
+        }
+        for (outcome, why) in
+            [("dead", DISABLED), ("dropped", DELETED), ("dropped", DISABLED), ("dropped", TEST)]
+        {
+            self.outcomes.with_label_values(&[outcome, why]);
+        }
+    }
+
+    /// The types of events that are counted from now on, from 0.
+    pub(crate) fn know(&self, catalog: &Catalog) {
+        for kind in catalog.iter() {
+            self.events_consumed.with_label_values(&[kind.as_str()]);
+        }
     }
 
     /// Counts one message more until the guard is dropped, by whatever end its task comes to.
@@ -93,11 +154,16 @@ impl Metrics {
     }
 
     /// A delivery succeeded, so long after its event was published.
-    pub(crate) fn delivered(&self, webhook: &str, latency_ms: i64) {
+    pub(crate) fn delivered(&self, webhook: &str, latency_ms: i64, retried: bool) {
         self.delivered.inc();
         self.count_webhook(webhook, "delivered");
-        #[expect(clippy::cast_precision_loss, reason = "a latency in ms is far below 2^52")]
-        self.latency.observe(latency_ms.max(0) as f64 / 1_000.0);
+        let latency = if retried { &self.latency_retried } else { &self.latency_at_once };
+        latency.observe(seconds(latency_ms));
+    }
+
+    /// A first attempt began, so long after its event was published.
+    pub(crate) fn first_attempt(&self, delay_ms: i64) {
+        self.first_attempt_delay.observe(seconds(delay_ms));
     }
 
     /// A delivery came to another end, or is tried again.
@@ -116,6 +182,11 @@ impl Metrics {
             by_webhook.with_label_values(&[webhook, outcome]).inc();
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a time in ms is far below 2^52")]
+fn seconds(ms: i64) -> f64 {
+    ms.max(0) as f64 / 1_000.0
 }
 
 struct Counted(IntGauge);

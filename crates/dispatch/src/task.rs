@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use broker::{Parked, Session};
+use broker::{Once, Parked, Session};
 use delivery::{Attempted, Outcome};
 use event::{DeliveryId, Event};
 use subscriptions::Webhook;
@@ -23,8 +23,8 @@ pub(crate) struct Task<'a> {
     pub(crate) attempts: u32,
     /// How many of them were made before people sent it again.
     pub(crate) earlier_attempts: u32,
-    /// Whether nothing follows from a failure, and a disabled webhook gets it too: a test.
-    pub(crate) once: bool,
+    /// Why it is attempted once only; a disabled webhook gets it, too.
+    pub(crate) once: Option<Once>,
     pub(crate) last: Option<Last<'a>>,
 }
 

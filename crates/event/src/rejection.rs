@@ -36,6 +36,19 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, for metrics that begin at 0.
+    pub const ALL: [Self; 9] = [
+        Self::TooLarge,
+        Self::NotJson,
+        Self::TooDeep,
+        Self::NotAnObject,
+        Self::MissingField,
+        Self::MistypedField,
+        Self::UnknownType,
+        Self::InexactNumber,
+        Self::LoneSurrogate,
+    ];
+
     /// The word in headers and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -6,8 +6,8 @@
 //!
 //! Not here: any particular metric.
 
-pub use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
-pub use prometheus::{IntGaugeVec, Registry, Result};
+pub use prometheus::{Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
+pub use prometheus::{IntGauge, IntGaugeVec, Registry, Result};
 
 use prometheus::core::Collector;
 use prometheus::{HistogramOpts, Opts};
@@ -49,6 +49,11 @@ impl<'a> Meter<'a> {
     /// A number of seconds that goes up and down.
     pub fn seconds(&self, name: &str, help: &str) -> Result<Gauge> {
         self.keep(Gauge::with_opts(options(name, help))?)
+    }
+
+    /// Parts of a whole, from 0 to 1, one for each combination of labels.
+    pub fn ratios(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec> {
+        self.keep(GaugeVec::new(options(name, help), labels)?)
     }
 
     /// A distribution over `buckets`, in seconds.

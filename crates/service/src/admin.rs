@@ -54,7 +54,8 @@ pub(crate) async fn start(
     let With { store, log, client, guard, rules, closing } = with;
     let metrics = control::Metrics::register(registry)?;
     let public_url = admin.public_url.as_deref();
-    let auth = Auth::new(admin.tokens.clone(), admin.session, public_url, metrics.clone())?;
+    let (tokens, proxies) = (admin.tokens.clone(), admin.trusted_proxies.clone());
+    let auth = Auth::new(tokens, admin.session, public_url, proxies, metrics.clone())?;
     let desk = Desk::new(Parts {
         store,
         log,

@@ -4,6 +4,7 @@ mod dead;
 mod webhooks;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
@@ -33,8 +34,15 @@ pub(crate) enum Command {
     Dead(Dead),
     /// Publish one event to the events exchange, as an orchestrator would.
     Send(Send),
+    /// Forward live events, signed, to a URL of your own: a receiver that is being written.
+    ///
+    /// Each event is attempted once. Nobody else gets fewer events because of it, and nothing is kept
+    /// for when it does not run.
+    Listen(Listen),
     /// Check the signature of a request body.
     Verify(Verify),
+    /// Ask a running program whether it takes events (or, with --live, whether it lives).
+    Health(Health),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -50,6 +58,19 @@ pub(crate) struct Configured {
     /// Every key can be overridden by the environment: BOOTTIFY_WEBHOOKS__SECTION__KEY.
     #[arg(long, value_name = "FILE", env = "BOOTTIFY_WEBHOOKS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Options of `health`.
+#[derive(Args, Debug)]
+pub(crate) struct Health {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Ask whether its loops turn (/healthz), and not whether it takes events (/readyz).
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Ask this operations listener, whatever the configuration says.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) address: Option<String>,
 }
 
 /// Options of `send`.
@@ -69,7 +90,40 @@ pub(crate) struct Send {
     /// The project id of the sample.
     #[arg(long, value_name = "ID", default_value = "prj_xyz789", conflicts_with = "file")]
     pub(crate) project: String,
+    /// Send another one every so often, such as 2s, until a signal ends it.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
+          conflicts_with_all = ["file", "id"])]
+    pub(crate) every: Option<Duration>,
     /// Print JSON: the event id and how many webhooks match.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `listen`.
+#[derive(Args, Debug)]
+pub(crate) struct Listen {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Where events go, such as http://127.0.0.1:3000/boottify. Private addresses are allowed here.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// Stand in for this webhook: its events, projects, condition, headers, secret and delivery ids.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["event", "project"])]
+    pub(crate) webhook: Option<String>,
+    /// Only these events: an exact type, deployment.*, domain.* or *. Can be repeated.
+    #[arg(long, value_name = "PATTERN", default_value = "*")]
+    pub(crate) event: Vec<String>,
+    /// Only events of this project. Can be repeated.
+    #[arg(long, value_name = "ID")]
+    pub(crate) project: Vec<String>,
+    /// The file that holds the secret to sign with; without it and --webhook, a new one is made and
+    /// printed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// End after so many events.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Print a JSON object for each event.
     #[arg(long)]
     pub(crate) json: bool,
 }

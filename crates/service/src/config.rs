@@ -5,6 +5,7 @@
 //! there are and what they may be; what two sections must agree on is said here.
 
 mod admin;
+mod audit;
 mod broker;
 mod dead;
 mod delivery;
@@ -24,6 +25,7 @@ use settings::{
     Document, Environment, MAX_DOCUMENT_BYTES, Problem, Reader, Reading, Report, Section,
     read_bounded,
 };
+use store::AuditBounds;
 use subscriptions::RetryPolicy;
 
 pub(crate) use self::admin::Admin;
@@ -56,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) retry: RetryPolicy,
     pub(crate) dead: Dead,
     pub(crate) admin: Admin,
+    pub(crate) audit: AuditBounds,
     pub(crate) operations: Operations,
     pub(crate) shutdown: Shutdown,
     pub(crate) log: Log,
@@ -100,6 +103,7 @@ impl Config {
         let retry = root.table("retry", retry::read);
         let dead = root.table("dead", Dead::read);
         let admin = root.table("admin", Admin::read);
+        let audit = root.table("audit", audit::read);
         let operations = root.table("operations", Operations::read);
         let shutdown = root.table("shutdown", Shutdown::read);
         let log = root.table("log", Log::read);
@@ -113,6 +117,7 @@ impl Config {
             retry: retry?,
             dead: dead?,
             admin: admin?,
+            audit: audit?,
             operations: operations?,
             shutdown: shutdown?,
             log: log?,

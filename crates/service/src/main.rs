@@ -5,6 +5,7 @@
 
 mod admin;
 mod announcer;
+mod audit;
 mod cli;
 mod command;
 mod config;
@@ -67,7 +68,22 @@ fn run(command: Command) -> Result<(), Failed> {
             let config = load(&asked.configured)?;
             runtime(&config)?.block_on(command::send::run(&asked, &config))
         }
+        Command::Listen(asked) => {
+            let config = load(&asked.configured)?;
+            runtime(&config)?.block_on(command::listen::run(&asked, &config))
+        }
         Command::Verify(asked) => command::verify::run(&asked),
+        Command::Health(asked) => {
+            let address = match &asked.address {
+                Some(address) => address.clone(),
+                None => command::health::own_address(load(&asked.configured)?.operations.listen),
+            };
+            // A probe comes every few seconds: it starts no threads.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime
+                .context("starting the runtime")?
+                .block_on(command::health::run(&asked, &address))
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             let mut command = Cli::command();
@@ -79,6 +95,8 @@ fn run(command: Command) -> Result<(), Failed> {
 
 fn serve(configured: Configured) -> Result<(), Failed> {
     let config = load(&configured)?;
+    // As `check` says it; it is read for use later.
+    wiring::ca_file(&config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
     let log = log::start(config.log.format, config.log.level)?;
     files::make_room(config.delivery.max_connections);
     let runtime = runtime(&config)?;

@@ -6,20 +6,29 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker::{Client, ClientError, Pruned, Retention};
-use metering::{Gauge, IntCounter, IntCounterVec, IntGauge, Meter, Registry};
+use metering::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, Meter, Registry};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::config::Dead;
 
-/// The part of a bound, in percent, from which on people are warned: with the default of 30 days
+/// The part of a bound from which on people are warned: with the default of 30 days
 /// they have six to act.
-const WARNED_FROM: u64 = 80;
+const WARNED_FROM: f64 = 0.8;
+
+/// What holds dead letters in bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    Age,
+    Bytes,
+    Count,
+}
 
 /// Handles of the metrics on dead letters.
 pub(crate) struct RetentionMetrics {
     letters: IntGauge,
     bytes: IntGauge,
     oldest_age: Gauge,
+    used: GaugeVec,
     by_age: IntCounter,
     by_bytes: IntCounter,
     by_count: IntCounter,
@@ -39,7 +48,17 @@ impl RetentionMetrics {
             "Dead letters dropped by the retention, by the bound that they were beyond",
             &["reason"],
         )?;
+        let used = meter.ratios(
+            "dead_letters_bound_ratio",
+            "How much of a bound of [dead] is used, as of the last check; from 1 on the oldest are \
+             dropped",
+            &["bound"],
+        )?;
+        for bound in Bound::ALL {
+            used.with_label_values(&[bound.word()]);
+        }
         Ok(Self {
+            used,
             letters: meter.gauge(
                 "dead_letters",
                 "Deliveries in the dead queue, as of the last check of the retention",
@@ -62,7 +81,11 @@ impl RetentionMetrics {
         })
     }
 
-    fn set(&self, pruned: &Pruned, age: Duration) {
+    fn set(&self, retention: Retention, pruned: &Pruned, age: Duration) {
+        for bound in Bound::ALL {
+            let used = bound.used(retention, pruned, age);
+            self.used.with_label_values(&[bound.word()]).set(used);
+        }
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.letters.set(number(pruned.count));
         self.bytes.set(number(pruned.bytes));
@@ -87,7 +110,7 @@ pub(crate) async fn run(client: Client, dead: Dead, metrics: RetentionMetrics) {
                 let oldest_ms = pruned.oldest_ms.unwrap_or(now_ms);
                 let age = u64::try_from(now_ms.saturating_sub(oldest_ms)).unwrap_or_default();
                 let age = Duration::from_millis(age);
-                metrics.set(&pruned, age);
+                metrics.set(dead.retention, &pruned, age);
                 tell_dropped(&pruned);
                 let near = near(dead.retention, &pruned, age);
                 if let Some(bound) = near.filter(|_| near != warned) {
@@ -122,17 +145,39 @@ fn tell_dropped(pruned: &Pruned) {
 
 /// The key of a bound that is nearly reached.
 fn near(retention: Retention, pruned: &Pruned, age: Duration) -> Option<&'static str> {
-    let near = |value: u64, bound: u64| {
-        u128::from(value) * 100 >= u128::from(bound) * u128::from(WARNED_FROM)
-    };
-    if near(age.as_secs(), retention.max_age.as_secs()) {
-        Some("dead.max_age")
-    } else if near(pruned.count, retention.max_count) {
-        Some("dead.max_count")
-    } else if near(pruned.bytes, retention.max_bytes) {
-        Some("dead.max_bytes")
-    } else {
-        None
+    let near = |bound: &Bound| bound.used(retention, pruned, age) >= WARNED_FROM;
+    Bound::ALL.into_iter().find(near).map(Bound::key)
+}
+
+impl Bound {
+    const ALL: [Self; 3] = [Self::Age, Self::Count, Self::Bytes];
+
+    /// The word in metrics.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Bytes => "bytes",
+            Self::Count => "count",
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Age => "dead.max_age",
+            Self::Bytes => "dead.max_bytes",
+            Self::Count => "dead.max_count",
+        }
+    }
+
+    /// How much of it is used; 1 where it is reached.
+    fn used(self, retention: Retention, pruned: &Pruned, age: Duration) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a part need not be exact")]
+        let part = |value: u64, bound: u64| value as f64 / bound as f64;
+        match self {
+            Self::Age => age.as_secs_f64() / retention.max_age.as_secs_f64(),
+            Self::Bytes => part(pruned.bytes, retention.max_bytes),
+            Self::Count => part(pruned.count, retention.max_count),
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, With};
 use crate::announcer::{Announcer, Happening};
+use crate::audit;
 use crate::config::Config;
 use crate::failing::Watch;
 use crate::health::Health;
@@ -133,6 +134,7 @@ async fn start(config: &Config) -> Result<Service> {
     };
     start_admin(config, &registry, with, &mut tasks).await?;
     let retention_metrics = RetentionMetrics::register(&registry)?;
+    wiring::register_limits(config, &registry)?;
     let refresh = refresh(&registry, &flow, &store, recorder)?;
     let bounds = wiring::operations_bounds(config, &registry)?;
     let operations = Operations { registry, health: health.clone(), bounds, refresh };
@@ -148,6 +150,7 @@ async fn start(config: &Config) -> Result<Service> {
         let watch = Watch { health, log, store, announcer, disable_after, failures };
         tasks.spawn("the watch of failing webhooks", watch.run(closing.clone()));
     }
+    tasks.spawn("the audit's retention", audit::run(store.clone(), config.audit));
     tasks.spawn("the retention", retention::run(client, config.dead, retention_metrics));
     let finished = async move { drain_seen.wait_for(|drained| *drained).await.map_or((), drop) };
     tasks.spawn_last("the broker's supervisor", supervisor.run(finished));

@@ -61,6 +61,37 @@ pub(crate) fn operations_bounds(config: &Config, registry: &Registry) -> Result<
     Ok(Bounds { max_connections, timeout, head_timeout, connections, refused })
 }
 
+/// The bounds that metrics are seen against, as they were configured at the start.
+pub(crate) fn register_limits(config: &Config, registry: &Registry) -> Result<()> {
+    let meter = Meter::new(registry);
+    let limits = [
+        (
+            "messages_unsettled_limit",
+            "What messages_unsettled cannot exceed: broker.prefetch for each of the two queues",
+            usize::from(config.broker.prefetch) * 2,
+        ),
+        (
+            "attempts_in_flight_limit",
+            "What attempts_in_flight cannot exceed: delivery.max_in_flight",
+            config.delivery.max_in_flight,
+        ),
+        (
+            "connections_limit",
+            "What connections_open cannot exceed: delivery.max_connections",
+            config.delivery.max_connections,
+        ),
+        (
+            "delivery_log_waiting_limit_bytes",
+            "What delivery_log_waiting_bytes cannot exceed: delivery_log.max_waiting_bytes",
+            config.delivery_log.bounds.max_waiting_bytes,
+        ),
+    ];
+    for (name, help, limit) in limits {
+        meter.gauge(name, help)?.set(i64::try_from(limit).unwrap_or(i64::MAX));
+    }
+    Ok(())
+}
+
 /// What happened and found no room, or no ear.
 pub(crate) struct JournalCounters {
     pub(crate) reports_dropped: IntCounter,
@@ -153,6 +184,7 @@ pub(crate) fn ca_file(config: &Config) -> Result<Option<Vec<u8>>> {
 pub(crate) fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
     let sections = [
         ("admin", before.admin != after.admin),
+        ("audit", before.audit != after.audit),
         ("broker", before.broker != after.broker),
         ("dead", before.dead != after.dead),
         ("delivery", before.delivery != after.delivery),

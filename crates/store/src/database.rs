@@ -17,7 +17,7 @@ mod row;
 mod schema;
 mod seal;
 
-pub use self::audit::AuditRow;
+pub use self::audit::{AuditBounds, AuditRow};
 pub use self::change::{ChangeError, Created, Draft};
 pub(crate) use self::follow::{Follower, Watch};
 pub(crate) use self::pool::Pool;
@@ -28,6 +28,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::AnyPool;
 use sqlx::migrate::MigrateError;
@@ -77,6 +78,9 @@ pub enum DatabaseError {
     /// It cannot be reached, or refuses.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
+    /// It did not answer in this time.
+    #[error("the database gives no answer within {0:?}")]
+    Silent(Duration),
     /// Its tables are not those of this version and cannot be brought up to date.
     #[error("the tables of the database cannot be brought up to date: {0}")]
     Schema(MigrateError),

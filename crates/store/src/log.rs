@@ -24,6 +24,7 @@ mod record;
 mod row;
 mod rows;
 mod sql;
+mod waiting;
 mod writer;
 
 pub use self::entry::{DeliveryState, LoggedAttempt, LoggedEvent, LoggedNext};

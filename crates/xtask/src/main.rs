@@ -1,4 +1,4 @@
-//! The project's only tool: `cargo xtask check`, `test`, `demo` and `bench`.
+//! The project's only tool: `cargo xtask check`, `test`, `demo`, `bench` and `docs`.
 //!
 //! This file reads the command line; each command is a file of its own. Nothing here is part of
 //! the product, and CI calls the same commands as people do.
@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod demo;
+mod docs;
 mod paint;
 mod progress;
 mod steps;
@@ -30,6 +31,7 @@ Commands:
                                     to end; stays until Ctrl-C, with --once ends with a summary
   bench [--quick]                   the service beside the bare loop, in one run; writes a table,
                                     JSON and a chart below target/bench
+  docs                              writes what docs/ has of the code (the list of all keys)
   help                              this text
 
 WHICH is one of
@@ -50,6 +52,7 @@ enum Order {
     Test { broker: Option<String>, rest: Vec<String> },
     Demo { once: bool },
     Bench { quick: bool },
+    Docs,
 }
 
 fn main() -> ExitCode {
@@ -80,6 +83,7 @@ fn obey(order: Order) -> Result<ExitCode> {
         Order::Check { fast } => runtime.block_on(check::run(fast)),
         Order::Test { broker, rest } => runtime.block_on(test::run(broker.as_deref(), &rest)),
         Order::Demo { once } => runtime.block_on(demo::run(once)),
+        Order::Docs => runtime.block_on(docs::run()),
         Order::Bench { quick } => runtime.block_on(bench::run(quick)),
     }
 }
@@ -94,6 +98,7 @@ fn parse(arguments: &[String]) -> Result<Order, String> {
         "check" => flag(command, rest, "--fast").map(|fast| Order::Check { fast }),
         "demo" => flag(command, rest, "--once").map(|once| Order::Demo { once }),
         "bench" => flag(command, rest, "--quick").map(|quick| Order::Bench { quick }),
+        "docs" if rest.is_empty() => Ok(Order::Docs),
         "test" => parse_test(rest),
         other => Err(format!("there is no command `{other}`")),
     }

@@ -1,6 +1,6 @@
 //! A list of steps that all run, each with its time, and the verdict over them.
 
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use tokio::process::Command;
@@ -16,19 +16,16 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// Runs a command that says itself what is wrong. Its standard output is shown when it fails.
-    pub(crate) async fn command(&mut self, name: &str, mut command: Command) {
+    /// Runs a command that says itself what is wrong: all that it says is shown when it fails.
+    pub(crate) async fn command(&mut self, name: &str, command: Command) {
         let began = Instant::now();
         println!("{} {name}", strong("==>"));
-        match command.stderr(Stdio::inherit()).output().await {
-            Ok(output) if output.status.success() => {
-                println!("    {} {:.1} s", good("ok"), began.elapsed().as_secs_f64());
+        match run(command).await {
+            Ok(()) => println!("    {} {:.1} s", good("ok"), began.elapsed().as_secs_f64()),
+            Err(Complaint { said, why }) => {
+                print!("{said}");
+                self.fail(name, &why);
             }
-            Ok(output) => {
-                print!("{}", String::from_utf8_lossy(&output.stdout));
-                self.fail(name, &output.status.to_string());
-            }
-            Err(error) => self.fail(name, &error.to_string()),
         }
     }
 
@@ -69,5 +66,44 @@ impl Steps {
     fn fail(&mut self, name: &str, why: &str) {
         println!("    {}: {why}", bad("failed"));
         self.failed.push(name.to_owned());
+    }
+}
+
+/// What a command that failed said, and how it ended.
+#[derive(Debug)]
+struct Complaint {
+    said: String,
+    why: String,
+}
+
+async fn run(mut command: Command) -> Result<(), Complaint> {
+    // `output` takes both streams, whatever they were set to before.
+    let output = command.output().await;
+    let output =
+        output.map_err(|error| Complaint { said: String::new(), why: error.to_string() })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    Err(Complaint { said: said.concat(), why: output.status.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_failing_tool_says_is_shown() {
+        let shell = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            command
+        };
+        let complaint = run(shell("echo found; echo wrong >&2; exit 3")).await.unwrap_err();
+        assert_eq!(complaint.said, "found\nwrong\n");
+        assert!(complaint.why.contains('3'), "{complaint:?}");
+        assert!(run(shell("echo fine")).await.is_ok());
+        assert!(run(Command::new("/no/such/tool")).await.is_err());
     }
 }

@@ -80,6 +80,9 @@ async fn guessing_is_slowed_down_and_says_for_how_long() {
     let slowed = (0..20).map(guess).find(|answer| answer.status != 401).unwrap();
     problem(&slowed, 429, "too-many-attempts");
     assert!(slowed.header("retry-after").parse::<u64>().unwrap() >= 1);
+    // Who has a token is let in all the same, from the same address.
+    let right = Hand { program: &stage.program, token: ADMIN }.get("/webhooks");
+    assert_eq!(right.status, 200, "{}", right.body);
     stage.close().await;
 }
 

@@ -1,10 +1,12 @@
 //! The samples on the page verify what the program really sends, and nothing else.
 
-use testbed::browser::Browser;
+use testbed::browser::{Browser, Scripts};
 use testbed::debian::is_there;
 use testbed::node;
 use testbed::receiver::Received;
 use testbed::sample::{Sample, shell_takes};
+
+use super::{ADMIN, Center};
 
 /// The samples that the page shows now, by the words in their elements' ids.
 pub(super) struct Samples {
@@ -15,24 +17,17 @@ pub(super) struct Samples {
 
 impl Samples {
     pub(super) async fn shown(browser: &Browser, secret: &str) -> Self {
-        let read = async |language: &str| {
-            let script = format!("return document.getElementById('code-{language}').textContent");
-            let text = browser.run(&script, Vec::new()).await.unwrap();
-            let text = text.as_str().unwrap().to_owned();
-            assert!(text.contains(secret), "{language}: {text}");
-            text
-        };
-        // The languages that are not run here are there all the same.
-        read("go").await;
-        read("rust").await;
-        Self { node: read("node").await, python: read("python").await, shell: read("shell").await }
+        Self {
+            node: sample(browser, "node", secret).await,
+            python: sample(browser, "python", secret).await,
+            shell: sample(browser, "shell", secret).await,
+        }
     }
 
     /// Runs each with a request that was really received.
     pub(super) async fn verify(&self, received: &Received) {
         let (body, right) = (&received.body[..], received.header("x-boottify-signature"));
-        let digit = if right.ends_with('0') { '1' } else { '0' };
-        let wrong = format!("{}{digit}", &right[..right.len() - 1]);
+        let wrong = changed(right);
         for (signature, taken) in [(right, true), (wrong.as_str(), false), ("sha256=", false)] {
             let by_shell = shell_takes(&self.shell, body, signature).await.unwrap();
             assert_eq!(by_shell, taken, "shell, {signature}");
@@ -44,9 +39,49 @@ impl Samples {
             eprintln!("skipped: there is no Node.js with npm for its sample");
         }
         for (language, server) in servers {
-            assert!(server.takes(body, right).unwrap(), "{language} refuses the right signature");
-            assert!(!server.takes(body, &wrong).unwrap(), "{language} takes a wrong signature");
-            assert!(!server.takes(b"{\"x\":1}", right).unwrap(), "{language} takes another body");
+            verifies(language, &server, received);
         }
     }
+}
+
+/// Go and Rust are compiled, which takes its time: apart from the others.
+#[tokio::test]
+async fn compiled_samples_verify_what_is_sent() {
+    let center = Center::open(Scripts::On).await;
+    let browser = &center.browser;
+    center.sign_in(ADMIN).await;
+    let webhook = center.webhook("/hook", &[]);
+    browser.open(&format!("/admin/webhooks/{webhook}/settings")).await.unwrap();
+    browser.press("Reveal").await.unwrap();
+    browser.sees("Verify that requests come from Boottify").await.unwrap();
+    let secret = browser.text_of("#secret").await.unwrap();
+    let (go, rust) = (sample(browser, "go", &secret).await, sample(browser, "rust", &secret).await);
+    center.publish("evt_1").await;
+    let received = center.received(1).await;
+    verifies("go", &Sample::go(&go).await.unwrap(), &received);
+    verifies("rust", &Sample::rust(&rust).await.unwrap(), &received);
+    center.close().await;
+}
+
+/// The sample that the page shows now, with the secret in it.
+async fn sample(browser: &Browser, language: &str, secret: &str) -> String {
+    let script = format!("return document.getElementById('code-{language}').textContent");
+    let text = browser.run(&script, Vec::new()).await.unwrap();
+    let text = text.as_str().unwrap().to_owned();
+    assert!(text.contains(secret), "{language}: {text}");
+    text
+}
+
+/// That a server takes what was really received, and nothing else.
+fn verifies(language: &str, server: &Sample, received: &Received) {
+    let (body, right) = (&received.body[..], received.header("x-boottify-signature"));
+    assert!(server.takes(body, right).unwrap(), "{language} refuses the right signature");
+    assert!(!server.takes(body, &changed(right)).unwrap(), "{language} takes a wrong signature");
+    assert!(!server.takes(b"{\"x\":1}", right).unwrap(), "{language} takes another body");
+}
+
+/// Another signature, which is none.
+fn changed(signature: &str) -> String {
+    let digit = if signature.ends_with('0') { '1' } else { '0' };
+    format!("{}{digit}", &signature[..signature.len() - 1])
 }

@@ -220,6 +220,16 @@ impl Broker {
         }
     }
 
+    /// A shell script that is `rabbitmqctl` of this broker.
+    pub fn ctl_script(&self) -> String {
+        let words = match &self.node {
+            Node::Process(process) => process.ctl_words(self.guard.folder()),
+            Node::Container(container) => container.ctl_words(),
+        };
+        let quoted = words.iter().map(|word| format!("'{}' ", word.replace('\'', r"'\''")));
+        format!("#!/bin/sh\nexec {}\"$@\"\n", quoted.collect::<String>())
+    }
+
     /// Waits until it takes connections and its management answers, if it has that.
     async fn ready(&mut self) -> Result<()> {
         let end = Instant::now() + START;

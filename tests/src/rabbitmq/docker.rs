@@ -82,6 +82,11 @@ impl Container {
         said(command).await
     }
 
+    /// What runs `rabbitmqctl` in the container, word by word.
+    pub(super) fn ctl_words(&self) -> Vec<String> {
+        ["docker", "exec", &self.name, "rabbitmqctl"].map(str::to_owned).into()
+    }
+
     /// The last things the broker said.
     pub(super) async fn last_words(&self) -> String {
         self.tell(&["logs", "--tail", "20"]).await.unwrap_or_default()

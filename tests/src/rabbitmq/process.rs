@@ -141,6 +141,14 @@ impl Process {
         command.args(["--node", &self.node]).args(arguments);
         said(Command::from(command)).await
     }
+
+    /// What runs `rabbitmqctl` against this broker, word by word.
+    pub(super) fn ctl_words(&self, folder: &Path) -> Vec<String> {
+        let mut command = self.installation.command("rabbitmqctl", folder, &self.environment);
+        command.args(["--node", &self.node]);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words.map(|word| word.to_string_lossy().into_owned()).collect()
+    }
 }
 
 /// The last lines that the broker said before it failed.

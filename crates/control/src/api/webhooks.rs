@@ -175,7 +175,7 @@ pub(super) async fn rotate(
     path: Result<Path<String>, PathRejection>,
     body: JsonBody,
 ) -> Result<Json<wire::WebhookWithSecret>, Problem> {
-    let made = app.desk.rotate(&id(path)?, input::rotate(&body)?, &viewer.name).await?;
+    let made = app.desk.rotate(&id(path)?, input::rotate(&body)?, None, &viewer.name).await?;
     Ok(Json(wire::WebhookWithSecret::of(&made, &viewer)))
 }
 

@@ -11,7 +11,7 @@ use subscriptions::{Clause, RetryPolicy, WebhookUrl};
 use utoipa::ToSchema;
 
 use crate::auth::{Role, Viewer};
-use crate::clock::text_of;
+use crate::clock::{duration_text, text_of};
 use crate::desk::{self, AuditEntry, EventTypeInfo, Found, Made, Recovered, Sent, TriedEvent};
 
 /// A webhook.
@@ -208,10 +208,12 @@ pub(super) struct Dead {
     /// Why: `gave_up`, `gone`, `disabled`; `malformed` for what is no delivery and can only be dropped.
     reason: String,
     attempts: u32,
+    /// Null where it does not say.
     #[schema(format = DateTime)]
-    published_at: String,
+    published_at: Option<String>,
+    /// Null where it does not say.
     #[schema(format = DateTime)]
-    dead_at: String,
+    dead_at: Option<String>,
     last_failure: Option<String>,
     last_failure_detail: Option<String>,
 }
@@ -375,15 +377,14 @@ impl ClauseOut {
 
 impl Retry {
     fn of(policy: &RetryPolicy) -> Self {
-        let text = |duration| humantime::format_duration(duration).to_string().replace(' ', "");
         let values = policy.values();
         Self {
-            first_delay: text(values.first_delay),
+            first_delay: duration_text(values.first_delay),
             multiplier: values.multiplier,
-            max_delay: text(values.max_delay),
+            max_delay: duration_text(values.max_delay),
             jitter: values.jitter,
-            give_up_after: text(values.give_up_after),
-            retry_after_max: text(values.retry_after_max),
+            give_up_after: duration_text(values.give_up_after),
+            retry_after_max: duration_text(values.retry_after_max),
         }
     }
 }
@@ -490,6 +491,8 @@ impl Attempt {
 
 impl From<DeadLetter> for Dead {
     fn from(letter: DeadLetter) -> Self {
+        // What is no delivery has no times.
+        let time = |ms| Some(ms).filter(|ms| *ms > 0).map(text_of);
         Self {
             delivery: letter.delivery,
             webhook: letter.webhook,
@@ -497,8 +500,8 @@ impl From<DeadLetter> for Dead {
             kind: letter.kind,
             reason: letter.reason,
             attempts: letter.attempts,
-            published_at: text_of(letter.published_ms),
-            dead_at: text_of(letter.dead_ms),
+            published_at: time(letter.published_ms),
+            dead_at: time(letter.dead_ms),
             last_failure: letter.last_failure,
             last_failure_detail: letter.last_failure_detail,
         }

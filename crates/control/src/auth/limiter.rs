@@ -1,7 +1,8 @@
-//! Slows down who tries tokens: so many wrong ones per address, and so many in all.
+//! Slows down who tries tokens: so many wrong ones per address, and so many in all. Right ones never
+//! come here.
 //!
-//! An address (of IPv6, its /64) that has used up its tries is answered nothing for a while, right
-//! token or not. The same wrong token again is no new guess and counts once, so that a client with
+//! An address (of IPv6, its /64) that has used up its tries is told to wait, and what it tries
+//! meanwhile is neither counted nor noted. The same wrong token again is no new guess and counts once, so that a client with
 //! a token of yesterday shuts nobody out who shares its address. When all addresses together have
 //! used up theirs, those that have failed before wait, and others have one try.
 
@@ -50,7 +51,7 @@ struct Rate {
 struct Debt(Option<Instant>);
 
 impl Limiter {
-    /// Whether this address may try now; else how long it has to wait.
+    /// Whether a wrong token of this address is counted now; else how long it has to wait.
     pub(super) fn admit(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match inner.addresses.get(&network(address)) {

@@ -131,9 +131,11 @@ impl Token {
     }
 }
 
-/// The hash by which a token is known.
+/// The hash by which a token is known. What is longer than any token costs no more than one: it is
+/// cut off beyond what a token may have, and so is none.
 pub(super) fn hash(token: &str) -> Hash {
-    Sha256::digest(token.as_bytes()).into()
+    let bytes = token.as_bytes();
+    Sha256::digest(&bytes[..bytes.len().min(LONGEST + 1)]).into()
 }
 
 impl fmt::Debug for Tokens {
@@ -168,6 +170,10 @@ mod tests {
         let second = format!("{TOKEN}2");
         assert_eq!(tokens.find(&hash(&second)).map(|token| token.role), Some(Role::Read));
         assert!(tokens.find(&hash("tok")).is_none() && tokens.find(&[0; 32]).is_none());
+        let longest = "x".repeat(LONGEST);
+        let tokens_of_it: Tokens = format!("eve read {longest}").parse().unwrap();
+        assert!(tokens_of_it.find(&hash(&longest)).is_some());
+        assert!(tokens_of_it.find(&hash(&"x".repeat(1 << 20))).is_none());
         assert!(!format!("{tokens:?}").contains(TOKEN));
         assert!("# nobody".parse::<Tokens>().unwrap().is_empty());
     }

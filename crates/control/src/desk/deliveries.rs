@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use broker::{DeadFilter, DeadMoved, DeadReach, Parked};
+use broker::{DeadFilter, DeadMoved, DeadReach, Once, Parked};
 use bytes::Bytes;
 use event::{DeliveryId, Event, EventType};
 use serde_json::json;
@@ -135,7 +135,7 @@ impl Desk {
             body: event.body().clone(),
             attempts: 0,
             earlier_attempts: 0,
-            once: true,
+            once: Some(Once::Test),
             published_ms: now,
             first_attempt_ms: now,
             parked_ms: now,
@@ -329,13 +329,16 @@ fn moved(row: &DeliveryRow) -> DeadMoved {
     DeadMoved { delivery: row.id.clone(), attempts: row.attempts }
 }
 
-/// The headers that an attempt was made with, by name, but for those that its webhook adds (which
-/// may hold secrets), the length, and what names the version that made it.
+/// The headers that an attempt was made with, by name, as far as the log knows; none where nothing
+/// was sent. Those that its webhook added then, the length, and the version that made it are not kept.
 #[must_use]
 pub fn request_headers(
     detail: &DeliveryDetail,
     attempt: &AttemptRow,
 ) -> Vec<(&'static str, String)> {
+    if attempt.signature.is_empty() {
+        return Vec::new();
+    }
     let seconds = attempt.at_ms.div_euclid(1_000);
     vec![
         ("content-type", "application/json".to_owned()),
@@ -355,7 +358,12 @@ fn parked(row: &DeliveryRow, event: &LoggedEvent, now_ms: i64) -> Result<Parked,
         let why = format!("the delivery log does not keep the body of {} any more", row.event);
         return Err(Problem::new(ProblemKind::BodyForgotten, why));
     }
-    let is_test = event.id.starts_with(sample::TEST);
+    let once = match row.state {
+        _ if sample::is_sample(event) => Some(Once::Test),
+        // What waits in the broker goes on with its schedule; a second one must not begin.
+        DeliveryState::Waiting => Some(Once::Beside),
+        _ => None,
+    };
     Ok(Parked {
         webhook: row.webhook.as_str().into(),
         event: event.id.as_str().into(),
@@ -363,8 +371,7 @@ fn parked(row: &DeliveryRow, event: &LoggedEvent, now_ms: i64) -> Result<Parked,
         body: Bytes::clone(&event.body),
         attempts: row.attempts,
         earlier_attempts: row.attempts,
-        // What waits in the broker goes on with its schedule; a second one must not begin.
-        once: is_test || row.state == DeliveryState::Waiting,
+        once,
         published_ms: event.published_ms,
         first_attempt_ms: now_ms,
         parked_ms: now_ms,

@@ -2,11 +2,12 @@
 
 use event::{EventId, EventType, ProjectId};
 use serde_json::{Map, Value, json};
+use store::LoggedEvent;
 
 use crate::clock;
 
 /// What the id of every sample event begins with.
-pub(super) const TEST: &str = "evt_test_";
+pub(crate) const TEST: &str = "evt_test_";
 
 /// What the types of the customer page mean, in its order and words.
 pub(super) const DESCRIBED: [(&str, &str); 5] = [
@@ -53,6 +54,18 @@ pub(super) fn payload(kind: &EventType, project: Option<&ProjectId>, now_ms: i64
     Value::Object(payload)
 }
 
+/// Whether this is one of ours. Publishers choose their ids as they like, so the id alone says
+/// nothing: the payload is compared with the sample of that type, project and time.
+pub(super) fn is_sample(event: &LoggedEvent) -> bool {
+    let project = event.project.as_deref().map(ProjectId::try_new);
+    let (Ok(kind), Ok(project)) = (EventType::try_new(&event.kind), project.transpose()) else {
+        return false;
+    };
+    event.id.starts_with(TEST)
+        && serde_json::from_slice::<Value>(&event.body)
+            .is_ok_and(|body| body == payload(&kind, project.as_ref(), event.published_ms))
+}
+
 #[cfg(test)]
 mod tests {
     use event::{Catalog, Event};
@@ -69,6 +82,21 @@ mod tests {
             let event = Event::parse(body.as_bytes(), Some(id.as_str()), &catalog, 4_096).unwrap();
             assert_eq!((event.kind(), event.project()), (kind, Some(&project)), "{body}");
             assert_eq!(event.id(), &id);
+            let ours = LoggedEvent {
+                id: id.to_string(),
+                kind: kind.to_string(),
+                project: event.project().map(ToString::to_string),
+                published_ms: 1_705_314_600_000,
+                body: event.body().clone(),
+            };
+            assert!(is_sample(&ours));
+            let theirs = [
+                LoggedEvent { id: "evt_1".to_owned(), ..ours.clone() },
+                LoggedEvent { published_ms: 1, ..ours.clone() },
+                LoggedEvent { body: "{}".into(), ..ours.clone() },
+                LoggedEvent { project: None, ..ours },
+            ];
+            assert!(!theirs.iter().any(is_sample));
         }
         assert!(DESCRIBED.iter().all(|(name, _)| catalog.get(name).is_some()));
     }

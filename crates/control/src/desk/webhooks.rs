@@ -201,7 +201,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Makes a new secret; the old one signs beside it for `overlap` (`None`: as configured).
+    /// Makes a new secret, if the webhook still is as it was `seen`; the old one signs beside it for
+    /// `overlap` (`None`: as configured).
     ///
     /// # Errors
     ///
@@ -210,6 +211,7 @@ impl Desk {
         &self,
         id: &WebhookId,
         overlap: Option<Duration>,
+        seen: Option<&str>,
         actor: &str,
     ) -> Result<Made, Problem> {
         let database = self.database()?;
@@ -218,8 +220,8 @@ impl Desk {
             let error = FieldError::new("/overlap", "must be at most 30days");
             return Err(Problem::fields(vec![error]));
         }
-        let made =
-            database.rotate(id, overlap, actor).await.map_err(|error| trouble::change(&error))?;
+        let made = database.rotate(id, overlap, seen, actor).await;
+        let made = made.map_err(|error| trouble::change(&error))?;
         told("secret rotated", id.as_str(), actor);
         self.made(made, Vec::new()).await
     }

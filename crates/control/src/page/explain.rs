@@ -49,6 +49,7 @@ pub(super) fn dead_name(reason: &str) -> &str {
         "gone" => "Gone (410)",
         "disabled" => "Webhook disabled",
         "test" => "Test failed",
+        "malformed" => "Malformed",
         other => other,
     }
 }

@@ -13,6 +13,7 @@ use subscriptions::{Condition, RetryPolicy, Webhook};
 
 pub(super) use self::difference::differences;
 pub(super) use self::reading::sentence;
+use crate::clock::duration_text;
 use crate::desk::{Edit, TryOut};
 use crate::problem::FieldError;
 
@@ -205,6 +206,17 @@ impl WebhookForm {
         reading::try_out(self)
     }
 
+    /// Whether something is set in the part that is folded at first. `present` is the webhook that
+    /// it changes, of whose headers the form holds no values.
+    pub(super) fn is_advanced(&self, present: Option<&Webhook>) -> bool {
+        !self.clauses.is_empty()
+            || !self.headers.is_empty()
+            || present.is_some_and(|webhook| webhook.headers.iter().next().is_some())
+            || !self.max_in_flight.is_empty()
+            || self.own_retry
+            || !self.keep_while_disabled
+    }
+
     /// Rows for clauses, with empty ones to be filled.
     pub(super) fn clause_rows(&self) -> Vec<(String, String)> {
         spare(&self.clauses)
@@ -220,14 +232,13 @@ impl WebhookForm {
 impl RetryFields {
     fn of(policy: &RetryPolicy) -> Self {
         let values = policy.values();
-        let length = |time| humantime::format_duration(time).to_string().replace(' ', "");
         Self {
-            first_delay: length(values.first_delay),
+            first_delay: duration_text(values.first_delay),
             multiplier: values.multiplier.to_string(),
-            max_delay: length(values.max_delay),
+            max_delay: duration_text(values.max_delay),
             jitter: values.jitter.to_string(),
-            give_up_after: length(values.give_up_after),
-            retry_after_max: length(values.retry_after_max),
+            give_up_after: duration_text(values.give_up_after),
+            retry_after_max: duration_text(values.retry_after_max),
         }
     }
 }

@@ -67,12 +67,22 @@ pub(super) async fn gate(State(app): State<App>, request: Request, next: Next) -
             let there = there.filter(|_| parts.method == Method::GET).unwrap_or_default();
             return dressed(go(&address("/admin/sign-in", &[("next", there)])));
         }
-        Err(problem) => return dressed(refused(None, &problem)),
+        Err(problem) => return turned_away(&problem),
     };
     let frame = asked.frame.clone();
     parts.extensions.insert(asked);
     let response = next.run(Request::from_parts(parts, body)).await;
     dressed(drawn(response, Some(&frame)))
+}
+
+/// Whether a browser that asks for this path expects a screen.
+pub(crate) fn is_screen(path: &str) -> bool {
+    path == "/" || path == "/admin" || path.starts_with("/admin/")
+}
+
+/// The screen that says why a request did not come as far as to who asks.
+pub(crate) fn turned_away(problem: &Problem) -> Response {
+    dressed(refused(None, problem))
 }
 
 /// Stands around screens for everybody: to sign in, and what they load.

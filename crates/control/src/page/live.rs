@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::view::rows;
 use crate::clock::now_ms;
 use crate::desk::{DeliveriesAsked, Desk};
+use crate::metrics::{Metrics, OpenStream};
 use crate::problem::{Problem, ProblemKind};
 
 /// The most streams at the same time.
@@ -34,6 +35,7 @@ const MOST_ROWS: u32 = 50;
 #[derive(Clone)]
 pub(super) struct Live {
     slots: Arc<Semaphore>,
+    metrics: Metrics,
     stop: CancellationToken,
 }
 
@@ -44,13 +46,13 @@ struct Reader {
     after: i64,
     until: Instant,
     first: bool,
-    _slot: OwnedSemaphorePermit,
+    _slot: (OwnedSemaphorePermit, OpenStream),
 }
 
 impl Live {
     /// Streams that all end when `stop` says so.
-    pub(super) fn new(stop: CancellationToken) -> Self {
-        Self { slots: Arc::new(Semaphore::new(MAX_STREAMS)), stop }
+    pub(super) fn new(metrics: Metrics, stop: CancellationToken) -> Self {
+        Self { slots: Arc::new(Semaphore::new(MAX_STREAMS)), metrics, stop }
     }
 
     /// Rows of the deliveries that are asked for, each that changes after `after`.
@@ -65,10 +67,12 @@ impl Live {
         after: i64,
     ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, Problem> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
+            self.metrics.stream_refused();
             Problem::new(ProblemKind::Busy, "too many pages are open; reload to see what is new")
         })?;
         let asked = DeliveriesAsked { limit: MOST_ROWS, cursor: None, ..asked };
         let until = Instant::now() + LIFE;
+        let slot = (slot, self.metrics.stream_opened());
         let reader = Reader { desk, asked, after, until, first: true, _slot: slot };
         let events = stream::unfold(reader, Reader::next)
             .flat_map(stream::iter)

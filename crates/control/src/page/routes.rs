@@ -23,10 +23,11 @@ use super::assets::Asset;
 use super::gate::{gate, open_gate};
 use super::live::Live;
 use crate::App;
+use crate::metrics::Metrics;
 use crate::problem::{Problem, ProblemKind};
 
 /// The page, whose streams end when `stop` says so.
-pub(crate) fn routes(app: &App, stop: CancellationToken) -> Router<App> {
+pub(crate) fn routes(app: &App, metrics: Metrics, stop: CancellationToken) -> Router<App> {
     let screens = Router::new()
         .route("/admin/webhooks", get(webhooks::list))
         .route("/admin/webhooks/new", get(editing::new).post(editing::create))
@@ -52,7 +53,7 @@ pub(crate) fn routes(app: &App, stop: CancellationToken) -> Router<App> {
         .route("/admin/audit", get(audit::list))
         .route("/admin/sign-out", post(sign_in::leave))
         .route("/admin/{*rest}", get(nothing))
-        .with_state(Page { app: app.clone(), live: Live::new(stop) })
+        .with_state(Page { app: app.clone(), live: Live::new(metrics, stop) })
         .layer(from_fn_with_state(app.clone(), gate));
     let open = Router::new()
         .route("/", get(home))

@@ -35,6 +35,7 @@ struct Bench {
     page: Router,
     cookie: String,
     recorder: Recorder,
+    registry: Registry,
     stop: CancellationToken,
     /// What runs behind it ends with it.
     _tasks: JoinSet<()>,
@@ -75,10 +76,18 @@ impl Bench {
         });
         let tokens = format!("alice admin {ADMIN}\nbob read {READ}").parse().unwrap();
         let metrics = Metrics::register(&registry).unwrap();
-        let auth = Auth::new(tokens, Duration::from_secs(3_600), None, metrics.clone()).unwrap();
+        let session = Duration::from_secs(3_600);
+        let auth = Auth::new(tokens, session, None, Vec::new(), metrics.clone()).unwrap();
         let page = crate::router(desk, auth, metrics, Duration::from_secs(30), stop.clone());
-        let mut bench =
-            Self { page, cookie: String::new(), recorder, stop, _tasks: tasks, _folder: folder };
+        let mut bench = Self {
+            page,
+            cookie: String::new(),
+            recorder,
+            registry,
+            stop,
+            _tasks: tasks,
+            _folder: folder,
+        };
         bench.sign_in(ADMIN).await;
         bench
     }
@@ -138,6 +147,15 @@ impl Bench {
         let shown = text(response).await;
         let id = shown.split("data-settle=\"/admin/webhooks/").nth(1).unwrap();
         id.split('"').next().unwrap().to_owned()
+    }
+}
+
+impl Bench {
+    /// Live views that are open, as the metric says.
+    fn streams(&self) -> f64 {
+        let families = self.registry.gather();
+        let found = families.iter().find(|one| one.name() == "boottify_webhooks_control_streams");
+        found.unwrap().get_metric()[0].get_gauge().get_value()
     }
 }
 
@@ -220,6 +238,12 @@ async fn a_webhook_lives_through_forms_alone() {
     let ask = bench.screen(&format!("{base}/rotate-secret")).await;
     let rotated = text(bench.submit(&ask, &format!("{base}/rotate-secret"), &[]).await).await;
     assert!(rotated.contains("goes on signing"), "{rotated}");
+    // A reload sends the form again; that changes nothing.
+    let again = bench.submit(&ask, &format!("{base}/rotate-secret"), &[]).await;
+    assert_eq!(again.status(), StatusCode::PRECONDITION_FAILED);
+    let settings = bench.screen(&format!("{base}/settings")).await;
+    let revealed = bench.submit(&settings, &format!("{base}/reveal-secret"), &[]).await;
+    assert!(text(revealed).await.contains(secret_of(&rotated).1));
     let screen = bench.screen(&base).await;
     let promoted = bench.submit(&screen, &format!("{base}/promote"), &[]).await;
     assert_eq!(place(&promoted), format!("{base}?done=promoted"));
@@ -352,6 +376,7 @@ async fn deliveries_arrive_while_somebody_looks() {
     let live = screen.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap();
     let response = bench.get(&live.replace("&amp;", "&")).await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(bench.streams(), 1.0);
     let mut stream = response.into_body().into_data_stream();
     let sample = sample::event();
     let event = EventId::try_new(&sample.id).unwrap();
@@ -390,4 +415,5 @@ async fn deliveries_arrive_while_somebody_looks() {
     bench.stop.cancel();
     let rest = tokio::time::timeout(Duration::from_secs(20), stream.collect::<Vec<_>>()).await;
     assert!(rest.is_ok());
+    assert_eq!(bench.streams(), 0.0);
 }

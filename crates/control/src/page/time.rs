@@ -1,5 +1,7 @@
 //! Times and lengths of time as people read them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -30,6 +32,11 @@ pub(super) fn length(ms: f64) -> String {
     }
 }
 
+/// A length of time that somebody chose: `1h 30m`.
+pub(super) fn chosen(length: Duration) -> String {
+    humantime::format_duration(length).to_string()
+}
+
 /// The length of time, in ms, of a word that forms offer, such as `24h`; at most 30 days.
 pub(super) fn length_of(word: &str) -> Option<i64> {
     const LONGEST_MS: i64 = 30 * 86_400_000;
@@ -52,7 +59,8 @@ pub(super) fn rfc3339(at_ms: i64) -> String {
     stamp(at_ms).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn full(at_ms: i64) -> String {
+/// The same, as text.
+pub(super) fn full(at_ms: i64) -> String {
     stamp(at_ms).strftime("%-d %b %Y, %H:%M:%S UTC").to_string()
 }
 

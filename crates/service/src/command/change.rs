@@ -41,7 +41,7 @@ pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed>
         Webhooks::Rotate(rotate) => {
             let id = id(&rotate.one)?;
             let overlap = rotate.overlap.unwrap_or(config.webhooks.secret_overlap);
-            let made = database.rotate(&id, overlap, ACTOR).await.map_err(told)?;
+            let made = database.rotate(&id, overlap, None, ACTOR).await.map_err(told)?;
             print::line(made.secret.expose())
         }
         Webhooks::Promote(one) => {

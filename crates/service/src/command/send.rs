@@ -1,7 +1,7 @@
 //! `send`: publishes one event as an orchestrator would, and says what it will meet.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use broker::PublishedEvent;
@@ -12,16 +12,42 @@ use prometheus::Registry;
 use serde_json::{Value, json};
 use store::load_once;
 use subscriptions::Webhook;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cli::Send;
 use crate::command::input;
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::print;
+use crate::signals::Signals;
 use crate::wiring;
 
-/// Publishes the event once it is known to be one.
+/// Each event has a connection of its own: nothing to measure throughput with.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Publishes one event, or one every so often until a signal ends it. Of the latter, one that could
+/// not be published is told and passed over.
 pub(crate) async fn run(asked: &Send, config: &Config) -> Result<(), Failed> {
+    let Some(every) = asked.every else { return publish(asked, config).await };
+    if every < SHORTEST {
+        return Err(Failed::Usage(format!("--every: expected {SHORTEST:?} or more")));
+    }
+    let mut signals = Signals::listen().context("listening for signals")?;
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => match publish(asked, config).await {
+                Err(Failed::Work(error)) => print::error(&broker::in_one_line(error.as_ref())),
+                other => other?,
+            },
+            () = signals.end() => return Ok(()),
+        }
+    }
+}
+
+/// Publishes the event once it is known to be one.
+async fn publish(asked: &Send, config: &Config) -> Result<(), Failed> {
     let now = Timestamp::try_from(SystemTime::now()).context("reading the clock")?;
     let body = match (&asked.file, &asked.kind) {
         // One byte more than an event may have, so that too large ones are told as such.
@@ -102,7 +128,7 @@ fn sample(kind: &str, project: &str, now: Timestamp) -> Result<Bytes, Failed> {
     Ok(event.to_string().into())
 }
 
-fn random_id() -> Result<String> {
+pub(super) fn random_id() -> Result<String> {
     let mut random = [0; 12];
     getrandom::fill(&mut random).map_err(|_| anyhow::anyhow!("no random bytes"))?;
     Ok(random.iter().fold("evt_".to_owned(), |id, byte| format!("{id}{byte:02x}")))

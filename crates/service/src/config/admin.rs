@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use control::Tokens;
+use ipnet::IpNet;
 use settings::{Section, Value};
+
+use super::delivery::network;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -19,6 +22,8 @@ pub(crate) struct Admin {
     pub(crate) session: Duration,
     /// Where browsers find the page, if a proxy stands before it.
     pub(crate) public_url: Option<String>,
+    /// Proxies whose `x-forwarded-for` counts.
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) max_connections: usize,
     pub(crate) timeout: Duration,
 }
@@ -36,6 +41,8 @@ impl Admin {
         let public_url = section.optional("public_url", |value| {
             value.parse_hidden(|text| control::check_public_url(text).map(|()| text.to_owned()))
         });
+        let proxies = |value: &Value<'_>| value.list(|element| element.parse(network));
+        let trusted_proxies = section.required("trusted_proxies", "a list of networks", proxies);
         let connections = |value: &Value<'_>| value.integer(1..=10_000);
         let max_connections = section.required("max_connections", "a number", connections);
         let limit = |value: &Value<'_>| value.duration(SECOND..=5 * MINUTE);
@@ -52,6 +59,7 @@ impl Admin {
             tokens,
             session: session?,
             public_url,
+            trusted_proxies: trusted_proxies?,
             max_connections: max_connections?,
             timeout: timeout?,
         })

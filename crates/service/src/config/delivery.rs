@@ -59,7 +59,8 @@ impl Delivery {
     }
 }
 
-fn network(text: &str) -> Result<IpNet, &'static str> {
+/// A network, written as one.
+pub(super) fn network(text: &str) -> Result<IpNet, &'static str> {
     let expected = "expected a network such as 10.0.0.0/8 or fd00::/8";
     let network: IpNet = text.parse().map_err(|_| expected)?;
     if network.addr() == network.network() {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::*;
 
+mod reference;
+
 const URL: &str = "amqp://user:hunter2@localhost:5672/shop";
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -92,6 +94,9 @@ fn the_defaults() {
     assert_eq!(config.operations.listen, "127.0.0.1:9464".parse().unwrap());
     assert_eq!(config.admin.listen, "127.0.0.1:8080".parse().unwrap());
     assert!(config.admin.enabled && config.admin.tokens.is_empty());
+    assert!(config.admin.trusted_proxies.is_empty());
+    assert_eq!(config.audit.max_age, Duration::from_secs(365 * 24 * 60 * 60));
+    assert_eq!(config.audit.max_rows, 100_000);
     assert_eq!(config.shutdown.grace, Duration::from_secs(25));
     assert_eq!(config.log.format, LogFormat::Text);
     assert_eq!(config.runtime.threads, None);
@@ -254,6 +259,14 @@ fn the_other_sections_tell_their_mistakes() {
     check(
         "delivery.allow_addresses = [\"10.1.0.0/8\"]",
         "c.toml:1:29: delivery.allow_addresses[0]: \"10.1.0.0/8\": the address has bits beyond the prefix length; write the network, such as 10.0.0.0/8",
+    );
+    check(
+        "admin.trusted_proxies = [\"10.0.0.1\"]",
+        "c.toml:1:26: admin.trusted_proxies[0]: \"10.0.0.1\": expected a network such as 10.0.0.0/8 or fd00::/8",
+    );
+    check(
+        "audit.max_rows = 10",
+        "c.toml:1:18: audit.max_rows: found 10; expected a whole number from 1000 to 100000000",
     );
     check(
         "retry.first_delay = \"7h\"",

@@ -1,12 +1,27 @@
-//! Who changed what, and when: written with every change (`change`), read here, never a secret.
+//! Who changed what, and when: written with every change (`change`), read and forgotten here, never
+//! a secret.
+
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Row};
 use subscriptions::WebhookId;
 
 use crate::database::{Database, DatabaseError};
+use crate::store::now_ms;
 
 /// Rows at most that one call gives.
 const MOST: u32 = 500;
+/// Rows that are forgotten at once: a statement that nobody waits for long.
+const CHUNK: i64 = 1_000;
+
+/// How much of the audit is kept; what is beyond either is forgotten, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditBounds {
+    /// How long.
+    pub max_age: Duration,
+    /// How many changes.
+    pub max_rows: u64,
+}
 
 /// One change that somebody made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,5 +76,43 @@ impl Database {
             })
         });
         read.collect()
+    }
+
+    /// Forgets what is beyond the bounds, and says how many rows that were.
+    ///
+    /// # Errors
+    ///
+    /// The database's; what was forgotten before stays so.
+    pub async fn prune_audit(&self, bounds: AuditBounds) -> Result<u64, DatabaseError> {
+        let mut forgotten = 0;
+        loop {
+            let rows = self.prune_some(bounds).await?;
+            forgotten += rows;
+            if rows < CHUNK.unsigned_abs() {
+                return Ok(forgotten);
+            }
+        }
+    }
+
+    /// At most [`CHUNK`] rows. Their numbers grow with time, so the oldest are the lowest.
+    async fn prune_some(&self, bounds: AuditBounds) -> Result<u64, DatabaseError> {
+        let pool = self.pool().await?;
+        let oldest_kept = now_ms() - i64::try_from(bounds.max_age.as_millis()).unwrap_or(i64::MAX);
+        let most = i64::try_from(bounds.max_rows).unwrap_or(i64::MAX);
+        let beyond = sqlx::query("SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1");
+        let beyond = beyond.bind(most).fetch_optional(pool).await?;
+        let beyond: i64 = beyond.map_or(Ok(i64::MIN), |row| row.try_get("id"))?;
+        let oldest = sqlx::query("SELECT id, at FROM audit ORDER BY id LIMIT $1");
+        let mut last = None;
+        for row in oldest.bind(CHUNK).fetch_all(pool).await? {
+            let (id, at): (i64, i64) = (row.try_get("id")?, row.try_get("at")?);
+            if id > beyond && at >= oldest_kept {
+                break;
+            }
+            last = Some(id);
+        }
+        let Some(last) = last else { return Ok(0) };
+        let delete = sqlx::query("DELETE FROM audit WHERE id <= $1").bind(last);
+        Ok(delete.execute(pool).await?.rows_affected())
     }
 }

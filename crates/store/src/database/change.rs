@@ -129,6 +129,23 @@ impl Draft {
             headers: webhook.headers.clone(),
         }
     }
+
+    /// The names, in the API's words, of what is not as in the other one.
+    fn differs_from(&self, other: &Self) -> Vec<&'static str> {
+        let fields = [
+            ("url", self.url != other.url),
+            ("events", self.events != other.events),
+            ("projects", self.projects != other.projects),
+            ("condition", self.condition != other.condition),
+            ("description", self.description != other.description),
+            ("enabled", self.enabled != other.enabled),
+            ("keepWhileDisabled", self.keep_while_disabled != other.keep_while_disabled),
+            ("retry", self.retry != other.retry),
+            ("maxInFlight", self.max_in_flight != other.max_in_flight),
+            ("headers", self.headers != other.headers),
+        ];
+        fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
 }
 
 impl Database {
@@ -176,6 +193,7 @@ impl Database {
         let mut change = self.change(actor).await?;
         let found = change.find_seen(id, seen).await?;
         let sealed = Sealed { headers: header_texts(&draft.headers), ..found.sealed };
+        let changed = draft.differs_from(&Draft::of(&found.webhook));
         let reason = found.webhook.disabled_reason.filter(|_| !draft.enabled);
         let query = "UPDATE webhooks SET url = $2, events = $3, projects = $4, description = $5, \
                      enabled = $6, disabled_reason = $7, settings = $8, sealed = $9, \
@@ -194,7 +212,8 @@ impl Database {
             .bind(change.revision)
             .execute(&mut *change.tx)
             .await?;
-        let detail = json!({ "url": draft.url.to_string(), "enabled": draft.enabled });
+        let mut detail = detail_of(draft);
+        detail["changed"] = json!(changed);
         change.commit("updated", id, &detail).await
     }
 
@@ -230,8 +249,8 @@ impl Database {
         change.commit("deleted", id, &json!({ "url": found.webhook.url.to_string() })).await
     }
 
-    /// Makes a new secret. Until `overlap` is over it signs beside the present one, then alone.
-    /// During a rotation, the secret that waits is replaced.
+    /// Makes a new secret, if the webhook still is as it was `seen`. Until `overlap` is over it signs
+    /// beside the present one, then alone. During a rotation, the secret that waits is replaced.
     ///
     /// # Errors
     ///
@@ -240,10 +259,11 @@ impl Database {
         &self,
         id: &WebhookId,
         overlap: Duration,
+        seen: Option<&str>,
         actor: &str,
     ) -> Result<Created, ChangeError> {
         let mut change = self.change(actor).await?;
-        let found = change.find(id).await?;
+        let found = change.find_seen(id, seen).await?;
         let secret = Secret::generate().map_err(|_| DatabaseError::Seal(SealError::Randomness))?;
         let switches_at =
             change.now_ms.saturating_add(i64::try_from(overlap.as_millis()).unwrap_or(i64::MAX));
@@ -463,7 +483,7 @@ impl Found {
     }
 }
 
-/// What the audit keeps of a new webhook.
+/// What the audit keeps of a webhook that was made or changed.
 pub(super) fn detail_of(draft: &Draft) -> serde_json::Value {
     json!({ "url": draft.url.to_string(), "enabled": draft.enabled })
 }

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyPool, Executor};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
 use crate::database::schema::{self, Tables};
 use crate::database::{DatabaseError, Kind, OpenDatabase, Place};
@@ -28,7 +29,7 @@ const WEBHOOKS: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL; \
 const LOG: &str = "PRAGMA page_size = 8192; PRAGMA busy_timeout = 5000; \
                    PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
                    PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; \
-                   PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864; \
+                   PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864; \
                    PRAGMA journal_mode = WAL;";
 
 /// See the module.
@@ -76,9 +77,28 @@ impl Pool {
 
     /// The connections, once the tables are up to date.
     pub(crate) async fn ready(&self) -> Result<&AnyPool, DatabaseError> {
-        let migrate = || schema::migrate(&self.pool, self.place.kind(), self.tables);
-        self.current.get_or_try_init(migrate).await?;
+        let prepare = || async {
+            self.reach().await?;
+            let migrated = schema::migrate(&self.pool, self.place.kind(), self.tables);
+            migrated.await.map_err(DatabaseError::from)
+        };
+        self.current.get_or_try_init(prepare).await?;
         Ok(&self.pool)
+    }
+
+    /// Why a server does not take us, at once and in its own words: a pool would try again in
+    /// silence, and then know no more than that time ran out.
+    async fn reach(&self) -> Result<(), DatabaseError> {
+        let Place::Postgres(url) = &self.place else { return Ok(()) };
+        match timeout(PATIENCE, AnyConnection::connect(url)).await {
+            // Its polite end is of no interest to anybody.
+            Ok(Ok(connection)) => {
+                connection.close().await.unwrap_or_default();
+                Ok(())
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(DatabaseError::Silent(PATIENCE)),
+        }
     }
 
     pub(crate) fn place(&self) -> &Place {

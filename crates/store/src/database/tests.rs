@@ -71,7 +71,10 @@ async fn who_changed_what_is_kept() {
     let database = folder.open();
     let one = database.create(&draft("a"), "ada").await.unwrap();
     let other = database.create(&draft("b"), "bob").await.unwrap();
-    let rotated = database.rotate(&one.id, SOON, "eve").await.unwrap();
+    let (_, seen) = database.find(&one.id).await.unwrap();
+    let rotated = database.rotate(&one.id, SOON, Some(&seen), "eve").await.unwrap();
+    let again = database.rotate(&one.id, SOON, Some(&seen), "eve").await;
+    assert!(matches!(again, Err(ChangeError::Stale(id)) if id == one.id));
     let revision = database.promote(&one.id, "eve").await.unwrap();
     assert_eq!(revision, rotated.revision + 1);
     database.delete(&other.id, None, "bob").await.unwrap();
@@ -96,6 +99,51 @@ async fn who_changed_what_is_kept() {
     for secret in [&one.secret, &rotated.secret] {
         assert!(!text.contains(secret.expose()) && !text.contains("hunter2"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn the_fields_that_were_changed_are_named_and_their_secrets_are_not() {
+    let folder = Folder::new();
+    let database = folder.open();
+    let made = database.create(&draft("a"), "ada").await.unwrap();
+    let headers = Headers::try_new([("x-key", "tok_header_value")]).unwrap();
+    let url = WebhookUrl::try_new("https://a.example/hook?key=other", UrlRules::default()).unwrap();
+    let changed = Draft { url, headers, description: Some("mine".to_owned()), ..draft("a") };
+    for draft in [&changed, &changed, &Draft { enabled: false, ..changed.clone() }] {
+        database.update(&made.id, draft, None, "ada").await.unwrap();
+    }
+    let rows = database.audit(None, None, 9).await.unwrap();
+    let named = |row: &AuditRow| {
+        let detail: serde_json::Value = serde_json::from_str(&row.detail).unwrap();
+        detail["changed"].to_string()
+    };
+    let named: Vec<String> = rows.iter().map(named).collect();
+    assert_eq!(named, [r#"["enabled"]"#, "[]", r#"["url","description","headers"]"#, "null"]);
+    let text = format!("{rows:?}");
+    assert!(!["tok_header_value", "key=other", "mine"].iter().any(|hidden| text.contains(hidden)));
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_bounds_of_the_audit_is_forgotten() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let folder = Folder::new();
+    let database = folder.open();
+    for n in 0..2_005 {
+        database.note("sent", &format!("whk_{n}"), &serde_json::json!({}), "ada").await.unwrap();
+    }
+    let bounds = AuditBounds { max_age: DAY, max_rows: 3_000 };
+    assert_eq!(database.prune_audit(bounds).await.unwrap(), 0);
+    let few = AuditBounds { max_rows: 5, ..bounds };
+    assert_eq!(database.prune_audit(few).await.unwrap(), 2_000);
+    let left = async || {
+        let rows = database.audit(None, None, 9).await.unwrap();
+        rows.into_iter().map(|row| row.webhook).collect::<Vec<_>>()
+    };
+    assert_eq!(left().await, ["whk_2004", "whk_2003", "whk_2002", "whk_2001", "whk_2000"]);
+    let aged = "UPDATE audit SET at = at - 86400001 WHERE webhook_id < 'whk_2002'";
+    sqlx::query(aged).execute(&mut folder.connect().await).await.unwrap();
+    assert_eq!(database.prune_audit(bounds).await.unwrap(), 2);
+    assert_eq!(left().await, ["whk_2004", "whk_2003", "whk_2002"]);
 }
 
 #[tokio::test]

@@ -10,29 +10,28 @@
 //! or written not long ago. A first attempt that is repeated much later makes a second row there.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 
 use sqlx::{Any, AnyPool, Row as _, Transaction};
 
 use crate::database::{DatabaseError, Kind};
-use crate::log::entry::{DeliveryState, LoggedAttempt, LoggedNext};
+use crate::log::entry::{DeliveryState, LoggedNext};
 use crate::log::hours::Tallies;
 use crate::log::id::{BuildQuick, Id};
 use crate::log::names::Names;
-use crate::log::packed::pack_trace;
 use crate::log::recent::Recent;
 use crate::log::row::{News, Row, merge};
 use crate::log::rows::{self, Eras};
 use crate::log::sql::Statements;
+use crate::log::waiting::{Waiting, WaitingAttempt};
 
 /// What a writer remembers from batch to batch; all of it can be forgotten.
 #[derive(Debug)]
 pub(super) struct Memory {
     kind: Kind,
     names: Names,
-    /// Numbers of events, by a hash of their ids that nobody outside can make two ids share.
+    /// Numbers of events, by the hashes of their ids.
     events: Recent<u64>,
-    secret: RandomState,
     deliveries: Recent<Id>,
     /// Events below this number may be gone.
     pub(super) floor: i64,
@@ -49,11 +48,13 @@ pub(super) struct Counter {
 }
 
 /// One batch under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Work<'a> {
+    waiting: &'a Waiting,
     slots: Vec<Slot>,
     by_id: HashMap<Id, usize, BuildQuick>,
-    events: Vec<(i64, &'a LoggedAttempt)>,
+    /// New ones, packed.
+    events: Vec<(i64, &'a [u8])>,
     event_numbers: HashMap<u64, i64, BuildQuick>,
     past: Vec<Row>,
     tallies: Tallies,
@@ -81,7 +82,6 @@ impl Memory {
             kind,
             names: Names::default(),
             events: Recent::default(),
-            secret: RandomState::new(),
             deliveries: Recent::default(),
             floor: 0,
             statements: Statements::new(kind),
@@ -127,22 +127,20 @@ impl Counter {
     }
 }
 
-/// Writes these attempts, or none of them.
+/// Writes this part of what waits, or none of it.
 pub(super) async fn write(
     pool: &AnyPool,
     memory: &mut Memory,
-    attempts: &[LoggedAttempt],
+    waiting: &Waiting,
+    part: Range<usize>,
 ) -> Result<(), DatabaseError> {
+    let attempts = &waiting.attempts()[part];
     memory.warm_up(pool).await?;
-    memory.names.learn(pool, attempts.iter().flat_map(names_of)).await?;
+    let names = attempts.iter().flat_map(|attempt| names_of(waiting, attempt));
+    memory.names.learn(pool, names).await?;
     let mut tx = pool.begin().await?;
     let mut counter = Counter::take(&mut tx).await?;
-    let mut work = Work {
-        slots: Vec::with_capacity(attempts.len()),
-        events: Vec::with_capacity(attempts.len()),
-        ..Work::default()
-    };
-    work.by_id.reserve(attempts.len());
+    let mut work = Work::new(waiting, attempts.len());
     work.find(&mut tx, memory, attempts).await?;
     for attempt in attempts {
         work.add(attempt, memory, &mut counter);
@@ -166,16 +164,28 @@ struct Written {
 }
 
 impl<'a> Work<'a> {
+    fn new(waiting: &'a Waiting, attempts: usize) -> Self {
+        Self {
+            waiting,
+            slots: Vec::with_capacity(attempts),
+            by_id: HashMap::with_capacity_and_hasher(attempts, BuildQuick::default()),
+            events: Vec::with_capacity(attempts),
+            event_numbers: HashMap::default(),
+            past: Vec::new(),
+            tallies: Tallies::default(),
+        }
+    }
+
     /// Reads the deliveries that are known.
     async fn find(
         &mut self,
         tx: &mut Transaction<'_, Any>,
         memory: &mut Memory,
-        attempts: &[LoggedAttempt],
+        attempts: &[WaitingAttempt],
     ) -> Result<(), DatabaseError> {
         let (mut positions, mut ids) = (Vec::new(), Vec::new());
         for attempt in attempts {
-            let Some(id) = Id::parse(attempt.delivery.as_str()) else { continue };
+            let id = attempt.id;
             let recent = memory.deliveries.get(&id);
             positions.extend(recent);
             if memory.kind == Kind::Postgres || recent.is_some() || attempt.attempt != 1 {
@@ -210,8 +220,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn add(&mut self, attempt: &'a LoggedAttempt, memory: &Memory, counter: &mut Counter) {
-        let Some(new) = row_of(attempt, &memory.names) else { return };
+    fn add(&mut self, attempt: &'a WaitingAttempt, memory: &Memory, counter: &mut Counter) {
+        let Some(new) = row_of(self.waiting, attempt, &memory.names) else { return };
         let Some(place) = self.by_id.get(&new.id).copied() else {
             let event = self.event(attempt, memory, counter);
             let row = Row { event, position: counter.next(), ..new };
@@ -241,13 +251,13 @@ impl<'a> Work<'a> {
     }
 
     /// The number of an event, which is written where it is new.
-    fn event(&mut self, of: &'a LoggedAttempt, memory: &Memory, counter: &mut Counter) -> i64 {
-        let hash = memory.secret.hash_one(of.event.id().as_str());
-        let known = memory.events.get(&hash).filter(|number| *number >= memory.floor);
+    fn event(&mut self, of: &'a WaitingAttempt, memory: &Memory, counter: &mut Counter) -> i64 {
+        let event = self.waiting.event(of);
+        let known = memory.events.get(&event.hash).filter(|number| *number >= memory.floor);
         known.unwrap_or_else(|| {
-            *self.event_numbers.entry(hash).or_insert_with(|| {
+            *self.event_numbers.entry(event.hash).or_insert_with(|| {
                 let number = counter.next();
-                self.events.push((number, of));
+                self.events.push((number, self.waiting.packed(event)));
                 number
             })
         })
@@ -285,20 +295,22 @@ impl<'a> Work<'a> {
 }
 
 /// The texts of an attempt that are written as numbers.
-fn names_of(attempt: &LoggedAttempt) -> impl Iterator<Item = &str> + Clone {
+fn names_of<'a>(
+    waiting: &'a Waiting,
+    attempt: &'a WaitingAttempt,
+) -> impl Iterator<Item = &'a str> + Clone {
     let reason = match &attempt.next {
         LoggedNext::Dead(reason) => Some(reason.as_str()),
         LoggedNext::Delivered | LoggedNext::Retry(_) | LoggedNext::Dropped => None,
     };
-    [attempt.webhook.as_str(), attempt.event.kind().as_str()]
+    [attempt.webhook.as_str(), waiting.event(attempt).kind.as_str()]
         .into_iter()
         .chain(attempt.failure.as_deref())
         .chain(reason)
 }
 
-/// An attempt as a row, without its event and its place. Its names are known, and its id was read
-/// when it was offered.
-fn row_of(attempt: &LoggedAttempt, names: &Names) -> Option<Row> {
+/// An attempt as a row, without its event and its place. Its names are known.
+fn row_of(waiting: &Waiting, attempt: &WaitingAttempt, names: &Names) -> Option<Row> {
     let (next_at, dead_reason) = match &attempt.next {
         LoggedNext::Delivered | LoggedNext::Dropped => (None, None),
         LoggedNext::Retry(at) => (Some(*at), None),
@@ -306,24 +318,19 @@ fn row_of(attempt: &LoggedAttempt, names: &Names) -> Option<Row> {
     };
     Some(Row {
         position: 0,
-        id: Id::parse(attempt.delivery.as_str())?,
+        id: attempt.id,
         webhook: names.number(attempt.webhook.as_str())?,
         state: attempt.next.state(),
-        kind: names.number(attempt.event.kind().as_str())?,
+        kind: names.number(waiting.event(attempt).kind.as_str())?,
         event: 0,
         attempts: i64::from(attempt.attempt),
         last_at: attempt.at_ms,
-        duration: i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
+        duration: attempt.duration_ms,
         status: attempt.status.map(i64::from),
         failure: attempt.failure.as_deref().and_then(|failure| names.number(failure)),
         next_at,
         dead_reason,
         sent_again_at: None,
-        trace: pack_trace(
-            attempt.signature.to_str().unwrap_or_default(),
-            attempt.standard_signature.to_str().unwrap_or_default(),
-            attempt.detail.as_deref(),
-            &attempt.response,
-        ),
+        trace: waiting.trace(attempt).to_vec(),
     })
 }

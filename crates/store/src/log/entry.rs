@@ -8,6 +8,8 @@ use event::{DeliveryId, Event};
 use http::HeaderValue;
 use subscriptions::WebhookId;
 
+use crate::log::waiting::{WaitingAttempt, WaitingEvent};
+
 /// An event as the log keeps it, once for all of its deliveries.
 #[derive(Clone, Debug)]
 pub struct LoggedEvent {
@@ -102,12 +104,18 @@ impl DeliveryState {
 }
 
 impl LoggedAttempt {
-    /// The memory that it takes while it waits, about; the event counts whole, although it may be
-    /// shared.
+    /// The memory that it takes while it waits, about, without its event.
     pub(super) fn bytes(&self) -> usize {
         let signatures = self.signature.len() + self.standard_signature.len();
         let detail = self.detail.as_ref().map_or(0, String::len);
-        size_of::<Self>() + signatures + detail + self.response.len() + self.event.body().len()
+        size_of::<WaitingAttempt>() + signatures + detail + self.response.len()
+    }
+
+    /// The memory that its event takes while it waits, about.
+    pub(super) fn event_bytes(&self) -> usize {
+        let Self { event, .. } = self;
+        let project = event.project().map_or(0, |project| project.as_str().len());
+        size_of::<WaitingEvent>() + event.id().as_str().len() + project + event.body().len()
     }
 }
 

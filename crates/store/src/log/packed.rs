@@ -30,15 +30,16 @@ pub(super) struct Trace {
     pub(super) response: Vec<u8>,
 }
 
-/// Packs an attempt. Texts and response are cut off at their bounds.
+/// Packs an attempt behind what is there. Texts and response are cut off at their bounds.
 pub(super) fn pack_trace(
+    packed: &mut Vec<u8>,
     signature: &str,
     standard_signature: &str,
     detail: Option<&str>,
     response: &[u8],
-) -> Vec<u8> {
+) {
     let response = &response[..response.len().min(RESPONSE_MAX)];
-    pack([signature, standard_signature, detail.unwrap_or_default()], &[response])
+    pack(packed, [signature, standard_signature, detail.unwrap_or_default()], &[response]);
 }
 
 /// What was packed; nothing where this version did not pack it.
@@ -50,11 +51,11 @@ pub(super) fn unpack_trace(packed: &[u8]) -> Trace {
     Trace { signature, standard_signature, detail, response: response.to_vec() }
 }
 
-/// Packs an event that was published at this time.
-pub(super) fn pack_event(event: &Event, published_ms: i64) -> Vec<u8> {
+/// Packs an event that was published at this time, behind what is there.
+pub(super) fn pack_event(packed: &mut Vec<u8>, event: &Event, published_ms: i64) {
     let project = event.project().map(ProjectId::as_str).unwrap_or_default();
     let texts = [event.id().as_str(), event.kind().as_str(), project];
-    pack(texts, &[&published_ms.to_le_bytes(), event.body()])
+    pack(packed, texts, &[&published_ms.to_le_bytes(), event.body()]);
 }
 
 /// What was packed; `None` where this version did not pack it.
@@ -75,11 +76,11 @@ pub(super) fn unpack_event_id(packed: &[u8]) -> String {
     read().unwrap_or_default()
 }
 
-fn pack(texts: [&str; 3], rest: &[&[u8]]) -> Vec<u8> {
+fn pack(packed: &mut Vec<u8>, texts: [&str; 3], rest: &[&[u8]]) {
     let texts = texts.map(|text| &text[..text.floor_char_boundary(TEXT_MAX)]);
     let length = texts.iter().map(|text| 2 + text.len()).sum::<usize>();
     let length = length + rest.iter().map(|part| part.len()).sum::<usize>();
-    let mut packed = Vec::with_capacity(1 + length);
+    packed.reserve(1 + length);
     packed.push(VERSION);
     for text in texts {
         // Cut off far below what two bytes count.
@@ -87,7 +88,6 @@ fn pack(texts: [&str; 3], rest: &[&[u8]]) -> Vec<u8> {
         packed.extend_from_slice(text.as_bytes());
     }
     rest.iter().for_each(|part| packed.extend_from_slice(part));
-    packed
 }
 
 fn unpack(packed: &[u8]) -> Option<([String; 3], &[u8])> {
@@ -107,10 +107,18 @@ fn text(rest: &mut &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn packed(pack: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        pack(&mut bytes);
+        bytes
+    }
+
     #[test]
     fn attempts() {
         for (detail, response) in [(None, &b""[..]), (Some("é".repeat(3)), &[0xff, 0, 1])] {
-            let packed = pack_trace("sha256=ab", "v1,cd v1,ef", detail.as_deref(), response);
+            let packed = packed(|bytes| {
+                pack_trace(bytes, "sha256=ab", "v1,cd v1,ef", detail.as_deref(), response);
+            });
             let trace = unpack_trace(&packed);
             assert_eq!(
                 (&*trace.signature, &*trace.standard_signature),
@@ -125,7 +133,7 @@ mod tests {
         let body = br#"{"type":"domain.added","createdAt":"2024-01-15T10:30:00Z","domain":{"name":"x"},"project":{"id":"prj_1"}}"#;
         let id = event::EventId::try_new("evt_é").unwrap();
         let event = Event::restore(body, id).unwrap();
-        let packed = pack_event(&event, -5);
+        let packed = packed(|bytes| pack_event(bytes, &event, -5));
         let LoggedEvent { id, kind, project, published_ms, body } = unpack_event(&packed).unwrap();
         assert_eq!((&*id, &*kind, project.as_deref()), ("evt_é", "domain.added", Some("prj_1")));
         assert_eq!((published_ms, &body), (-5, event.body()));
@@ -134,7 +142,8 @@ mod tests {
 
     #[test]
     fn bounds_hold_and_damage_is_nothing() {
-        let packed = pack_trace("", "", Some(&"é".repeat(TEXT_MAX)), &[7; 10_000]);
+        let detail = "é".repeat(TEXT_MAX);
+        let packed = packed(|bytes| pack_trace(bytes, "", "", Some(&detail), &[7; 10_000]));
         let trace = unpack_trace(&packed);
         assert_eq!(trace.detail.unwrap().len(), TEXT_MAX);
         assert_eq!(trace.response.len(), RESPONSE_MAX);

@@ -1,14 +1,17 @@
 //! Where the delivery path leaves attempts: it never waits, and what finds no room is counted.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::log::entry::LoggedAttempt;
+use crate::log::id::Id;
+use crate::log::waiting::{Waiting, WaitingAttempt};
 
 /// So many attempts wake the writer before its time.
-const MANY: usize = 4_096;
+const MANY: usize = 8_192;
 
 /// Where the delivery path leaves attempts. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,7 +32,9 @@ pub struct LogStatus {
 /// What waits for the writer.
 #[derive(Debug)]
 pub(super) struct Queue {
-    attempts: Mutex<Vec<LoggedAttempt>>,
+    waiting: Mutex<Waiting>,
+    /// For hashes that nobody outside can foresee.
+    secret: RandomState,
     max_bytes: usize,
     full: Notify,
     status: LogStatus,
@@ -42,22 +47,22 @@ impl Recorder {
 
     /// Leaves an attempt to be written; never waits. What finds no room is counted.
     pub fn offer(&self, attempt: LoggedAttempt) {
-        let Queue { status, max_bytes, .. } = &*self.0;
-        let bytes = attempt.bytes();
-        let before = status.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before.saturating_add(bytes) > *max_bytes {
-            status.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            status.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let waiting = {
-            let mut attempts = self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-            attempts.push(attempt);
-            attempts.len()
-        };
-        // Once: who takes them takes all.
-        if waiting == MANY {
-            self.0.full.notify_one();
+        let Queue { status, secret, max_bytes, full, .. } = &*self.0;
+        let hash = secret.hash_one(attempt.event.id().as_str());
+        let pushed = Id::parse(attempt.delivery.as_str()).and_then(|id| {
+            let mut waiting = self.0.waiting();
+            let room = max_bytes.saturating_sub(status.waiting_bytes.load(Ordering::Relaxed));
+            let cost = waiting.push(attempt, id, hash, room)?;
+            status.waiting_bytes.fetch_add(cost, Ordering::Relaxed);
+            Some(waiting.attempts().len())
+        });
+        match pushed {
+            None => {
+                status.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            // Once: who takes them takes all.
+            Some(MANY) => full.notify_one(),
+            Some(_) => {}
         }
     }
 
@@ -132,8 +137,8 @@ impl LogStatus {
 
 impl Queue {
     pub(super) fn new(max_bytes: usize) -> Self {
-        let (attempts, full, status) = (Mutex::default(), Notify::new(), LogStatus::default());
-        Self { attempts, max_bytes, full, status }
+        let (waiting, secret) = (Mutex::default(), RandomState::new());
+        Self { waiting, secret, max_bytes, full: Notify::new(), status: LogStatus::default() }
     }
 
     pub(super) fn status(&self) -> &LogStatus {
@@ -145,27 +150,30 @@ impl Queue {
         self.full.notified().await;
     }
 
-    /// Takes everything; it goes on to count as waiting until it is written or dropped.
-    pub(super) fn take(&self) -> Vec<LoggedAttempt> {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = attempts.len().min(MANY);
-        std::mem::replace(&mut *attempts, Vec::with_capacity(room))
+    /// Takes everything and leaves `room`, which is empty; what is taken goes on to count as waiting
+    /// until it is written or dropped.
+    pub(super) fn take(&self, room: Waiting) -> Waiting {
+        std::mem::replace(&mut *self.waiting(), room)
     }
 
     /// These were written.
-    pub(super) fn wrote(&self, attempts: &[LoggedAttempt]) {
+    pub(super) fn wrote(&self, attempts: &[WaitingAttempt]) {
         self.release(attempts);
         self.status.written.fetch_add(attempts.len() as u64, Ordering::Relaxed);
     }
 
     /// These are given up.
-    pub(super) fn dropped(&self, attempts: &[LoggedAttempt]) {
+    pub(super) fn dropped(&self, attempts: &[WaitingAttempt]) {
         self.release(attempts);
         self.status.dropped.fetch_add(attempts.len() as u64, Ordering::Relaxed);
     }
 
-    fn release(&self, attempts: &[LoggedAttempt]) {
-        let bytes = attempts.iter().map(LoggedAttempt::bytes).sum();
+    fn release(&self, attempts: &[WaitingAttempt]) {
+        let bytes = attempts.iter().map(WaitingAttempt::cost).sum();
         self.status.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

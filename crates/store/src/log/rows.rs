@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use sqlx::{Any, Transaction};
 
 use crate::database::DatabaseError;
-use crate::log::entry::{DeliveryState, LoggedAttempt};
-use crate::log::packed::pack_event;
+use crate::log::entry::DeliveryState;
 use crate::log::row::Row;
 use crate::log::sql::{Shape, Statements, Values};
 
@@ -91,11 +90,11 @@ pub(super) fn era(number: i64) -> i64 {
 pub(super) async fn write_events(
     tx: &mut Transaction<'_, Any>,
     statements: &mut Statements,
-    events: Vec<(i64, &LoggedAttempt)>,
+    events: Vec<(i64, &[u8])>,
 ) -> Result<(), DatabaseError> {
-    let put = |values: &mut Values, (number, of): (i64, &LoggedAttempt)| {
+    let put = |values: &mut Values, (number, packed): (i64, &[u8])| {
         values.put(number);
-        values.put(pack_event(&of.event, of.published_ms));
+        values.put(packed.to_vec());
     };
     statements.write(tx, EVENTS, events, put).await?;
     Ok(())

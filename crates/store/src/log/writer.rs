@@ -4,6 +4,7 @@
 //! batch that fails is tried again by half, so that one attempt that cannot be written holds up
 //! nothing but itself, and not for long.
 
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +15,15 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::database::{DatabaseError, Pool};
 use crate::log::LogBounds;
 use crate::log::batch::{self, Memory};
-use crate::log::entry::LoggedAttempt;
 use crate::log::prune;
 use crate::log::record::Queue;
+use crate::log::waiting::Waiting;
 use crate::store::now_ms;
 
 /// How often what waits is written: long enough to make batches, short enough to look live.
 const EVERY: Duration = Duration::from_millis(250);
 /// Attempts of one transaction at most.
-const BATCH: usize = 2_048;
+const BATCH: usize = 8_192;
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long one transaction may take before it counts as failed.
@@ -42,7 +43,9 @@ pub(super) struct Writer {
     bounds: LogBounds,
     memory: Memory,
     /// Taken from the queue, oldest first.
-    taken: Vec<LoggedAttempt>,
+    taken: Waiting,
+    /// How many of those are done with.
+    done: usize,
     batch: usize,
     tries: u32,
     looked: Option<Instant>,
@@ -58,8 +61,8 @@ enum Turn {
 impl Writer {
     pub(super) fn new(pool: Arc<Pool>, queue: Arc<Queue>, bounds: LogBounds) -> Self {
         let memory = Memory::new(pool.kind());
-        let taken = Vec::new();
-        Self { pool, queue, bounds, memory, taken, batch: BATCH, tries: 0, looked: None }
+        let (taken, done, batch, tries) = (Waiting::default(), 0, BATCH, 0);
+        Self { pool, queue, bounds, memory, taken, done, batch, tries, looked: None }
     }
 
     /// Writes until `shutdown`, then what waits.
@@ -70,8 +73,8 @@ impl Writer {
             tell.send_replace(true);
         };
         tokio::join!(signal, self.work(told));
-        let left = [std::mem::take(&mut self.taken), self.queue.take()].concat();
-        self.queue.dropped(&left);
+        self.queue.dropped(&self.taken.attempts()[self.done..]);
+        self.queue.dropped(self.queue.take(Waiting::default()).attempts());
     }
 
     async fn work(&mut self, told: watch::Receiver<bool>) {
@@ -108,30 +111,35 @@ impl Writer {
 
     /// Writes all that waits, and forgets a part of what is to be forgotten.
     async fn turn(&mut self) -> Turn {
-        if self.taken.is_empty() {
-            self.taken = self.queue.take();
-        } else {
-            self.taken.append(&mut self.queue.take());
+        if self.taken.attempts().is_empty() {
+            self.take();
         }
-        let mut written = 0;
-        while written < self.taken.len() {
-            let end = self.taken.len().min(written + self.batch);
-            let result = write(&self.pool, &mut self.memory, &self.taken[written..end]).await;
+        let begun = self.done;
+        while self.done < self.taken.attempts().len() {
+            let part = self.done..self.taken.attempts().len().min(self.done + self.batch);
+            let result = write(&self.pool, &mut self.memory, &self.taken, part.clone()).await;
             if let Err(error) = result {
-                self.taken.drain(..written);
-                self.failed(&error, end - written);
+                self.failed(&error, part.len());
                 return Turn::Failed;
             }
-            self.queue.wrote(&self.taken[written..end]);
-            written = end;
+            self.queue.wrote(&self.taken.attempts()[part.clone()]);
+            self.done = part.end;
             self.batch = BATCH.min(self.batch * 2);
             self.tries = 0;
         }
-        self.taken = Vec::new();
+        let written = self.done - begun;
+        self.taken.clear();
+        self.done = 0;
         if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
             return self.forget(written).await;
         }
         Turn::Done
+    }
+
+    /// Takes what waits, and leaves the room of what was taken before.
+    fn take(&mut self) {
+        let room = std::mem::take(&mut self.taken);
+        self.taken = self.queue.take(room);
     }
 
     fn failed(&mut self, error: &DatabaseError, amount: usize) {
@@ -144,8 +152,8 @@ impl Writer {
         }
         self.tries += 1;
         if self.tries >= TRIES {
-            let hopeless: Vec<LoggedAttempt> = self.taken.drain(..1).collect();
-            self.queue.dropped(&hopeless);
+            self.queue.dropped(&self.taken.attempts()[self.done..=self.done]);
+            self.done += 1;
             self.tries = 0;
         }
     }
@@ -178,9 +186,10 @@ impl Writer {
 async fn write(
     pool: &Pool,
     memory: &mut Memory,
-    attempts: &[LoggedAttempt],
+    waiting: &Waiting,
+    part: Range<usize>,
 ) -> Result<(), DatabaseError> {
-    bounded(async { batch::write(pool.ready().await?, memory, attempts).await }).await
+    bounded(async { batch::write(pool.ready().await?, memory, waiting, part).await }).await
 }
 
 async fn bounded<T>(

@@ -105,7 +105,7 @@ pub(super) async fn delete(Path(id): Path<String>, form: Posted) -> Answer {
 pub(super) async fn ask_rotate(Path(id): Path<String>, asked: Asked) -> Answer {
     asked.viewer.must_be_admin()?;
     let found = asked.desk.webhook(&webhook_id(&id)?).await?;
-    let overlap = humantime::format_duration(asked.desk.overlap());
+    let overlap = super::super::time::chosen(asked.desk.overlap());
     let mut text = vec![
         format!(
             "A new secret is made and shown once. The old one goes on signing \
@@ -121,7 +121,7 @@ pub(super) async fn ask_rotate(Path(id): Path<String>, asked: Asked) -> Answer {
         text,
         of_dead: false,
         action: &format!("{}/rotate-secret", base(&id)),
-        fields: Vec::new(),
+        fields: vec![("version", found.fingerprint.clone())],
         button: "Rotate secret",
         danger: false,
         cancel: &format!("{}/settings", base(&id)),
@@ -131,7 +131,17 @@ pub(super) async fn ask_rotate(Path(id): Path<String>, asked: Asked) -> Answer {
 }
 
 pub(super) async fn rotate(Path(id): Path<String>, form: Posted) -> Answer {
-    let made = form.asked.desk.rotate(&webhook_id(&id)?, None, form.actor()).await?;
+    // The form holds for what was seen, so that a reload of the answer does not rotate once more.
+    let seen = form.fields.get("version");
+    let made = form.asked.desk.rotate(&webhook_id(&id)?, None, Some(seen), form.actor()).await;
+    let made = made.map_err(|problem| match problem.kind {
+        ProblemKind::Stale => Problem::new(
+            ProblemKind::Stale,
+            "the secret was not rotated now: this was asked before it was rotated or changed last; \
+             its settings show the secrets that it has",
+        ),
+        _ => problem,
+    })?;
     let webhook = &made.found.webhook;
     let view = NewSecret {
         webhook: webhook.id.as_str(),

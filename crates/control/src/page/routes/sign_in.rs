@@ -11,7 +11,6 @@ use super::super::gate::{Proved, form};
 use super::super::view::sign_in::{SignIn, sign_in};
 use super::Page;
 use crate::App;
-use crate::auth::Peer;
 use crate::clock::now_ms;
 use crate::problem::ProblemKind;
 
@@ -28,13 +27,13 @@ pub(super) async fn show(State(app): State<App>, request: Request) -> Answer {
 }
 
 pub(super) async fn enter(State(app): State<App>, request: Request) -> Response {
-    let peer = request.extensions().get::<Peer>().copied();
+    let client = app.auth.client(request.headers(), request.extensions());
     let fields = match form(request).await {
         Ok(fields) => fields,
         Err(problem) => return Refusal(problem).into_response(),
     };
     let next = inside(fields.get("next"));
-    let problem = match app.auth.sign_in(fields.get("token"), peer) {
+    let problem = match app.auth.sign_in(fields.get("token"), client) {
         Ok(cookie) => return Reply::GoWith(next.to_owned(), cookie).into_response(),
         Err(problem) => problem,
     };

@@ -1,8 +1,9 @@
 //! Who changed what, and when.
 
 use maud::{Markup, html};
+use serde_json::Value;
 
-use super::super::time::ago;
+use super::super::time::{ago, full};
 use super::frame::{Frame, Screen, Section, screen};
 use super::icon::{Icon, icon};
 use super::pieces::pager;
@@ -90,12 +91,37 @@ fn name(action: &str) -> String {
 
 /// `url: https://…, enabled: true` of the JSON that the store keeps.
 fn said(detail: &str) -> String {
-    let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(detail) else {
+    let Ok(Value::Object(fields)) = serde_json::from_str(detail) else {
         return detail.to_owned();
     };
-    let one = |(key, value): (String, serde_json::Value)| match value {
-        serde_json::Value::String(text) => format!("{key}: {text}"),
-        other => format!("{key}: {other}"),
+    let one = |(key, value): (String, Value)| match value.as_i64() {
+        Some(at_ms) if key == "overlapUntil" => format!("old secret until {}", full(at_ms)),
+        _ => format!("{key}: {}", plain(&value)),
     };
     fields.into_iter().map(one).collect::<Vec<_>>().join(" · ")
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => "nothing".to_owned(),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_are_said_in_words() {
+        let detail = r#"{"changed":["url","headers"],"enabled":true,"url":"https://a.example"}"#;
+        let words = "changed: url, headers · enabled: true · url: https://a.example";
+        assert_eq!(said(detail), words);
+        assert_eq!(said(r#"{"changed":[]}"#), "changed: nothing");
+        let rotated = r#"{"overlapUntil":1700000000000}"#;
+        assert_eq!(said(rotated), "old secret until 14 Nov 2023, 22:13:20 UTC");
+        assert_eq!(said("{}"), "");
+    }
 }

@@ -163,14 +163,20 @@ fn table(frame: &Frame, view: &Dead<'_>, letters: &[DeadLetter]) -> Markup {
 
 fn row(frame: &Frame, view: &Dead<'_>, letter: &DeadLetter) -> Markup {
     let url = view.webhooks.iter().find(|(id, _)| *id == letter.webhook).map(|(_, url)| url);
+    // What is none can be dropped only, and says nothing of itself.
+    let is_delivery = letter.reason != "malformed";
     html! {
         tr id={ "dead-" (letter.delivery) } {
             td.wide {
-                a.title href={ "/admin/deliveries/" (letter.delivery) } { (letter.kind) }
+                @if is_delivery {
+                    a.title href={ "/admin/deliveries/" (letter.delivery) } { (letter.kind) }
+                } @else { "Not a delivery" }
                 span.under { code { (letter.delivery) } }
             }
             td.wide {
-                a.small href={ "/admin/webhooks/" (letter.webhook) } { (url.unwrap_or(&letter.webhook)) }
+                @if is_delivery {
+                    a.small href={ "/admin/webhooks/" (letter.webhook) } { (url.unwrap_or(&letter.webhook)) }
+                } @else { span.muted { "–" } }
             }
             td {
                 (pill(tone(&letter.reason), explain::dead_name(&letter.reason)))
@@ -181,21 +187,30 @@ fn row(frame: &Frame, view: &Dead<'_>, letter: &DeadLetter) -> Markup {
                     }
                 }
             }
-            td.nowrap.end { (ago(letter.dead_ms, frame.now_ms)) }
+            td.nowrap.end {
+                @if letter.dead_ms > 0 { (ago(letter.dead_ms, frame.now_ms)) }
+                @else { span.muted { "unknown" } }
+            }
             @if frame.writes_letters() {
                 td.right.wide {
                     div.actions {
-                        form.inline method="post" action="/admin/dead/replay" {
-                            (frame.csrf_field())
-                            input type="hidden" name="delivery" value=(letter.delivery);
-                            input type="hidden" name="back" value=(view.query);
-                            button.button.small type="submit" aria-label={ "Send again: " (letter.delivery) } { "Send again" }
-                        }
+                        @if is_delivery { (replay(frame, view, letter)) }
                         a.button.small.quiet href={ "/admin/dead/drop?delivery=" (letter.delivery) }
                             aria-label={ "Drop… " (letter.delivery) } { "Drop…" }
                     }
                 }
             }
+        }
+    }
+}
+
+fn replay(frame: &Frame, view: &Dead<'_>, letter: &DeadLetter) -> Markup {
+    html! {
+        form.inline method="post" action="/admin/dead/replay" {
+            (frame.csrf_field())
+            input type="hidden" name="delivery" value=(letter.delivery);
+            input type="hidden" name="back" value=(view.query);
+            button.button.small type="submit" aria-label={ "Send again: " (letter.delivery) } { "Send again" }
         }
     }
 }

@@ -8,9 +8,8 @@ use super::super::explain;
 use super::super::time::{ago, exact, length};
 use super::frame::{Frame, Screen, Section, screen};
 use super::json;
-use super::pieces::{Tone, copy_from, delivery_pill, id, is_test, notice, pill};
-
-const AGENT: &str = concat!("boottify-webhooks/", env!("CARGO_PKG_VERSION"));
+use super::pieces::{Tone, copy_from, delivery_pill, id, is_failed_test, notice, pill};
+use crate::desk::request_headers;
 
 /// What the screen shows.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +40,7 @@ pub(crate) fn delivery(frame: &Frame, view: DeliveryView<'_>) -> Markup {
                     h1 { (row.kind) }
                     div.actions { (delivery_pill(row)) (id(&row.id)) }
                 }
-                @if frame.writes() && view.webhook.is_some() && !view.detail.event.body.is_empty() {
+                @if frame.writes_letters() && view.webhook.is_some() && !view.detail.event.body.is_empty() {
                     form.inline method="post" action={ "/admin/deliveries/" (row.id) "/redeliver" } {
                         (frame.csrf_field())
                         button.button.primary id="redeliver" type="submit" { "Redeliver" }
@@ -98,7 +97,7 @@ fn why(frame: &Frame, detail: &DeliveryDetail) -> Markup {
                 p { a href={ "/admin/dead?webhook=" (row.webhook.as_str()) } { "Dead letters of this webhook" } }
             },
         ),
-        DeliveryState::Dropped if is_test(row) => notice(
+        DeliveryState::Dropped if is_failed_test(row) => notice(
             Tone::Bad,
             &html! {
                 p id="why" { strong { (explain::dead("test")) } }
@@ -180,7 +179,7 @@ fn one(frame: &Frame, view: DeliveryView<'_>, attempt: &AttemptRow) -> Markup {
             }
             details.soft {
                 summary { "Request headers" span.vh { " of attempt " (number) } }
-                div { (request(view, attempt)) }
+                div.stack { (request(view.detail, attempt)) }
             }
             details.soft open[attempt.failure.is_some() && !attempt.response.is_empty()] {
                 summary { "Response" span.vh { " of attempt " (number) } }
@@ -190,28 +189,18 @@ fn one(frame: &Frame, view: DeliveryView<'_>, attempt: &AttemptRow) -> Markup {
     }
 }
 
-fn request(view: DeliveryView<'_>, attempt: &AttemptRow) -> Markup {
-    let DeliveryDetail { row, .. } = view.detail;
-    let number = attempt.attempt.to_string();
-    let seconds = (attempt.at_ms / 1_000).to_string();
-    let ours = [
-        ("content-type", "application/json"),
-        ("user-agent", AGENT),
-        ("x-boottify-signature", &attempt.signature),
-        ("x-boottify-event", &row.kind),
-        ("x-boottify-delivery", &row.id),
-        ("x-boottify-attempt", &number),
-        ("webhook-id", &row.id),
-        ("webhook-timestamp", &seconds),
-        ("webhook-signature", &attempt.standard_signature),
-    ];
+fn request(detail: &DeliveryDetail, attempt: &AttemptRow) -> Markup {
+    let headers = request_headers(detail, attempt);
     html! {
-        pre.code.wrap tabindex="0" role="region" aria-label={ "Request headers of attempt " (number) } {
-            code {
-                @for (name, value) in ours { span.json-key { (name) } ": " (value) "\n" }
-                @for (name, _) in view.webhook.into_iter().flat_map(|webhook| webhook.headers.iter()) {
-                    span.json-key { (name) } ": ••• (set on the webhook)\n"
-                }
+        @if headers.is_empty() {
+            p.muted { "Nothing was sent." }
+        } @else {
+            pre.code.wrap tabindex="0" role="region" aria-label={ "Request headers of attempt " (attempt.attempt) } {
+                code { @for (name, value) in headers { span.json-key { (name) } ": " (value) "\n" } }
+            }
+            p.hint {
+                "As the log knows them. What it does not keep is left out: the length, the version in "
+                code { "user-agent" } ", and headers that were set on the webhook then."
             }
         }
     }

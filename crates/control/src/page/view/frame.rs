@@ -92,7 +92,8 @@ impl Frame {
         self.admin && self.read_only.is_none()
     }
 
-    /// Whether forms about dead letters are shown: those are in the broker, whatever the store.
+    /// Whether forms are shown that send something, or decide about dead letters: those are in the
+    /// broker, whatever the store.
     pub(super) fn writes_letters(&self) -> bool {
         self.admin
     }

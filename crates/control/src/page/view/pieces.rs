@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use store::{DeliveryRow, DeliveryState};
 
 use super::icon::{Icon, icon};
+use crate::desk::TEST;
 
 /// What a colour means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +45,19 @@ pub(super) fn delivery_pill(delivery: &DeliveryRow) -> Markup {
         DeliveryState::Waiting if delivery.attempts == 0 => pill(Tone::Info, "Sending"),
         DeliveryState::Waiting => pill(Tone::Warn, "Retrying"),
         DeliveryState::Dead => pill(Tone::Bad, "Dead"),
-        DeliveryState::Dropped if is_test(delivery) => pill(Tone::Bad, "Test failed"),
+        DeliveryState::Dropped if is_failed_test(delivery) => pill(Tone::Bad, "Test failed"),
         DeliveryState::Dropped => pill(Tone::Plain, "Dropped"),
     }
 }
 
-/// Whether it was a test, which is attempted once and never a dead letter.
-pub(super) fn is_test(delivery: &DeliveryRow) -> bool {
-    delivery.event.starts_with("evt_test_")
+/// Whether it was a test that failed, which is attempted once and never a dead letter. The name alone
+/// does not say so: what people dropped was a dead letter and has the reason for that, and what was
+/// never attempted was no test.
+pub(super) fn is_failed_test(delivery: &DeliveryRow) -> bool {
+    delivery.state == DeliveryState::Dropped
+        && delivery.dead_reason.is_none()
+        && delivery.attempts > 0
+        && delivery.event.starts_with(TEST)
 }
 
 /// An id with a button that copies it.
@@ -158,7 +164,19 @@ pub(super) fn thousands(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample;
     use super::*;
+
+    #[test]
+    fn a_name_alone_makes_no_failed_test() {
+        let event = format!("{TEST}1");
+        let row = DeliveryRow { event, ..sample::row(1, DeliveryState::Dropped) };
+        let test = DeliveryRow { dead_reason: None, ..row.clone() };
+        assert!(is_failed_test(&test) && !is_failed_test(&row));
+        assert!(!is_failed_test(&DeliveryRow { event: "evt_1".to_owned(), ..test.clone() }));
+        assert!(!is_failed_test(&DeliveryRow { attempts: 0, ..test.clone() }));
+        assert!(!is_failed_test(&DeliveryRow { state: DeliveryState::Dead, ..test }));
+    }
 
     #[test]
     fn numbers_are_grouped() {

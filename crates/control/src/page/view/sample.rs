@@ -110,7 +110,8 @@ pub(crate) fn row(number: i64, state: DeliveryState) -> DeliveryRow {
         kind: ["deployment.succeeded", "deployment.failed", "domain.added"][number as usize % 3]
             .to_owned(),
         state,
-        dead_reason: (state == DeliveryState::Dead).then(|| "gave_up".to_owned()),
+        dead_reason: matches!(state, DeliveryState::Dead | DeliveryState::Dropped)
+            .then(|| "gave_up".to_owned()),
         attempts: if failed { 3 } else { 1 },
         last_at_ms: NOW - number * 47_000,
         last_duration_ms: 40 + (number as u32 * 97) % 400,
@@ -181,7 +182,21 @@ pub(crate) fn letters() -> Vec<DeadLetter> {
         last_failure: (reason != "disabled").then(|| "timeout".to_owned()),
         last_failure_detail: None,
     };
-    (1..).zip(["gave_up", "gave_up", "gone", "disabled", "disabled"]).map(one).collect()
+    let mut letters: Vec<_> =
+        (1..).zip(["gave_up", "gave_up", "gone", "disabled", "disabled"]).map(one).collect();
+    letters.push(DeadLetter {
+        delivery: "dlv_50a8e1893f7b4cc09d21e6a4b7c8d9e0".to_owned(),
+        webhook: String::new(),
+        event: String::new(),
+        kind: String::new(),
+        reason: "malformed".to_owned(),
+        attempts: 0,
+        published_ms: 0,
+        dead_ms: 0,
+        last_failure: None,
+        last_failure_detail: None,
+    });
+    letters
 }
 
 /// Changes.

@@ -351,6 +351,58 @@ fn who_may_only_look_gets_no_forms() {
 }
 
 #[test]
+fn what_is_set_is_not_folded_away() {
+    let open = "<details class=\"card fold\" id=\"advanced\" open>";
+    for (name, drawn) in forms() {
+        let drawn = drawn.into_string();
+        assert_eq!(drawn.contains(open), name != "new", "{name}: {drawn}");
+    }
+}
+
+#[test]
+fn what_is_not_known_is_not_made_up() {
+    let detail = sample::detail(DeliveryState::Delivered, &[Some("blocked_address"), None]);
+    let mut unsent = detail.clone();
+    unsent.attempts[0].signature.clear();
+    let webhook = sample::webhook();
+    for (detail, sent) in [(&detail, 2), (&unsent, 1)] {
+        let view = delivery::DeliveryView { detail, webhook: Some(&webhook) };
+        let drawn = delivery::delivery(&sample::frame(), view).into_string();
+        // Neither today's version nor today's headers of the webhook are said of an old attempt.
+        assert!(!drawn.contains("boottify-webhooks/") && !drawn.contains("set on the webhook)"));
+        assert!(webhook.headers.iter().all(|(name, _)| !drawn.contains(name.as_str())), "{drawn}");
+        assert_eq!(drawn.matches("x-boottify-signature</span>: sha256=").count(), sent, "{drawn}");
+        assert_eq!(drawn.matches("Nothing was sent.").count(), 2 - sent);
+    }
+    let drawn = letters().into_iter().find(|(name, _)| *name == "dead").unwrap().1.into_string();
+    let row = drawn.split("<tr id=\"dead-dlv_50a8e189").nth(1).unwrap();
+    let row = row.split("</tr>").next().unwrap();
+    assert!(row.contains("unknown") && row.contains("/admin/dead/drop"), "{row}");
+    for made_up in ["1970", "<time", "/admin/webhooks/\"", "/admin/dead/replay"] {
+        assert!(!row.contains(made_up), "{made_up}: {row}");
+    }
+}
+
+#[test]
+fn what_a_file_allows_is_offered() {
+    let read_only = Some("webhooks are kept in a file".to_owned());
+    let frame = frame::Frame { read_only, ..sample::frame() };
+    let (webhook, retry) = (sample::webhook(), sample::retry());
+    let head = webhook::Head { webhook: &webhook, dead: false };
+    let settings = webhook::settings(&frame, webhook::Settings { head, retry: &retry });
+    let settings = settings.into_string();
+    for offered in ["id=\"send-test\"", "id=\"recover\""] {
+        assert!(settings.contains(offered), "{offered}: {settings}");
+    }
+    for refused in ["/edit\"", "/disable\"", "/delete\"", "/rotate-secret\"", "/reveal-secret\""] {
+        assert!(!settings.contains(refused), "{refused}: {settings}");
+    }
+    let detail = sample::detail(DeliveryState::Dead, &[Some("dns")]);
+    let view = delivery::DeliveryView { detail: &detail, webhook: Some(&webhook) };
+    assert!(delivery::delivery(&frame, view).into_string().contains("id=\"redeliver\""));
+}
+
+#[test]
 fn screens_can_be_looked_at() {
     let Some(folder) = std::env::var_os("PAGES") else { return };
     let folder = Path::new(&folder);

@@ -161,17 +161,23 @@ fn title(frame: &Frame, head: Head<'_>, base: &str) -> Markup {
                 @if let Some(description) = &webhook.description { p.lead { (description) } }
                 div.actions { (state_pill(webhook, None)) (id(webhook.id.as_str())) }
             }
-            @if frame.writes() {
+            @if frame.writes_letters() {
                 div.actions {
                     a.button id="send-test" href={ (base) "/test" } { "Send test event" }
-                    a.button id="edit" href={ (base) "/edit" } { "Edit" }
-                    @let (word, name) = if webhook.enabled { ("disable", "Disable") } else { ("enable", "Enable") };
-                    form.inline method="post" action={ (base) "/" (word) } {
-                        (frame.csrf_field())
-                        button.button.primary[!webhook.enabled] id=(word) type="submit" { (name) }
-                    }
+                    @if frame.writes() { (changes(frame, webhook, base)) }
                 }
             }
+        }
+    }
+}
+
+fn changes(frame: &Frame, webhook: &Webhook, base: &str) -> Markup {
+    let (word, name) = if webhook.enabled { ("disable", "Disable") } else { ("enable", "Enable") };
+    html! {
+        a.button id="edit" href={ (base) "/edit" } { "Edit" }
+        form.inline method="post" action={ (base) "/" (word) } {
+            (frame.csrf_field())
+            button.button.primary[!webhook.enabled] id=(word) type="submit" { (name) }
         }
     }
 }
@@ -327,7 +333,7 @@ fn empty(frame: &Frame, view: &Deliveries<'_>) -> Markup {
             } @else {
                 h2 { "Nothing was sent yet" }
                 p { "Deliveries appear here the moment they happen. A test event shows whether your receiver is ready." }
-                @if frame.writes() {
+                @if frame.writes_letters() {
                     div.actions {
                         a.button.primary href={ (base(view.head.webhook)) "/test" } { "Send test event" }
                     }

@@ -9,8 +9,9 @@ use super::EditView;
 
 pub(super) fn advanced(view: &EditView<'_>, now_ms: i64) -> Markup {
     let wrong = view.mistakes.keys().any(|field| field.is_advanced());
+    let set = view.form.is_advanced(view.present);
     html! {
-        details.card.fold id="advanced" open[wrong || view.unfolded || view.tried.is_some()] {
+        details.card.fold id="advanced" open[set || wrong || view.unfolded || view.tried.is_some()] {
             summary { "Advanced" }
             div.body.section-gap {
                 (condition(view))
@@ -79,8 +80,8 @@ fn tried(view: &EditView<'_>, now_ms: i64) -> Markup {
                         @for one in events {
                             tr {
                                 td { (if one.wanted { pill(Tone::Ok, "Sent") } else { pill(Tone::Plain, "Left out") }) }
-                                td { code { (one.event.kind) } span.under { code { (one.event.id) } } }
-                                td.right { (ago(one.event.published_ms, now_ms)) }
+                                td.wide { code { (one.event.kind) } span.under { code { (one.event.id) } } }
+                                td.right.nowrap.when { (ago(one.event.published_ms, now_ms)) }
                             }
                         }
                     }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use subscriptions::{RetryPolicy, Webhook};
 
-use super::super::super::time::ago;
+use super::super::super::time::{ago, chosen};
 use super::super::frame::Frame;
 use super::super::list::patterns;
 use super::{Head, Tab, base, of_webhook};
@@ -32,11 +32,9 @@ pub(crate) fn settings(frame: &Frame, view: Settings<'_>) -> Markup {
                 }
                 div.body { (facts(frame, view)) }
             }
-            @if frame.writes() {
-                (secret(frame, webhook))
-                (recover(frame, webhook))
-                (delete(webhook))
-            }
+            @if frame.writes() { (secret(frame, webhook)) }
+            @if frame.writes_letters() { (recover(frame, webhook)) }
+            @if frame.writes() { (delete(webhook)) }
         },
     )
 }
@@ -85,10 +83,9 @@ fn facts(frame: &Frame, view: Settings<'_>) -> Markup {
 
 fn retry(own: Option<&RetryPolicy>, service: &RetryPolicy) -> Markup {
     let values = own.unwrap_or(service).values();
-    let length = |time| humantime::format_duration(time).to_string();
     html! {
-        "First after " (length(values.first_delay)) ", then " (values.multiplier) " times as long each time up to "
-        (length(values.max_delay)) "; given up after " (length(values.give_up_after))
+        "First after " (chosen(values.first_delay)) ", then " (values.multiplier) " times as long each time up to "
+        (chosen(values.max_delay)) "; given up after " (chosen(values.give_up_after))
         @if own.is_none() { span.muted { " (the service's policy)" } }
     }
 }

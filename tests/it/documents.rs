@@ -1,0 +1,157 @@
+//! What the documents say is so: commands run, links lead somewhere, alerts have their section.
+
+mod stand;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use testbed::markdown::{Block, Document};
+use testbed::workspace;
+
+use self::stand::Stand;
+
+/// The document that the others build on: it makes the configuration and starts the program.
+const FIRST: &str = "README.md";
+
+/// Programs that a block without a language would not mention for any other reason than to be run.
+const PROGRAMS: [&str; 7] =
+    ["boottify-webhooks", "cargo", "curl", "docker", "helm", "kubectl", "rabbitmqctl"];
+
+#[tokio::test]
+async fn commands_are_run_or_say_why_not_on_a_private_broker() {
+    let mut stand = Stand::new(&Document::read(Path::new(FIRST)).unwrap()).await.unwrap();
+    let (mut run, mut wrong) = (0, Vec::new());
+    for document in documents_with_commands() {
+        for block in document.blocks() {
+            let place = format!("{}:{}", document.path.display(), block.line);
+            let Some(script) = commands(&block) else {
+                if block.not_run.is_some() {
+                    wrong.push(format!("{place}: there is nothing to run in it"));
+                }
+                continue;
+            };
+            match &block.not_run {
+                Some(reason) if reason.len() < 10 => wrong.push(format!("{place}: no reason")),
+                Some(_) => {}
+                None => {
+                    run += 1;
+                    if let Err(error) = stand.run(&script).await {
+                        wrong.push(format!("{place}: {error:#}\n{script}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(run > 20, "only {run} blocks were run");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut wrong = Vec::new();
+    for document in all_documents() {
+        for link in document.links() {
+            if link.target.contains("://") || link.target.starts_with("mailto:") {
+                continue;
+            }
+            let (path, anchor) = link.target.split_once('#').unwrap_or((&link.target, ""));
+            let folder = document.path.parent().unwrap();
+            let path = if path.is_empty() { document.path.clone() } else { folder.join(path) };
+            let there = workspace::root().join(&path);
+            let place = format!("{}:{}", document.path.display(), link.line);
+            if !there.exists() {
+                wrong.push(format!("{place}: there is no {}", path.display()));
+            } else if !anchor.is_empty() {
+                let anchors = Document::read(&path).unwrap().anchors();
+                if !anchors.iter().any(|known| known == anchor) {
+                    wrong.push(format!("{place}: {} has no #{anchor}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_alert_has_its_section_and_every_section_its_alert() {
+    let rules = workspace::root().join("deploy/prometheus/rules.yml");
+    let rules = fs::read_to_string(rules).unwrap();
+    let runbook = Document::read(Path::new("docs/operate.md")).unwrap();
+    let sections = runbook.headings().into_iter().filter(|(depth, _)| *depth == 3);
+    let sections: BTreeSet<String> = sections.map(|(_, title)| title).collect();
+    let mut alerts = BTreeSet::new();
+    let mut alert = "";
+    for line in rules.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("- alert: ") {
+            alert = name;
+            alerts.insert(name.to_owned());
+        } else if let Some(url) = line.strip_prefix("runbook_url: ") {
+            assert_eq!(url, format!("docs/operate.md#{}", alert.to_lowercase()), "{alert}");
+        }
+    }
+    assert_eq!(alerts, sections);
+    let urls = rules.matches("runbook_url: ").count();
+    assert_eq!(urls, alerts.len(), "an alert without its link");
+}
+
+#[test]
+fn what_the_runbook_writes_in_italics_is_a_panel_of_the_dashboard() {
+    let dashboard = workspace::root().join("deploy/grafana/dashboard.json");
+    let dashboard: Value = serde_json::from_slice(&fs::read(dashboard).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let titles: BTreeSet<&str> =
+        panels.iter().filter_map(|panel| panel["title"].as_str()).collect();
+    let runbook = Document::read(Path::new("docs/operate.md")).unwrap();
+    let mut named = 0;
+    for (line, text) in runbook.prose() {
+        let text: String = text.replace("**", "").split('`').step_by(2).collect();
+        for title in text.split('*').skip(1).step_by(2) {
+            named += 1;
+            assert!(titles.contains(title), "line {line}: there is no panel {title}");
+        }
+    }
+    assert!(named > 10, "only {named} panels are named");
+}
+
+/// The commands of a block, also where it does not say its language.
+fn commands(block: &Block) -> Option<String> {
+    block.script().or_else(|| {
+        let first = block.text.split_whitespace().next()?;
+        let plain = block.language.is_empty() && PROGRAMS.contains(&first);
+        plain.then(|| block.text.clone())
+    })
+}
+
+/// The first document, then those in `docs/`, `deploy/` and `helm/`.
+fn documents_with_commands() -> Vec<Document> {
+    let folders = ["docs", "deploy", "helm"].map(Path::new);
+    let others = all_documents().into_iter();
+    let others =
+        others.filter(|document| folders.iter().any(|folder| document.path.starts_with(folder)));
+    std::iter::once(Document::read(Path::new(FIRST)).unwrap()).chain(others).collect()
+}
+
+/// Every Markdown file of the project.
+fn all_documents() -> Vec<Document> {
+    let mut paths = Vec::new();
+    collect(Path::new(""), &mut paths);
+    paths.sort();
+    assert!(paths.len() > 5, "{paths:?}");
+    paths.iter().map(|path| Document::read(path).unwrap()).collect()
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(workspace::root().join(folder)).unwrap() {
+        let entry = entry.unwrap();
+        let path = folder.join(entry.file_name());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ours = !name.starts_with('.') && !["target", "node_modules"].contains(&name.as_str());
+        if entry.file_type().unwrap().is_dir() && ours {
+            collect(&path, paths);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            paths.push(path);
+        }
+    }
+}

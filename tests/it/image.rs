@@ -1,0 +1,128 @@
+//! The image without an engine: its files are linted, its build script runs here as it does in the
+//! container, and the file system that it lays out is entered as the image's user.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use testbed::eventually;
+use testbed::guard::Guard;
+use testbed::linters::Linters;
+use testbed::loopback;
+use testbed::ports::Port;
+use testbed::space::Space;
+use testbed::workspace;
+
+use crate::stage::SOON;
+
+/// The image's user and group.
+const USER: u32 = 65_532;
+
+#[tokio::test]
+async fn the_files_are_what_their_linters_take() {
+    let linters = Linters::find().await.unwrap();
+    let deploy = workspace::root().join("deploy");
+    linters.dockerfile(&deploy.join("Dockerfile")).await.unwrap();
+    linters.shell(&deploy.join("build.sh")).await.unwrap();
+}
+
+#[test]
+fn the_dockerfile_does_what_it_promises() {
+    let text = fs::read_to_string(workspace::root().join("deploy/Dockerfile")).unwrap();
+    let last = text.rsplit_once("\nFROM ").unwrap().1;
+    let version = format!("ARG VERSION={}", env!("CARGO_PKG_VERSION"));
+    for line in ["scratch", "USER 65532:65532", "STOPSIGNAL SIGTERM", &version] {
+        assert!(last.lines().any(|found| found == line), "{line}");
+    }
+    assert!(last.contains("HEALTHCHECK") && last.contains("[\"/boottify-webhooks\", \"health\"]"));
+    assert!(text.contains("deploy/build.sh /root-of-image"));
+    // What the build copies is what the context has.
+    let context = fs::read_to_string(workspace::root().join(".dockerignore")).unwrap();
+    for needed in context.lines().filter_map(|line| line.strip_prefix('!')) {
+        assert!(workspace::root().join(needed).exists(), "{needed}");
+    }
+}
+
+/// Takes minutes the first time: another target means another build of everything. Its profile is
+/// the quick one; that the release profile builds, every release shows.
+#[tokio::test]
+async fn what_the_script_lays_out_serves_as_the_images_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    let mut build = Command::new(workspace::root().join("deploy/build.sh"));
+    let built = build.arg(&root).arg("dev").output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+
+    let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode("boottify-webhooks"), 0o755);
+    assert_eq!(mode("var/lib/boottify-webhooks"), 0o700);
+    let authorities = fs::read_to_string(root.join("etc/ssl/certs/ca-certificates.crt")).unwrap();
+    assert!(authorities.contains("BEGIN CERTIFICATE"));
+    let names: Vec<_> =
+        fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 5, "a shell or a library has crept in: {names:?}");
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("only root can enter the image's file system");
+        return;
+    }
+    assert_eq!(fs::metadata(root.join("var/lib/boottify-webhooks")).unwrap().uid(), USER);
+    // What a container runtime adds, and a broker's name.
+    fs::create_dir(root.join("dev")).unwrap();
+    for (name, minor) in [("random", "8"), ("urandom", "9")] {
+        let mut device = Command::new("mknod");
+        device.args(["-m", "666"]).arg(root.join("dev").join(name)).args(["c", "1", minor]);
+        assert!(device.status().unwrap().success());
+    }
+    fs::write(root.join("etc/hosts"), "127.0.0.1 rabbitmq.internal\n").unwrap();
+    serves(&root).await;
+}
+
+async fn serves(root: &Path) {
+    let space = Space::open().await.unwrap();
+    let (operations, admin) = (Port::take().unwrap(), Port::take().unwrap());
+    let url = space.url().replacen("127.0.0.1", "rabbitmq.internal", 1);
+    let mut settings = vec![
+        ("BROKER__URL".to_owned(), url),
+        ("OPERATIONS__LISTEN".to_owned(), operations.address().to_string()),
+        ("ADMIN__LISTEN".to_owned(), admin.address().to_string()),
+    ];
+    for (key, value) in space.names().keys() {
+        settings.push((format!("BROKER__NAMES__{}", key.to_uppercase()), value.to_owned()));
+    }
+    let within = |arguments: &[&str]| {
+        let mut command = Command::new("chroot");
+        command.arg(format!("--userspec={USER}:{USER}")).arg(root).arg("/boottify-webhooks");
+        command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        for (key, value) in &settings {
+            command.env(format!("BOOTTIFY_WEBHOOKS__{key}"), value);
+        }
+        command
+    };
+    let said = |output: Output| {
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (code, text) = said(within(&["health"]).output().unwrap());
+    assert_eq!(code, Some(1), "{text}");
+    let mut guard = Guard::new("image").unwrap();
+    let log = fs::File::create(root.with_extension("log")).unwrap();
+    let mut serve = within(&["serve"]);
+    serve.stdin(Stdio::null()).stderr(log.try_clone().unwrap()).stdout(log);
+    let mut serving = guard.spawn(&mut serve).unwrap();
+    let healthy = eventually("the health check passes", SOON, || async {
+        (said(within(&["health"]).output().unwrap()) == (Some(0), "ready\n".to_owned()))
+            .then_some(())
+    });
+    let log = || fs::read_to_string(root.with_extension("log")).unwrap();
+    healthy.await.unwrap_or_else(|error| panic!("{error:#}\n{}", log()));
+    let page = loopback::get(admin.address(), "/admin/webhooks").unwrap();
+    assert_eq!(page.status, 200, "{}", page.body);
+    // All that it writes is in its own folder.
+    assert!(root.join("var/lib/boottify-webhooks/webhooks.db").is_file());
+    let (code, text) = said(within(&["send", "domain.added"]).output().unwrap());
+    assert_eq!(code, Some(0), "{text}");
+    serving.signal(rustix::process::Signal::TERM);
+    let status = serving.wait(SOON).await.unwrap().unwrap();
+    assert!(status.success(), "{status}\n{}", log());
+    space.close().await.unwrap();
+}
