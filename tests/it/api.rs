@@ -4,6 +4,7 @@
 mod access;
 mod hidden;
 mod hostile;
+mod lost;
 
 use serde_json::{Value, json};
 use testbed::eventually;

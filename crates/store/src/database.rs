@@ -20,7 +20,7 @@ mod seal;
 pub use self::audit::{AuditBounds, AuditRow};
 pub use self::change::{ChangeError, Created, Draft};
 pub(crate) use self::follow::{Follower, Watch};
-pub(crate) use self::pool::Pool;
+pub(crate) use self::pool::{Missing, Pool};
 pub(crate) use self::schema::Tables;
 pub use self::seal::{InvalidKey, Keys, SealError};
 
@@ -81,6 +81,13 @@ pub enum DatabaseError {
     /// It did not answer in this time.
     #[error("the database gives no answer within {0:?}")]
     Silent(Duration),
+    /// The file of an embedded database was removed or replaced.
+    #[error(
+        "the database {} is not there, or is not the one that was opened: put it back, and start \
+         anew where it is another file",
+        .0.display()
+    )]
+    Lost(PathBuf),
     /// Its tables are not those of this version and cannot be brought up to date.
     #[error("the tables of the database cannot be brought up to date: {0}")]
     Schema(MigrateError),
@@ -120,12 +127,17 @@ impl Database {
     /// # Errors
     ///
     /// Where the file of an embedded one cannot be made, or the URL is none.
-    pub(crate) fn open(place: Place, keys: Keys, wake: Arc<Notify>) -> Result<Self, OpenDatabase> {
+    pub(crate) fn open(
+        place: Place,
+        missing: Missing,
+        keys: Keys,
+        wake: Arc<Notify>,
+    ) -> Result<Self, OpenDatabase> {
         let tables = match place.kind() {
             Kind::Sqlite => Tables::Webhooks,
             Kind::Postgres => Tables::All,
         };
-        Ok(Self(Arc::new(Inner { pool: Pool::open(place, tables)?, keys, wake })))
+        Ok(Self(Arc::new(Inner { pool: Pool::open(place, tables, missing)?, keys, wake })))
     }
 
     /// The pool, once the tables are up to date.

@@ -13,6 +13,12 @@ use crate::options::OpenError;
 
 const NAME: &str = "encryption.key";
 
+/// The key in the state directory, if a good one is there.
+pub(crate) fn read(state_dir: &Path) -> Option<Keys> {
+    let text = Zeroizing::new(fs::read_to_string(state_dir.join(NAME)).ok()?);
+    Keys::try_new(&text, &[]).ok()
+}
+
 /// The key in the state directory; a new one where there is none yet.
 pub(crate) fn read_or_make(state_dir: &Path) -> Result<Keys, OpenError> {
     let path = state_dir.join(NAME);

@@ -44,7 +44,7 @@ use subscriptions::WebhookId;
 
 use self::record::Queue;
 use self::writer::Writer;
-use crate::database::{DatabaseError, Place, Pool, Tables};
+use crate::database::{DatabaseError, Missing, Place, Pool, Tables};
 use crate::locator::{InvalidStoreUrl, Locator};
 use crate::options::{OpenError, Options};
 use crate::store::now_ms;
@@ -79,7 +79,7 @@ impl DeliveryLog {
     /// [`OpenError`] as for the store.
     pub fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
         let (place, tables) = place_with(&Locator::try_new(url)?, options);
-        Ok(Self(Arc::new(Pool::open(place, tables)?)))
+        Ok(Self(Arc::new(Pool::open(place, tables, Missing::Make)?)))
     }
 
     /// The log at a URL of its own, which is one of a database.
@@ -89,7 +89,7 @@ impl DeliveryLog {
     /// [`OpenError`] as for the store.
     pub fn open_at(url: &str) -> Result<Self, OpenError> {
         let (place, tables) = place_at(url)?;
-        Ok(Self(Arc::new(Pool::open(place, tables)?)))
+        Ok(Self(Arc::new(Pool::open(place, tables, Missing::Make)?)))
     }
 
     /// Whether there is a log already that [`DeliveryLog::open`] would open and not make.

@@ -1,6 +1,7 @@
 //! From a URL to a kind of store, for the feed and for commands that look or change once.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use subscriptions::Snapshot;
@@ -8,13 +9,14 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::backend::Backend;
-use crate::database::{Database, Follower, Kind, Place};
+use crate::database::{Database, Follower, Keys, Kind, Missing, Place};
 use crate::disabled::Disabled;
 use crate::entry::Entry;
 use crate::file::File;
 use crate::key_file;
 use crate::locator::Locator;
 use crate::options::{OpenError, Options, ReadError};
+use crate::saved;
 use crate::store::build;
 
 /// Reads all webhooks once, for commands that look and end. An embedded database that is not there
@@ -33,7 +35,11 @@ pub fn load_once(url: &str, options: &Options) -> Result<Snapshot, LoadError> {
     };
     let entries = match &locator {
         Locator::File(_) => read()?,
-        Locator::Database(Place::Sqlite(path)) if !path.exists() => Vec::new(),
+        Locator::Database(Place::Sqlite(path))
+            if !path.exists() && !was_there(&locator, options) =>
+        {
+            Vec::new()
+        }
         Locator::Database(_) => on_a_runtime(read)??,
     };
     let disabled = Disabled::load(&options.state_dir).unwrap_or_default();
@@ -109,6 +115,26 @@ pub(crate) fn backend(
         (None, Kind::Sqlite) => key_file::read_or_make(&options.state_dir)?,
         (None, Kind::Postgres) => return Err(OpenError::NoKey),
     };
-    let database = Database::open(place, keys, Arc::clone(wake))?;
+    // An empty database in the place of a lost one would end every webhook without a word.
+    let lost = |path: &Path| !path.exists() && holds_webhooks(locator, options, &keys);
+    let missing = match &place {
+        Place::Sqlite(path) if lost(path) => Missing::Lost,
+        Place::Sqlite(_) | Place::Postgres(_) => Missing::Make,
+    };
+    let database = Database::open(place, missing, keys, Arc::clone(wake))?;
     Ok(Backend::Database(Follower::new(database)))
+}
+
+/// Whether something was saved in the state directory: then there was a store.
+fn was_there(locator: &Locator, options: &Options) -> bool {
+    let keys = || options.keys.clone().or_else(|| key_file::read(&options.state_dir));
+    keys().is_some_and(|keys| holds_webhooks(locator, options, &keys))
+}
+
+/// Whether what was saved of this store holds webhooks.
+fn holds_webhooks(locator: &Locator, options: &Options, keys: &Keys) -> bool {
+    let name = locator.name();
+    let of = saved::Of { store: &name, keys: Some(keys) };
+    let saved = saved::load(&options.state_dir, &of, options.rules.url);
+    matches!(saved, Ok(Some(saved)) if !saved.entries.is_empty())
 }

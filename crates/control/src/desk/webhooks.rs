@@ -298,12 +298,19 @@ impl Desk {
         described.chain(others).collect()
     }
 
-    /// The database, where webhooks can be changed.
+    /// The database, where webhooks can be changed. While it cannot be read nobody could see a
+    /// change, nor know whether it will last.
     fn database(&self) -> Result<&Database, Problem> {
-        self.0.store.database().ok_or_else(|| {
+        let database = self.0.store.database().ok_or_else(|| {
             let why = "the webhooks are kept in a file that its owner writes: change them there";
             Problem::new(ProblemKind::ReadOnlyStore, why)
-        })
+        })?;
+        if self.0.store.status().is_failing() {
+            let why = "the webhooks cannot be read at this moment, and so not be changed; the \
+                       service's log says why";
+            return Err(Problem::new(ProblemKind::StoreAway, why).retry_after(5));
+        }
+        Ok(database)
     }
 
     /// The draft, if nothing is wrong with it and its URL leads where it may; and warnings.

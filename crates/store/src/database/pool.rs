@@ -1,9 +1,10 @@
 //! Connections to one database, and the tables that it must have before anybody reads.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
@@ -39,11 +40,26 @@ pub(crate) struct Pool {
     tables: Tables,
     pool: AnyPool,
     current: OnceCell<()>,
+    /// Device and inode of an embedded database's file, as first seen.
+    file: OnceLock<(u64, u64)>,
+}
+
+/// Whether the file of an embedded database is made where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is made, and holds nothing.
+    Make,
+    /// It is lost: nothing is read or written until it is back.
+    Lost,
 }
 
 impl Pool {
     /// Opens a database without reaching for it: it may be away. Must be called within a runtime.
-    pub(crate) fn open(place: Place, tables: Tables) -> Result<Self, OpenDatabase> {
+    pub(crate) fn open(
+        place: Place,
+        tables: Tables,
+        missing: Missing,
+    ) -> Result<Self, OpenDatabase> {
         sqlx::any::install_default_drivers();
         let pragmas = match (place.kind(), tables) {
             (Kind::Postgres, _) => None,
@@ -65,18 +81,21 @@ impl Pool {
             });
         let url = match &place {
             Place::Sqlite(path) => {
-                make_private(path)
-                    .map_err(|source| OpenDatabase::File { path: path.clone(), source })?;
+                if missing == Missing::Make {
+                    make_private(path)
+                        .map_err(|source| OpenDatabase::File { path: path.clone(), source })?;
+                }
                 url_of(path)
             }
             Place::Postgres(url) => url.clone(),
         };
         let pool = options.connect_lazy(&url).map_err(|_| OpenDatabase::Url)?;
-        Ok(Self { place, tables, pool, current: OnceCell::new() })
+        Ok(Self { place, tables, pool, current: OnceCell::new(), file: OnceLock::new() })
     }
 
     /// The connections, once the tables are up to date.
     pub(crate) async fn ready(&self) -> Result<&AnyPool, DatabaseError> {
+        self.is_there()?;
         let prepare = || async {
             self.reach().await?;
             let migrated = schema::migrate(&self.pool, self.place.kind(), self.tables);
@@ -99,6 +118,15 @@ impl Pool {
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(DatabaseError::Silent(PATIENCE)),
         }
+    }
+
+    /// Whether the file is the one that was opened. A file that was removed or replaced goes on to be
+    /// written to by who has it open, and nobody will ever read that.
+    fn is_there(&self) -> Result<(), DatabaseError> {
+        let Place::Sqlite(path) = &self.place else { return Ok(()) };
+        let found = fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+        let same = found.is_some_and(|found| *self.file.get_or_init(|| found) == found);
+        if same { Ok(()) } else { Err(DatabaseError::Lost(path.clone())) }
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -132,5 +160,5 @@ fn make_private(path: &Path) -> io::Result<()> {
 fn url_of(path: &Path) -> String {
     let path = path.to_string_lossy();
     let encoded = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-    format!("sqlite://{encoded}?mode=rwc")
+    format!("sqlite://{encoded}?mode=rw")
 }
