@@ -34,7 +34,7 @@ pub use database::{
 pub use entry::fingerprint;
 pub use locator::{InvalidStoreUrl, check_log_url, check_url};
 pub use log::{
-    AttemptRow, Counts, Decided, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow,
+    AttemptRow, Behind, Counts, Decided, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow,
     DeliveryState, Failing, HealthNote, LogBounds, LogStatus, LoggedAttempt, LoggedEvent,
     LoggedNext, Page, Position, Recorder, Stretch,
 };

@@ -30,7 +30,7 @@ mod writer;
 pub use self::entry::{DeliveryState, LoggedAttempt, LoggedEvent, LoggedNext};
 pub use self::health::{Failing, HealthNote};
 pub use self::hours::{Counts, Stretch};
-pub use self::mark::Decided;
+pub use self::mark::{Behind, Decided};
 pub use self::query::{AttemptRow, DeliveryDetail, DeliveryQuery, DeliveryRow, Page, Position};
 pub use self::record::{LogStatus, Recorder};
 
@@ -227,7 +227,7 @@ impl DeliveryLog {
     /// Notes that these deliveries were sent again (`Waiting`) or dropped (`Dropped`) by people, at
     /// `at_ms` (ms since 1970): before it was done, so that what came of it counts as later. Those
     /// that the log does not know are passed over, as are those that are dropped and were not dead,
-    /// and those that were attempted since.
+    /// and those that were attempted since. Gives those that were left because the log is `behind`.
     ///
     /// # Errors
     ///
@@ -237,8 +237,9 @@ impl DeliveryLog {
         decided: &[Decided],
         state: DeliveryState,
         at_ms: i64,
-    ) -> Result<(), DatabaseError> {
-        mark::mark(&self.0, decided, state, at_ms).await
+        behind: Behind,
+    ) -> Result<Vec<Decided>, DatabaseError> {
+        mark::mark(&self.0, decided, state, at_ms, behind).await
     }
 
     /// Notes how webhooks are doing.

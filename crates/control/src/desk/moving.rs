@@ -4,16 +4,23 @@
 //! So whoever is killed in the middle leaves a log that is true. Log and audit follow and decide
 //! nothing: their trouble is told and no reason to stop.
 
+use std::time::Duration;
+
 use broker::{Client, ClientError, DeadFilter, DeadMoved, DeadReach, in_one_line};
 use serde_json::{Map, Value, json};
-use store::{Database, Decided, DeliveryLog, DeliveryState};
+use store::{Behind, Database, Decided, DeliveryLog, DeliveryState};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Deliveries of one entry of the audit at most; the first entry is made with the first piece.
 const ENTRY: usize = 5_000;
 /// Pieces that wait to be noted: a walk is faster than a log that is away, and waits for it then.
 const PIECES: usize = 256;
+/// The log writes what was done a moment later: how long, and how often, what it does not know yet is
+/// tried again, and of how many deliveries.
+const LATER: Duration = Duration::from_millis(300);
+const TIMES: u32 = 4;
+const BEHIND: usize = 5_000;
 /// Deliveries that an entry of the audit names.
 const NAMED: usize = 20;
 
@@ -78,8 +85,9 @@ impl DeadWork<'_> {
 
     /// What notes in this entry of the audit, and in the log as of `at_ms` (ms since 1970).
     pub(super) fn ledger<'a>(&'a self, entry: Entry<'a>, at_ms: i64) -> Ledger<'a> {
-        let (deliveries, unnoted, begun, untold) = (Vec::new(), 0, false, None);
-        Ledger { work: self, entry, at_ms, deliveries, unnoted, begun, untold }
+        let (deliveries, behind, unnoted) = (Vec::new(), Vec::new(), 0);
+        let (begun, untold) = (false, None);
+        Ledger { work: self, entry, at_ms, deliveries, behind, unnoted, begun, untold }
     }
 }
 
@@ -97,6 +105,8 @@ pub(super) struct Ledger<'a> {
     entry: Entry<'a>,
     at_ms: i64,
     deliveries: Vec<String>,
+    /// Those of which the log did not know all attempts yet, and how they stand.
+    behind: Vec<(DeliveryState, Decided)>,
     /// How many of the last ones the audit does not know yet.
     unnoted: usize,
     begun: bool,
@@ -163,12 +173,10 @@ impl Ledger<'_> {
         if decided.is_empty() {
             return;
         }
-        if let (Some(log), Some(state)) = (self.work.log, state)
-            && let Err(error) = log.mark(&decided, state, self.at_ms).await
-        {
-            let why =
-                format!("the delivery log does not know of all of them: {}", in_one_line(&error));
-            self.untold.get_or_insert(why);
+        if let Some(state) = state {
+            let left = self.mark(&decided, state, Behind::Leave).await;
+            let room = BEHIND.saturating_sub(self.behind.len());
+            self.behind.extend(left.into_iter().take(room).map(|left| (state, left)));
         }
         self.unnoted += decided.len();
         self.deliveries.extend(decided.into_iter().map(|decided| decided.delivery));
@@ -182,7 +190,42 @@ impl Ledger<'_> {
         if self.unnoted > 0 {
             self.audit().await;
         }
+        self.catch_up().await;
         (self.deliveries, self.untold)
+    }
+
+    /// Notes in the log what it was behind with.
+    async fn catch_up(&mut self) {
+        for time in 1..=TIMES {
+            if self.behind.is_empty() {
+                return;
+            }
+            sleep(LATER).await;
+            let behind = if time < TIMES { Behind::Leave } else { Behind::Take };
+            let waiting = std::mem::take(&mut self.behind);
+            for state in [DeliveryState::Waiting, DeliveryState::Dropped] {
+                let of_state = waiting.iter().filter(|(its, _)| *its == state);
+                let decided: Vec<Decided> = of_state.map(|(_, decided)| decided.clone()).collect();
+                let left = self.mark(&decided, state, behind).await;
+                self.behind.extend(left.into_iter().map(|left| (state, left)));
+            }
+        }
+    }
+
+    /// Notes in the log how these stand now; gives those that it was behind with.
+    async fn mark(
+        &mut self,
+        decided: &[Decided],
+        state: DeliveryState,
+        behind: Behind,
+    ) -> Vec<Decided> {
+        let Some(log) = self.work.log else { return Vec::new() };
+        log.mark(decided, state, self.at_ms, behind).await.unwrap_or_else(|error| {
+            let why =
+                format!("the delivery log does not know of all of them: {}", in_one_line(&error));
+            self.untold.get_or_insert(why);
+            Vec::new()
+        })
     }
 
     async fn audit(&mut self) {

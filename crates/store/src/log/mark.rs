@@ -26,40 +26,58 @@ pub struct Decided {
     pub attempts: u32,
 }
 
+/// What becomes of those of which the log does not know all attempts yet: it writes them a moment
+/// after they were made, and would then undo what was noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// They are given back, to be noted later.
+    Leave,
+    /// They are noted all the same, where they are known at all.
+    Take,
+}
+
 /// Notes that these deliveries were sent again (`Waiting`) or dropped (`Dropped`). Unknown ones are
 /// passed over, as are those that are not among the dead where they are dropped, and those that
 /// were attempted since: the attempt says how they stand. That is told by the number of attempts,
-/// for the clocks of replicas differ.
+/// for the clocks of replicas differ. Gives those that were left.
 pub(super) async fn mark(
     pool: &Pool,
     decided: &[Decided],
     state: DeliveryState,
     at_ms: i64,
-) -> Result<(), DatabaseError> {
+    behind: Behind,
+) -> Result<Vec<Decided>, DatabaseError> {
     let mut statements = Statements::new(pool.kind());
+    let mut left = Vec::new();
     for decided in decided.chunks(CHUNK) {
-        mark_some(pool, &mut statements, decided, state, at_ms).await?;
+        left.append(&mut mark_some(pool, &mut statements, decided, state, at_ms, behind).await?);
     }
-    Ok(())
+    Ok(left)
 }
 
 async fn mark_some(
     pool: &Pool,
     statements: &mut Statements,
-    decided: &[Decided],
+    all: &[Decided],
     state: DeliveryState,
     at_ms: i64,
-) -> Result<(), DatabaseError> {
+    behind: Behind,
+) -> Result<Vec<Decided>, DatabaseError> {
     let of = |one: &Decided| Some((Id::parse(&one.delivery)?, i64::from(one.attempts)));
-    let decided: HashMap<Id, i64> = decided.iter().filter_map(of).collect();
+    let decided: HashMap<Id, i64> = all.iter().filter_map(of).collect();
     let mut tx = pool.ready().await?.begin().await?;
     // Whoever writes holds it: what is read from here on stays as it is.
     let mut counter = Counter::take(&mut tx).await?;
     let rows = find(&mut tx, pool.kind(), statements, &decided, state).await?;
     let (mut tallies, mut eras) = (Tallies::default(), Eras::default());
     let (mut gone, mut changed) = (Vec::new(), Vec::new());
+    let mut left = decided.clone();
     for row in rows {
         let attempts = decided.get(&row.id);
+        if behind == Behind::Leave && attempts.is_some_and(|attempts| row.attempts < *attempts) {
+            continue;
+        }
+        left.remove(&row.id);
         if !attempts.is_some_and(|attempts| may_become(&row, state, *attempts)) {
             continue;
         }
@@ -82,7 +100,12 @@ async fn mark_some(
     tallies.write(&mut tx, statements).await?;
     counter.give_back(&mut tx).await?;
     tx.commit().await?;
-    Ok(())
+    if behind == Behind::Take {
+        return Ok(Vec::new());
+    }
+    let is_left =
+        |one: &&Decided| Id::parse(&one.delivery).is_some_and(|id| left.contains_key(&id));
+    Ok(all.iter().filter(is_left).cloned().collect())
 }
 
 /// The rows of these deliveries, and perhaps others.
