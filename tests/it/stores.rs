@@ -198,6 +198,8 @@ async fn the_command_line_changes_what_it_names() {
         (&["update", id, "--where", "/branch"], "is no POINTER=VALUE"),
         (&["update", id, "--event", "deploy.*"], "matches no known event type"),
         (&["update", id, "--url", "ftp://a.example/"], "http"),
+        (&["update", id, "--url", "https://10.0.0.1/"], "which webhooks must not reach"),
+        (&["create", "https://[::ffff:10.0.0.1]/"], "which webhooks must not reach"),
         (&["update", id, "--max-in-flight", "0"], "from 1 to 10000"),
     ] {
         let (code, said) = hand.try_webhooks(wrong).await;

@@ -1,9 +1,10 @@
 //! `webhooks create`, `update`, `enable`, `disable`, `delete`, `secret`, `rotate`, `promote`, `reseal`: changes
 //! of webhooks in a database. They are live in every replica within a second.
 
+use delivery::Guard;
 use serde_json::json;
 use store::{ChangeError, Database, Draft, open_database};
-use subscriptions::{EventFilter, Headers, UrlRules, WebhookId, WebhookUrl};
+use subscriptions::{EventFilter, Headers, Host, UrlRules, WebhookId, WebhookUrl};
 
 use crate::cli::{Create, One, Update, Webhooks};
 use crate::command::fields;
@@ -106,7 +107,15 @@ async fn set_enabled(database: &Database, one: &One, enabled: bool) -> Result<()
 
 fn url(text: &str, config: &Config) -> Result<WebhookUrl, Failed> {
     let rules = UrlRules { allow_http: config.webhooks.allow_http };
-    WebhookUrl::try_new(text, rules).map_err(wrong)
+    let url = WebhookUrl::try_new(text, rules).map_err(wrong)?;
+    // Names are judged at delivery: here is perhaps not where they resolve as they do for `serve`.
+    if let Host::Address(address) = url.host() {
+        let guard = Guard::new(config.delivery.allow_addresses.clone());
+        guard
+            .judge(address)
+            .map_err(|blocked| Failed::Usage(format!("{blocked}; see delivery.allow_addresses")))?;
+    }
+    Ok(url)
 }
 
 fn id(one: &One) -> Result<WebhookId, Failed> {
