@@ -121,8 +121,13 @@ async fn the_life_of_a_webhook() {
     assert_eq!(json_of(&hand.get(&place))["enabled"], false);
 
     // Secrets: rotate, reveal, promote.
-    let rotated = json_of(&hand.post(&format!("{place}/rotate-secret"), &json!({"overlap": "1h"})));
+    let rotate =
+        || json_of(&hand.post(&format!("{place}/rotate-secret"), &json!({"overlap": "1h"})));
+    assert_eq!(rotate()["warnings"], json!([]));
+    let rotated = rotate();
     let next = rotated["secret"].as_str().unwrap();
+    let warning = rotated["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("a rotation was under way") && warning.contains("sign until 2"));
     assert!(next != secret && rotated["webhook"]["secretSwitchesAt"].is_string(), "{rotated}");
     let revealed = json_of(&hand.send("POST", &format!("{place}/reveal-secret"), "", ""));
     assert_eq!(revealed, json!({ "secrets": [secret, next] }));
@@ -134,8 +139,15 @@ async fn the_life_of_a_webhook() {
     problem(&hand.get(&place), 404, "unknown-webhook");
     let audit = json_of(&hand.get(&format!("/audit?webhook={id}")));
     let actions: Vec<_> = audit["items"].as_array().unwrap().iter().map(|e| &e["action"]).collect();
-    let expected =
-        ["deleted", "secret promoted", "secret revealed", "secret rotated", "updated", "created"];
+    let expected = [
+        "deleted",
+        "secret promoted",
+        "secret revealed",
+        "secret rotated",
+        "secret rotated",
+        "updated",
+        "created",
+    ];
     assert_eq!(actions, expected);
     assert!(audit["items"].as_array().unwrap().iter().all(|entry| entry["actor"] == "alice"));
 
