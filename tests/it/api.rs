@@ -73,6 +73,17 @@ async fn stage() -> Stage {
     Stage::new(|setup, _| setup.sqlite().set("admin.tokens", tokens)).await
 }
 
+/// The answer to the second of two rotations, which is told of the first.
+fn rotated_again(hand: &Hand<'_>, place: &str) -> Value {
+    let rotate =
+        || json_of(&hand.post(&format!("{place}/rotate-secret"), &json!({"overlap": "1h"})));
+    assert_eq!(rotate()["warnings"], json!([]));
+    let rotated = rotate();
+    let warning = rotated["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("a rotation was under way") && warning.contains("sign until 2"));
+    rotated
+}
+
 #[tokio::test]
 async fn the_life_of_a_webhook() {
     let stage = stage().await;
@@ -121,13 +132,8 @@ async fn the_life_of_a_webhook() {
     assert_eq!(json_of(&hand.get(&place))["enabled"], false);
 
     // Secrets: rotate, reveal, promote.
-    let rotate =
-        || json_of(&hand.post(&format!("{place}/rotate-secret"), &json!({"overlap": "1h"})));
-    assert_eq!(rotate()["warnings"], json!([]));
-    let rotated = rotate();
+    let rotated = rotated_again(&hand, &place);
     let next = rotated["secret"].as_str().unwrap();
-    let warning = rotated["warnings"][0].as_str().unwrap();
-    assert!(warning.contains("a rotation was under way") && warning.contains("sign until 2"));
     assert!(next != secret && rotated["webhook"]["secretSwitchesAt"].is_string(), "{rotated}");
     let revealed = json_of(&hand.send("POST", &format!("{place}/reveal-secret"), "", ""));
     assert_eq!(revealed, json!({ "secrets": [secret, next] }));
