@@ -33,7 +33,7 @@ use crate::publisher::{PublishError, Route};
 use crate::session::SessionError;
 
 pub use letter::{DeadFilter, DeadLetter, MALFORMED};
-pub use list::{DeadList, DeadMoved, DeadReach, TellMoved};
+pub use list::{DeadList, DeadMoved, DeadReach, HasWebhook, TellMoved};
 pub use prune::{Pruned, Retention};
 
 /// See the module. Cheap to clone.
@@ -144,7 +144,8 @@ impl Client {
 
     /// Sends every dead letter that fits again, under its ids, with a schedule that begins anew. It
     /// leaves the dead queue when the broker holds the delivery, and `tell` is told then. What died
-    /// at or after `now_ms` stays, and nothing more is looked at after `until`.
+    /// at or after `now_ms` stays, as does what nobody `has_webhook` for: sent again it would be lost.
+    /// Nothing more is looked at after `until`.
     ///
     /// # Errors
     ///
@@ -153,10 +154,11 @@ impl Client {
         &self,
         filter: &DeadFilter,
         now_ms: i64,
+        has_webhook: HasWebhook<'_>,
         until: Option<Instant>,
         tell: TellMoved<'_>,
     ) -> Result<DeadReach, ClientError> {
-        self.move_dead(filter, Act::Replay(now_ms), until, tell).await
+        self.move_dead(filter, Act::Replay(now_ms, has_webhook), until, tell).await
     }
 
     /// Drops every dead letter that fits, and tells of each when it has left the queue. Nothing more
@@ -220,14 +222,14 @@ impl Client {
     async fn move_dead(
         &self,
         filter: &DeadFilter,
-        act: Act,
+        act: Act<'_>,
         until: Option<Instant>,
         tell: TellMoved<'_>,
     ) -> Result<DeadReach, ClientError> {
         let mut known = self.known().await?;
         (known.listing, known.survey) = (None, Survey::default());
         let desk = match act {
-            Act::Replay(_) => Some(self.desk().await?),
+            Act::Replay(..) => Some(self.desk().await?),
             Act::Drop => None,
         };
         let mut moving = Moving::new(filter, act, until, tell);

@@ -28,8 +28,8 @@ mod wire;
 
 pub use causes::in_one_line;
 pub use client::{
-    Client, ClientError, DeadFilter, DeadLetter, DeadList, DeadMoved, DeadReach, MALFORMED, Pruned,
-    Retention, TellMoved,
+    Client, ClientError, DeadFilter, DeadLetter, DeadList, DeadMoved, DeadReach, HasWebhook,
+    MALFORMED, Pruned, Retention, TellMoved,
 };
 pub use config::{Config, InvalidUrl, Names};
 pub use envelope::{Malformed, Once, Parked, PublishedEvent, Rejected};

@@ -26,6 +26,7 @@ pub use self::deliveries::request_headers;
 pub(crate) use self::draft::duration;
 pub use self::moving::{DeadAct, DeadWork, DeadWorked};
 pub(crate) use self::sample::TEST;
+pub use self::webhooks::rotated_again;
 
 use std::sync::Arc;
 use std::time::Duration;

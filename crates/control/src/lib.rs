@@ -19,7 +19,7 @@ pub use desk::{
     AddressCheck, AuditAsked, AuditEntry, Change, ClauseEdit, DeadAct, DeadAsked, DeadPage,
     DeadWork, DeadWorked, DeliveriesAsked, Desk, Edit, EventTypeInfo, Found, Listed, MAX_PAGE,
     Made, Moved, Parts, Reach, Recovered, RetryEdit, Rules, Sent, State, TriedEvent, TryOut,
-    WebhooksAsked, request_headers,
+    WebhooksAsked, request_headers, rotated_again,
 };
 pub use metrics::Metrics;
 pub use problem::{FieldError, Problem, ProblemKind};

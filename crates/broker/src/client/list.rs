@@ -49,6 +49,9 @@ pub enum DeadReach {
 /// Takes the letters that have left the queue, piece by piece; the walk waits for room.
 pub type TellMoved<'a> = &'a mpsc::Sender<Vec<DeadMoved>>;
 
+/// Whether there is a webhook that this letter can be sent to; asked once of each that is to be sent.
+pub type HasWebhook<'a> = &'a (dyn Fn(&DeadLetter) -> bool + Sync);
+
 /// All letters that one walk saw.
 pub(crate) struct Listing {
     letters: Vec<DeadLetter>,
@@ -111,10 +114,11 @@ impl Visitor for Listing {
 }
 
 /// What is done with the letters that are meant.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Act {
-    /// Send it again; its schedule begins at this time, ms since 1970.
-    Replay(i64),
+#[derive(Clone, Copy)]
+pub(crate) enum Act<'a> {
+    /// Send it again if there is somebody to send it to; its schedule begins at this time, ms since
+    /// 1970.
+    Replay(i64, HasWebhook<'a>),
     Drop,
 }
 
@@ -122,7 +126,7 @@ pub(crate) enum Act {
 /// held here.
 pub(crate) struct Moving<'a> {
     filter: &'a DeadFilter,
-    act: Act,
+    act: Act<'a>,
     /// Those of the present window that are to leave, by their tags.
     leaving: HashMap<u64, DeadMoved>,
     until: Option<Instant>,
@@ -133,7 +137,7 @@ impl<'a> Moving<'a> {
     /// Looks at nothing more after `until`.
     pub(crate) fn new(
         filter: &'a DeadFilter,
-        act: Act,
+        act: Act<'a>,
         until: Option<Instant>,
         tell: TellMoved<'a>,
     ) -> Self {
@@ -151,11 +155,11 @@ impl Visitor for Moving<'_> {
         let fate = match self.act {
             Act::Drop => Fate::Drop,
             // It died again since this began: its webhook is disabled, say. Once is enough.
-            Act::Replay(now_ms) if letter.dead_ms >= now_ms => return Fate::Keep,
-            Act::Replay(now_ms) => {
+            Act::Replay(now_ms, _) if letter.dead_ms >= now_ms => return Fate::Keep,
+            Act::Replay(now_ms, has_webhook) => {
                 let body = Bytes::from(message.data);
                 match Parked::read(&message.properties, body) {
-                    Ok(parked) if letter.is_delivery() => {
+                    Ok(parked) if letter.is_delivery() && has_webhook(&letter) => {
                         Fate::Resend(Box::new(parked.begun_anew(now_ms).content()))
                     }
                     _ => return Fate::Keep,

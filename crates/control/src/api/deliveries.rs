@@ -184,7 +184,7 @@ pub(super) async fn dead(
     Ok(Json(app.desk.dead(&asked).await?.into()))
 }
 
-/// Sends dead letters again, under their ids.
+/// Sends dead letters again, under their ids; what is for a webhook that was deleted stays.
 #[utoipa::path(
     post, path = "/dead/replay", tag = "dead letters",
     request_body = input::ReplayIn,
@@ -197,7 +197,8 @@ pub(super) async fn replay(
 ) -> Result<(StatusCode, Json<wire::Replayed>), Problem> {
     let filter = input::replay(&body)?;
     let moved = app.desk.move_dead(DeadAct::Replay, &filter, &viewer.name).await?;
-    let replayed = wire::Replayed { deliveries: moved.deliveries, more: moved.more };
+    let left_alone = moved.left_alone as u64;
+    let replayed = wire::Replayed { deliveries: moved.deliveries, left_alone, more: moved.more };
     Ok((StatusCode::ACCEPTED, Json(replayed)))
 }
 

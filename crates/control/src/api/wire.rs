@@ -234,9 +234,12 @@ pub(super) struct DeadLetters {
 
 /// Dead letters that were sent again.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Replayed {
     /// The deliveries.
     pub(super) deliveries: Vec<String>,
+    /// How many were not sent and stay, because their webhook was deleted.
+    pub(super) left_alone: u64,
     /// Whether there may be more: ask again.
     pub(super) more: bool,
 }

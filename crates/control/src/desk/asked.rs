@@ -165,6 +165,8 @@ pub struct Sent {
 pub struct Moved {
     /// The deliveries.
     pub deliveries: Vec<String>,
+    /// How many were not sent and stay, because there is no such webhook.
+    pub left_alone: usize,
     /// Whether there may be more: the time of one request was over, or not all could be looked at.
     pub more: bool,
 }

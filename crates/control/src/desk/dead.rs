@@ -8,6 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use broker::{DeadFilter, DeadReach};
+use subscriptions::WebhookId;
 use tokio::time::Instant;
 
 use super::moving::{DeadAct, DeadWork, DeadWorked};
@@ -43,11 +44,11 @@ impl Desk {
     }
 
     /// Sends every dead letter that fits again, or drops it for good, for some seconds; `more` says
-    /// that there may be others.
+    /// that there may be others. What is for a webhook that there is not stays and is counted.
     ///
     /// # Errors
     ///
-    /// The broker is away or somebody else works on them: some may have been sent or dropped.
+    /// The webhook of each that was named was deleted. The broker is away or somebody else works on them: some may have been sent or dropped.
     pub async fn move_dead(
         &self,
         act: DeadAct,
@@ -57,13 +58,23 @@ impl Desk {
         let (desk, filter, actor) = (self.clone(), filter.clone(), actor.to_owned());
         self.to_the_end(async move {
             let work = desk.work(&actor);
-            let DeadWorked { deliveries, ended, untold } =
+            let DeadWorked { deliveries, left_alone, ended, untold } =
                 work.go(&desk.0.broker, act, &filter, Some(patience())).await;
             tell(untold);
             let reach = ended.map_err(|error| trouble::client(&error))?;
-            Ok(Moved { deliveries, more: reach != DeadReach::End })
+            if deliveries.is_empty() && filter.deliveries.is_some() && !left_alone.is_empty() {
+                return Err(without_webhook(left_alone.len()));
+            }
+            Ok(Moved { deliveries, left_alone: left_alone.len(), more: reach != DeadReach::End })
         })
         .await
+    }
+
+    /// Whether there is a webhook of this id: what is for another cannot be sent again.
+    #[must_use]
+    pub fn has_webhook(&self, id: &str) -> bool {
+        let webhooks = self.0.store.snapshots().load();
+        WebhookId::try_new(id).is_ok_and(|id| webhooks.get(&id).is_some())
     }
 
     /// Drops one dead letter, for good.
@@ -97,7 +108,8 @@ impl Desk {
 
     /// What works on dead letters for somebody.
     pub(super) fn work<'a>(&'a self, actor: &'a str) -> DeadWork<'a> {
-        DeadWork { log: self.0.log.as_ref(), audit: self.0.store.database(), actor }
+        let webhooks = Some(self.0.store.snapshots().load_full());
+        DeadWork { webhooks, log: self.0.log.as_ref(), audit: self.0.store.database(), actor }
     }
 }
 
@@ -116,6 +128,17 @@ pub(super) fn tell(untold: Option<String>) {
     if let Some(why) = untold {
         tracing::error!("after work on dead letters: {why}");
     }
+}
+
+/// All that was to be sent again is for webhooks that there are not.
+fn without_webhook(letters: usize) -> Problem {
+    let why = match letters {
+        1 => "the webhook of this dead letter was deleted: it was not sent and stays".to_owned(),
+        _ => format!(
+            "the webhooks of these {letters} dead letters were deleted: none was sent, and they stay"
+        ),
+    };
+    Problem::new(ProblemKind::UnknownWebhook, why)
 }
 
 /// No dead letter of this id was met; `more` where not all were looked at.

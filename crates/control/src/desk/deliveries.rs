@@ -244,6 +244,9 @@ impl Desk {
                 return Err(dead::not_found(&row.id, true));
             }
         }
+        if ledger.has_left_some_alone() {
+            return Err(unknown(&row.webhook));
+        }
         if ledger.deliveries().is_empty() {
             self.send_logged(row, &detail.event).await?;
             // What waits for its next attempt goes on waiting.

@@ -4,11 +4,14 @@
 //! So whoever is killed in the middle leaves a log that is true. Log and audit follow and decide
 //! nothing: their trouble is told and no reason to stop.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use broker::{Client, ClientError, DeadFilter, DeadMoved, DeadReach, in_one_line};
+use broker::{Client, ClientError, DeadFilter, DeadLetter, DeadMoved, DeadReach, in_one_line};
 use serde_json::{Map, Value, json};
 use store::{Behind, Database, Decided, DeliveryLog, DeliveryState};
+use subscriptions::{Snapshot, WebhookId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -34,8 +37,11 @@ pub enum DeadAct {
 }
 
 /// Who sends dead letters again or drops them, and who is to know of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DeadWork<'a> {
+    /// The webhooks that there are: what is for another is not sent again. `None` where they cannot
+    /// be read here, and all is sent.
+    pub webhooks: Option<Arc<Snapshot>>,
     /// The delivery log, where there is one.
     pub log: Option<&'a DeliveryLog>,
     /// Where changes are noted, where that is kept.
@@ -49,6 +55,8 @@ pub struct DeadWork<'a> {
 pub struct DeadWorked {
     /// The deliveries that were sent again or dropped, whatever came after that.
     pub deliveries: Vec<String>,
+    /// Those that were left alone where they are, because there is no such webhook.
+    pub left_alone: BTreeSet<String>,
     /// How far it came, or what ended it.
     pub ended: Result<DeadReach, ClientError>,
     /// What log or audit do not know, and why, in one line.
@@ -79,15 +87,22 @@ impl DeadWork<'_> {
                 break reach;
             }
         };
+        let left_alone = std::mem::take(&mut ledger.left_alone);
         let (deliveries, untold) = ledger.close().await;
-        DeadWorked { deliveries, ended, untold }
+        DeadWorked { deliveries, left_alone, ended, untold }
     }
 
     /// What notes in this entry of the audit, and in the log as of `at_ms` (ms since 1970).
     pub(super) fn ledger<'a>(&'a self, entry: Entry<'a>, at_ms: i64) -> Ledger<'a> {
-        let (deliveries, behind, unnoted) = (Vec::new(), Vec::new(), 0);
-        let (begun, untold) = (false, None);
-        Ledger { work: self, entry, at_ms, deliveries, behind, unnoted, begun, untold }
+        let (deliveries, left_alone) = (Vec::new(), BTreeSet::new());
+        let (behind, unnoted, begun, untold) = (Vec::new(), 0, false, None);
+        Ledger { work: self, entry, at_ms, deliveries, left_alone, behind, unnoted, begun, untold }
+    }
+
+    /// Whether there is this letter's webhook, as far as is known.
+    fn has_webhook(&self, letter: &DeadLetter) -> bool {
+        let Some(webhooks) = &self.webhooks else { return true };
+        WebhookId::try_new(&letter.webhook).is_ok_and(|id| webhooks.get(&id).is_some())
     }
 }
 
@@ -107,6 +122,7 @@ pub(super) struct Ledger<'a> {
     deliveries: Vec<String>,
     /// Those of which the log did not know all attempts yet, and how they stand.
     behind: Vec<(DeliveryState, Decided)>,
+    left_alone: BTreeSet<String>,
     /// How many of the last ones the audit does not know yet.
     unnoted: usize,
     begun: bool,
@@ -132,6 +148,11 @@ impl Ledger<'_> {
         &self.deliveries
     }
 
+    /// Whether some were left alone, because there is no such webhook.
+    pub(super) fn has_left_some_alone(&self) -> bool {
+        !self.left_alone.is_empty()
+    }
+
     /// Has the broker send again or drop what fits; says how far that came.
     pub(super) async fn walk(
         &mut self,
@@ -146,10 +167,22 @@ impl Ledger<'_> {
         };
         let (pieces, mut told) = mpsc::channel(PIECES);
         let now_ms = self.at_ms;
+        let (work, left_alone) = (self.work, Mutex::new(BTreeSet::new()));
+        let has_webhook = |letter: &DeadLetter| {
+            let has_webhook = work.has_webhook(letter);
+            if !has_webhook {
+                let mut left_alone = left_alone.lock().unwrap_or_else(PoisonError::into_inner);
+                left_alone.insert(letter.delivery.clone());
+            }
+            has_webhook
+        };
+        let has_webhook = &has_webhook;
         // The sender ends with the walk, and what listens with the sender.
         let walk = async move {
             match act {
-                DeadAct::Replay => broker.replay_dead(filter, now_ms, until, &pieces).await,
+                DeadAct::Replay => {
+                    broker.replay_dead(filter, now_ms, has_webhook, until, &pieces).await
+                }
                 DeadAct::Drop => broker.drop_dead(filter, until, &pieces).await,
             }
         };
@@ -160,7 +193,9 @@ impl Ledger<'_> {
                 self.note(moved, Some(state)).await;
             }
         };
-        tokio::join!(walk, note).0
+        let (reach, ()) = tokio::join!(walk, note);
+        self.left_alone.extend(left_alone.into_inner().unwrap_or_else(PoisonError::into_inner));
+        reach
     }
 
     /// Notes that these were sent again or dropped; `state` is how they stand now, where that has

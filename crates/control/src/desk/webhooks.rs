@@ -15,6 +15,7 @@ use super::{
     AuditAsked, AuditEntry, Desk, Edit, EventTypeInfo, Found, Listed, MAX_PAGE, Made, Reach, State,
     WebhooksAsked, sample, trouble,
 };
+use crate::clock::text_of;
 use crate::cursor::List;
 use crate::problem::{FieldError, Problem, ProblemKind};
 
@@ -220,10 +221,16 @@ impl Desk {
             let error = FieldError::new("/overlap", "must be at most 30days");
             return Err(Problem::fields(vec![error]));
         }
+        let (before, fingerprint) =
+            database.find(id).await.map_err(|error| trouble::change(&error))?;
+        // Who rotated between is not overruled without a word.
+        let seen = Some(seen.unwrap_or(&fingerprint));
         let made = database.rotate(id, overlap, seen, actor).await;
         let made = made.map_err(|error| trouble::change(&error))?;
         told("secret rotated", id.as_str(), actor);
-        self.made(made, Vec::new()).await
+        let mut made = self.made(made, Vec::new()).await?;
+        made.warnings.extend(rotated_again(&before, &made.found.webhook));
+        Ok(made)
     }
 
     /// Ends the overlap of a rotation now.
@@ -358,6 +365,24 @@ impl Desk {
             tracing::error!(error = %broker::in_one_line(&error), "the audit lacks an entry");
         }
     }
+}
+
+/// What is to be known where a rotation took the place of another that was under way: the webhook as
+/// it was before, and as it is now.
+#[must_use]
+pub fn rotated_again(before: &Webhook, after: &Webhook) -> Option<String> {
+    before.switches_at_ms?;
+    let signs = after.switches_at_ms.map_or_else(
+        || "the secret made now signs alone".to_owned(),
+        |until| {
+            let until = text_of(until);
+            format!("the old secret and the one made now sign until {until}, then the latter alone")
+        },
+    );
+    Some(format!(
+        "a rotation was under way: the secret that it had made signs no more, whoever was given it; \
+         {signs}"
+    ))
 }
 
 fn told(action: &str, webhook: &str, actor: &str) {

@@ -37,11 +37,13 @@ impl Reply {
     /// Go there and say what has been done to how many. `path` may have a query.
     pub(super) fn said(path: &str, said: Said) -> Self {
         let count = said.count.map(|count| count.to_string()).unwrap_or_default();
-        let forgotten = if said.forgotten > 0 { said.forgotten.to_string() } else { String::new() };
+        let some = |number: usize| if number > 0 { number.to_string() } else { String::new() };
+        let (forgotten, left_alone) = (some(said.forgotten), some(said.left_alone));
         let query = super::fields::query(&[
             ("done", said.done.word()),
             ("n", &count),
             ("forgotten", &forgotten),
+            ("left", &left_alone),
             ("more", if said.more { "1" } else { "" }),
         ]);
         let joint = if path.contains('?') { '&' } else { '?' };

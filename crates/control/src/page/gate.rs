@@ -149,6 +149,7 @@ fn said(query: &Fields) -> Option<Said> {
         done: Done::of_word(query.get("done"))?,
         count: query.get("n").parse().ok(),
         forgotten: query.get("forgotten").parse().unwrap_or(0),
+        left_alone: query.get("left").parse().unwrap_or(0),
         more: query.get("more") == "1",
     })
 }

@@ -1,9 +1,14 @@
 //! `webhooks create`, `update`, `enable`, `disable`, `delete`, `secret`, `rotate`, `promote`, `reseal`: changes
 //! of webhooks in a database. They are live in every replica within a second.
 
+use std::time::Duration;
+
+use control::rotated_again;
+use delivery::Guard;
+use jiff::Timestamp;
 use serde_json::json;
 use store::{ChangeError, Database, Draft, open_database};
-use subscriptions::{EventFilter, Headers, UrlRules, WebhookId, WebhookUrl};
+use subscriptions::{EventFilter, Headers, Host, UrlRules, WebhookId, WebhookUrl};
 
 use crate::cli::{Create, One, Update, Webhooks};
 use crate::command::fields;
@@ -14,6 +19,8 @@ use crate::wiring;
 
 /// Who changed it, as the audit says.
 pub(crate) const ACTOR: &str = "command line";
+/// When a change counts: `serve` looks for changes that often.
+const LIVE: &str = "live within a second";
 
 /// Does what was asked, and says what was done.
 pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed> {
@@ -32,7 +39,7 @@ pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed>
         Webhooks::Delete(one) => {
             let id = id(one)?;
             database.delete(&id, None, ACTOR).await.map_err(told)?;
-            print::line(&format!("deleted {id}"))
+            done(&format!("deleted {id}"))
         }
         Webhooks::Secret(one) => {
             let (webhook, _) = database.find(&id(one)?).await.map_err(told)?;
@@ -41,13 +48,12 @@ pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed>
         Webhooks::Rotate(rotate) => {
             let id = id(&rotate.one)?;
             let overlap = rotate.overlap.unwrap_or(config.webhooks.secret_overlap);
-            let made = database.rotate(&id, overlap, None, ACTOR).await.map_err(told)?;
-            print::line(made.secret.expose())
+            self::rotate(&database, &id, overlap).await
         }
         Webhooks::Promote(one) => {
             let id = id(one)?;
             database.promote(&id, ACTOR).await.map_err(told)?;
-            print::line(&format!("the new secret of {id} signs alone"))
+            done(&format!("the new secret of {id} signs alone"))
         }
         Webhooks::Reseal(_) => {
             let count = database.reseal().await.map_err(told)?;
@@ -76,7 +82,7 @@ async fn create(database: &Database, asked: &Create, config: &Config) -> Result<
     if asked.json {
         return print::line(&json!({ "id": id, "secret": secret }).to_string());
     }
-    print::line(&format!("created {id}\nsecret  {secret}"))
+    print::line(&format!("created {id} ({LIVE})\nsecret  {secret}"))
 }
 
 async fn update(database: &Database, asked: &Update, config: &Config) -> Result<(), Failed> {
@@ -93,7 +99,7 @@ async fn update(database: &Database, asked: &Update, config: &Config) -> Result<
         draft.condition = None;
     }
     database.update(&id, &draft, Some(&seen), ACTOR).await.map_err(told)?;
-    print::line(&format!("updated {id}"))
+    done(&format!("updated {id}"))
 }
 
 async fn set_enabled(database: &Database, one: &One, enabled: bool) -> Result<(), Failed> {
@@ -101,12 +107,44 @@ async fn set_enabled(database: &Database, one: &One, enabled: bool) -> Result<()
     let (webhook, seen) = database.find(&id).await.map_err(told)?;
     let draft = Draft { enabled, ..Draft::of(&webhook) };
     database.update(&id, &draft, Some(&seen), ACTOR).await.map_err(told)?;
-    print::line(&format!("{} {id}", if enabled { "enabled" } else { "disabled" }))
+    done(&format!("{} {id}", if enabled { "enabled" } else { "disabled" }))
+}
+
+/// Prints the secret alone, so that it can be piped; what else is to be known goes to people.
+async fn rotate(database: &Database, id: &WebhookId, overlap: Duration) -> Result<(), Failed> {
+    let (before, seen) = database.find(id).await.map_err(told)?;
+    // Who rotated between is not overruled without a word.
+    let made = database.rotate(id, overlap, Some(&seen), ACTOR).await.map_err(told)?;
+    print::line(made.secret.expose())?;
+    let (after, _) = database.find(id).await.map_err(told)?;
+    if let Some(warning) = rotated_again(&before, &after) {
+        print::error(&warning);
+    }
+    let until = after.switches_at_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let signs = until.map_or_else(
+        || format!("the old secret of {id} signs no more"),
+        |until| format!("the old secret of {id} signs, too, until {until:.3}"),
+    );
+    print::error(&format!("{signs} ({LIVE})"));
+    Ok(())
+}
+
+/// What was done, to the webhooks that `serve` has.
+fn done(what: &str) -> Result<(), Failed> {
+    print::line(&format!("{what} ({LIVE})"))
 }
 
 fn url(text: &str, config: &Config) -> Result<WebhookUrl, Failed> {
     let rules = UrlRules { allow_http: config.webhooks.allow_http };
-    WebhookUrl::try_new(text, rules).map_err(wrong)
+    let url = WebhookUrl::try_new(text, rules).map_err(wrong)?;
+    // Names are judged at delivery: here is perhaps not where they resolve as they do for `serve`.
+    if let Host::Address(address) = url.host() {
+        let guard = Guard::new(config.delivery.allow_addresses.clone());
+        guard
+            .judge(address)
+            .map_err(|blocked| Failed::Usage(format!("{blocked}; see delivery.allow_addresses")))?;
+    }
+    Ok(url)
 }
 
 fn id(one: &One) -> Result<WebhookId, Failed> {

@@ -1,7 +1,9 @@
 //! `dead`: what was given up, listed, sent again or dropped, straight from the broker. Log and audit
 //! are told of it, where they can be reached from here: `recover` goes by the log.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
@@ -10,6 +12,8 @@ use control::{DeadAct, DeadWork, DeadWorked};
 use jiff::Timestamp;
 use prometheus::Registry;
 use serde_json::{Value, json};
+use store::load_once;
+use subscriptions::Snapshot;
 
 use crate::cli::{Dead, DeadFilter, DeadList, DeadMove, Since};
 use crate::command::change::ACTOR;
@@ -80,30 +84,62 @@ async fn moved(
         print::error(&format!("log or audit will not know of this: {error:#}"));
     }
     let (log, audit) = (log.ok().flatten(), audit.ok().flatten());
-    let work = DeadWork { log: log.as_ref(), audit: audit.as_ref(), actor: ACTOR };
-    let DeadWorked { deliveries: ids, ended, untold } = work.go(client, act, &filter, None).await;
+    let webhooks = match act {
+        DeadAct::Replay => webhooks(config),
+        DeadAct::Drop => None,
+    };
+    let work = DeadWork { webhooks, log: log.as_ref(), audit: audit.as_ref(), actor: ACTOR };
+    let DeadWorked { deliveries: ids, left_alone, ended, untold } =
+        work.go(client, act, &filter, None).await;
     if let Some(why) = untold {
         print::error(&why);
     }
     let reach = ended.map_err(|error| after(&ids, act, error))?;
-    let unknown: Vec<&str> =
-        asked.deliveries.iter().filter(|id| !ids.contains(id)).map(String::as_str).collect();
     if asked.json {
-        print::line(&json!({ key(act): ids }).to_string())?;
+        print::line(&to_json_moved(act, &ids, &left_alone).to_string())?;
     } else {
         print::line(&done(act, ids.len()))?;
     }
-    if unknown.is_empty() && reach == DeadReach::End {
-        return Ok(());
-    }
+    let met = |id: &&String| ids.contains(id) || left_alone.contains(*id);
+    let unknown: Vec<&str> =
+        asked.deliveries.iter().filter(|id| !met(id)).map(String::as_str).collect();
     let mut why = Vec::new();
+    if !left_alone.is_empty() {
+        let left = format!("{} left alone: their webhook was deleted", left_alone.len());
+        // Who named them wanted each of them sent.
+        if ids.is_empty() || !asked.deliveries.is_empty() {
+            why.push(left);
+        } else {
+            print::error(&left);
+        }
+    }
     if !unknown.is_empty() {
         why.push(format!("no dead letters, or none that can be sent: {}", unknown.join(", ")));
     }
     if reach != DeadReach::End {
         why.push("not all dead letters could be looked at: there may be more".to_owned());
     }
-    Err(Failed::No(why.join("; ")))
+    if why.is_empty() { Ok(()) } else { Err(Failed::No(why.join("; "))) }
+}
+
+/// The webhooks that there are; none where they are not to be read here, which is told.
+fn webhooks(config: &Config) -> Option<Arc<Snapshot>> {
+    let read = || -> anyhow::Result<Snapshot> {
+        let options = wiring::store_options(config)?;
+        let store = config.webhooks.store.expose();
+        // A database that has not been made has no webhooks; the one of `serve` is elsewhere then.
+        let is_made = !store.starts_with("sqlite:") || wiring::present_audit(config)?.is_some();
+        anyhow::ensure!(is_made, "there is no such database");
+        Ok(load_once(store, &options)?)
+    };
+    match read() {
+        Ok(snapshot) => Some(Arc::new(snapshot)),
+        Err(error) => {
+            let what = "the webhooks cannot be read here, and what is for a deleted one is lost";
+            print::error(&format!("{what}: {error:#}"));
+            None
+        }
+    }
 }
 
 /// Asks on the terminal; where there is none nobody has agreed.
@@ -128,10 +164,10 @@ fn agreed(act: DeadAct, found: &Listed) -> Result<(), Failed> {
     }
 }
 
-fn key(act: DeadAct) -> &'static str {
+fn to_json_moved(act: DeadAct, ids: &[String], left_alone: &BTreeSet<String>) -> Value {
     match act {
-        DeadAct::Replay => "replayed",
-        DeadAct::Drop => "dropped",
+        DeadAct::Replay => json!({ "replayed": ids, "leftAlone": left_alone }),
+        DeadAct::Drop => json!({ "dropped": ids }),
     }
 }
 

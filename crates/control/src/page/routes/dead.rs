@@ -49,6 +49,9 @@ pub(super) async fn list(asked: Asked) -> Answer {
         address("/admin/dead", &[&pairs[..], &[("cursor", cursor)]].concat())
     };
     let found = page.as_ref().ok();
+    let letters = found.map(|page| page.letters.as_slice()).unwrap_or_default();
+    let deleted = letters.iter().map(|letter| letter.webhook.as_str());
+    let deleted = deleted.filter(|webhook| !asked.desk.has_webhook(webhook)).collect();
     let screen = view::Dead {
         letters: found.map(|page| page.letters.as_slice()).ok_or(away.as_str()),
         matching: found.map_or(0, |page| page.matching),
@@ -56,6 +59,7 @@ pub(super) async fn list(asked: Asked) -> Answer {
         fields: &fields,
         query: &query,
         webhooks: &webhooks,
+        deleted: &deleted,
         kinds: &kinds(&asked),
         first: asked.query.given("cursor").map(|_| at("")),
         next: found.and_then(|page| page.next.as_deref()).map(at),
@@ -106,8 +110,8 @@ pub(super) async fn drop_letters(form: Posted) -> Answer {
 
 async fn moved(form: Posted, act: DeadAct, done: Done) -> Answer {
     let moved = form.asked.desk.move_dead(act, &meant(&form)?, form.actor()).await?;
-    let (count, more) = (Some(moved.deliveries.len()), moved.more);
-    Ok(Reply::said(&back(&form.fields), Said { count, more, ..Said::of(done) }))
+    let (count, left_alone, more) = (Some(moved.deliveries.len()), moved.left_alone, moved.more);
+    Ok(Reply::said(&back(&form.fields), Said { count, left_alone, more, ..Said::of(done) }))
 }
 
 /// Where somebody goes who has enabled a webhook: who enables is asked about what was kept. A broker

@@ -1,5 +1,7 @@
 //! Dead letters: what was given up, to be sent again or dropped.
 
+use std::collections::BTreeSet;
+
 use broker::DeadLetter;
 use maud::{Markup, html};
 
@@ -49,6 +51,8 @@ pub(crate) struct Dead<'a> {
     pub(crate) query: &'a str,
     /// Webhooks that can be asked for: ids and URLs.
     pub(crate) webhooks: &'a [(String, String)],
+    /// The webhooks of these letters that there are no more, by their ids.
+    pub(crate) deleted: &'a BTreeSet<&'a str>,
     /// Event types that can be asked for.
     pub(crate) kinds: &'a [String],
     /// The address of the first part, where this is a later one.
@@ -165,6 +169,7 @@ fn row(frame: &Frame, view: &Dead<'_>, letter: &DeadLetter) -> Markup {
     let url = view.webhooks.iter().find(|(id, _)| *id == letter.webhook).map(|(_, url)| url);
     // What is none can be dropped only, and says nothing of itself.
     let is_delivery = letter.reason != "malformed";
+    let is_deleted = view.deleted.contains(letter.webhook.as_str());
     html! {
         tr id={ "dead-" (letter.delivery) } {
             td.wide {
@@ -174,7 +179,10 @@ fn row(frame: &Frame, view: &Dead<'_>, letter: &DeadLetter) -> Markup {
                 span.under { code { (letter.delivery) } }
             }
             td.wide {
-                @if is_delivery {
+                @if is_delivery && is_deleted {
+                    code { (letter.webhook) }
+                    span.under { "webhook was deleted" }
+                } @else if is_delivery {
                     a.small href={ "/admin/webhooks/" (letter.webhook) } { (url.unwrap_or(&letter.webhook)) }
                 } @else { span.muted { "–" } }
             }
@@ -194,7 +202,7 @@ fn row(frame: &Frame, view: &Dead<'_>, letter: &DeadLetter) -> Markup {
             @if frame.writes_letters() {
                 td.right.wide {
                     div.actions {
-                        @if is_delivery { (replay(frame, view, letter)) }
+                        @if is_delivery && !is_deleted { (replay(frame, view, letter)) }
                         a.button.small.quiet href={ "/admin/dead/drop?delivery=" (letter.delivery) }
                             aria-label={ "Drop… " (letter.delivery) } { "Drop…" }
                     }

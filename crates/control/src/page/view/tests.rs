@@ -2,6 +2,8 @@
 //!
 //! With `PAGES` set to a folder the screens are written there, to be looked at.
 
+use std::collections::BTreeSet;
+
 use std::path::Path;
 
 use maud::Markup;
@@ -173,6 +175,7 @@ fn of_delivery() -> Vec<Screen> {
 
 fn letters() -> Vec<Screen> {
     let (letters, kinds) = (sample::letters(), Vec::new());
+    let deleted = BTreeSet::from(["whk_deleted"]);
     let webhooks = [("whk_4tq9XvM2".to_owned(), "https://hooks.example.com/boottify".to_owned())];
     let (all, some) = (
         dead::Fields::default(),
@@ -185,6 +188,7 @@ fn letters() -> Vec<Screen> {
         fields,
         query: "webhook=whk_4tq9XvM2",
         webhooks: &webhooks,
+        deleted: &deleted,
         kinds: &kinds,
         first: None,
         next: Some("/admin/dead?cursor=c".to_owned()),
@@ -333,6 +337,7 @@ fn who_may_only_look_gets_no_forms() {
         fields: &fields,
         query: "",
         webhooks: &[],
+        deleted: &BTreeSet::new(),
         kinds: &[],
         first: None,
         next: None,
