@@ -18,6 +18,8 @@ mod dead;
 #[cfg(test)]
 mod deliver;
 #[cfg(test)]
+mod dist;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod drain;

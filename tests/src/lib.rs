@@ -10,6 +10,7 @@
 
 pub mod amqp;
 pub mod axe;
+pub mod bom;
 pub mod browser;
 pub mod cache;
 pub mod debian;

@@ -48,6 +48,8 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Print the manual page, for `man -l -`.
+    Man(Man),
 }
 
 /// Options of every command that reads the configuration.
@@ -58,6 +60,14 @@ pub(crate) struct Configured {
     /// Every key can be overridden by the environment: BOOTTIFY_WEBHOOKS__SECTION__KEY.
     #[arg(long, value_name = "FILE", env = "BOOTTIFY_WEBHOOKS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Options of `man`.
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// Write it into this folder instead, and beside it a page for each subcommand.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) into: Option<PathBuf>,
 }
 
 /// Options of `health`.

@@ -7,6 +7,7 @@ pub(crate) mod fields;
 pub(crate) mod health;
 mod input;
 pub(crate) mod listen;
+pub(crate) mod manual;
 pub(crate) mod send;
 pub(crate) mod verify;
 pub(crate) mod webhooks;

@@ -45,7 +45,7 @@ pub(crate) const DEFAULT_PATH: &str = "/etc/boottify-webhooks/config.toml";
 /// What our environment variables start with, before two underscores.
 const PREFIX: &str = "BOOTTIFY_WEBHOOKS";
 /// The lowest layer.
-const DEFAULTS: &str = include_str!("default.toml");
+pub(crate) const DEFAULTS: &str = include_str!("default.toml");
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug, PartialEq)]

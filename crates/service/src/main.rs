@@ -84,6 +84,7 @@ fn run(command: Command) -> Result<(), Failed> {
                 .context("starting the runtime")?
                 .block_on(command::health::run(&asked, &address))
         }
+        Command::Man(asked) => command::manual::run(&asked),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             let mut command = Cli::command();

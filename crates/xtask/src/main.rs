@@ -1,4 +1,4 @@
-//! The project's only tool: `cargo xtask check`, `test`, `demo`, `bench` and `docs`.
+//! The project's only tool: `cargo xtask check`, `test`, `demo`, `bench`, `docs` and `dist`.
 //!
 //! This file reads the command line; each command is a file of its own. Nothing here is part of
 //! the product, and CI calls the same commands as people do.
@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod demo;
+mod dist;
 mod docs;
 mod paint;
 mod progress;
@@ -13,6 +14,7 @@ mod steps;
 mod test;
 mod tidy;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -32,6 +34,9 @@ Commands:
   bench [--quick]                   the service beside the bare loop, in one run; writes a table,
                                     JSON and a chart below target/bench
   docs                              writes what docs/ has of the code (the list of all keys)
+  dist [--binary FILE] [--out DIR]  a release: archive, list of what is in it (CycloneDX), Debian
+                                    package if cargo-deb is installed, checksums; below
+                                    target/dist, of a static build or of FILE
   help                              this text
 
 WHICH is one of
@@ -53,6 +58,7 @@ enum Order {
     Demo { once: bool },
     Bench { quick: bool },
     Docs,
+    Dist(dist::Wanted),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +90,7 @@ fn obey(order: Order) -> Result<ExitCode> {
         Order::Test { broker, rest } => runtime.block_on(test::run(broker.as_deref(), &rest)),
         Order::Demo { once } => runtime.block_on(demo::run(once)),
         Order::Docs => runtime.block_on(docs::run()),
+        Order::Dist(wanted) => runtime.block_on(dist::run(wanted)),
         Order::Bench { quick } => runtime.block_on(bench::run(quick)),
     }
 }
@@ -99,6 +106,7 @@ fn parse(arguments: &[String]) -> Result<Order, String> {
         "demo" => flag(command, rest, "--once").map(|once| Order::Demo { once }),
         "bench" => flag(command, rest, "--quick").map(|quick| Order::Bench { quick }),
         "docs" if rest.is_empty() => Ok(Order::Docs),
+        "dist" => parse_dist(rest).map(Order::Dist),
         "test" => parse_test(rest),
         other => Err(format!("there is no command `{other}`")),
     }
@@ -136,6 +144,20 @@ fn parse_test(rest: &[String]) -> Result<Order, String> {
     Ok(Order::Test { broker, rest: others })
 }
 
+fn parse_dist(rest: &[String]) -> Result<dist::Wanted, String> {
+    let mut wanted = dist::Wanted::default();
+    let mut words = rest.iter();
+    while let Some(word) = words.next() {
+        let place = match word.as_str() {
+            "--binary" => &mut wanted.binary,
+            "--out" => &mut wanted.out,
+            other => return Err(format!("`dist` does not know `{other}`")),
+        };
+        *place = Some(PathBuf::from(words.next().ok_or(format!("`{word}` needs a value"))?));
+    }
+    Ok(wanted)
+}
+
 fn is_broker(value: &str) -> bool {
     let url = value.starts_with("amqp://") || value.starts_with("amqps://");
     matches!(value, "any" | "system" | "4") || url
@@ -143,7 +165,7 @@ fn is_broker(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Order, parse};
+    use super::{Order, dist, parse};
 
     fn parsed(line: &str) -> Result<Order, String> {
         parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
@@ -162,6 +184,7 @@ mod tests {
             ("check --fast", Order::Check { fast: true }),
             ("demo --once", Order::Demo { once: true }),
             ("bench", Order::Bench { quick: false }),
+            ("dist --out o", Order::Dist(dist::Wanted { binary: None, out: Some("o".into()) })),
             ("test", test(None, &[])),
             ("test --broker 4 -p testbed", test(Some("4"), &["-p", "testbed"])),
             ("test retry --broker=amqp://h", test(Some("amqp://h"), &["retry"])),
@@ -173,9 +196,16 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for line in
-            ["", "fly", "check --slow", "demo --once twice", "test --broker", "test --broker 5"]
-        {
+        for line in [
+            "",
+            "fly",
+            "check --slow",
+            "demo --once twice",
+            "test --broker",
+            "test --broker 5",
+            "dist --out",
+            "dist it",
+        ] {
             assert!(parsed(line).is_err(), "{line}");
         }
     }

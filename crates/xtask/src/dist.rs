@@ -1,0 +1,171 @@
+//! `cargo xtask dist`: what a release consists of, laid out below one folder.
+//!
+//! ```text
+//! boottify-webhooks-<version>-<target>.tar.gz    program, pages, completions, unit, documents
+//! boottify-webhooks-<version>-<target>.cdx.json  what the program is made of (CycloneDX)
+//! boottify-webhooks_<version>-1_<arch>.deb       where cargo-deb is installed
+//! SHA256SUMS                                     of these
+//! ```
+//!
+//! The program is built by `deploy/build.sh`, as the image's is: linked statically it runs on any
+//! Linux, and one build has to be trusted instead of two. The same sources give the same bytes:
+//! names are sorted, owners are numbers, and every time is that of the last commit
+//! (`SOURCE_DATE_EPOCH` says another).
+
+mod archive;
+mod bom;
+mod package;
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use testbed::debian::said;
+use testbed::workspace;
+
+const NAME: &str = "boottify-webhooks";
+
+/// Every crate has the workspace's version, and so has what is made of them.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The variable in which builds are told the time that they may know of.
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Files of the sources that go into the archive: from where, and to where.
+const FILES: [(&str, &str); 6] = [
+    ("README.md", "README.md"),
+    ("LICENSE", "LICENSE"),
+    ("CHANGELOG.md", "CHANGELOG.md"),
+    ("crates/service/src/default.toml", "default.toml"),
+    ("deploy/systemd/boottify-webhooks.service", "systemd/boottify-webhooks.service"),
+    ("deploy/systemd/config.toml", "systemd/config.toml"),
+];
+
+/// Shells, and what their users call a file of completions.
+const SHELLS: [(&str, &str); 3] = [
+    ("bash", "completions/boottify-webhooks.bash"),
+    ("zsh", "completions/_boottify-webhooks"),
+    ("fish", "completions/boottify-webhooks.fish"),
+];
+
+/// What was asked for.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(crate) struct Wanted {
+    /// This program, instead of one that is built.
+    pub(crate) binary: Option<PathBuf>,
+    /// This folder, instead of `target/dist`.
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Makes a release.
+pub(crate) async fn run(wanted: Wanted) -> Result<ExitCode> {
+    let target = target().await?;
+    let epoch = epoch().await?;
+    let out = wanted.out.unwrap_or_else(|| workspace::target().join("dist"));
+    let out = std::path::absolute(out)?;
+    // Folders of an interrupted run, and files of another version that would go on lying there.
+    if out.exists() {
+        let made = out.join("SHA256SUMS").exists() || fs::read_dir(&out)?.next().is_none();
+        ensure!(made, "{} is not empty and was not made by this command", out.display());
+        fs::remove_dir_all(&out)?;
+    }
+    fs::create_dir_all(&out)?;
+    // From here on the folder is known as ours.
+    fs::write(out.join("SHA256SUMS"), "")?;
+    let work = out.join("work");
+    let binary = match wanted.binary {
+        Some(path) => path,
+        None => build(&work.join("root")).await?,
+    };
+
+    let name = format!("{NAME}-{VERSION}-{target}");
+    let tree = work.join(&name);
+    lay_out(&tree, &binary).await?;
+    let archive = archive::pack(&tree, &out.join(format!("{name}.tar.gz")), epoch).await?;
+    let bom = out.join(format!("{name}.cdx.json"));
+    let digest = sha256(&binary).await?;
+    fs::write(&bom, bom::make(&target, epoch, &digest).await?)?;
+    let mut made = vec![archive, bom];
+
+    // cargo-deb looks for everything built below a profile's folder.
+    symlink(&tree, work.join("release"))?;
+    match package::make(&work, &out, epoch).await? {
+        Some(package) => made.push(package),
+        None => println!("skipped: the Debian package, for cargo-deb is not installed"),
+    }
+    fs::remove_dir_all(&work)?;
+
+    let mut sums = String::new();
+    for path in &made {
+        let name = path.file_name().context("a file has a name")?;
+        sums += &format!("{}  {}\n", sha256(path).await?, name.display());
+    }
+    fs::write(out.join("SHA256SUMS"), sums)?;
+    made.push(out.join("SHA256SUMS"));
+    for path in &made {
+        println!("{}", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn target() -> Result<String> {
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.arg("-vV");
+    let text = said(rustc).await?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc does not say what it compiles for")?.to_owned())
+}
+
+/// Seconds since 1970.
+async fn epoch() -> Result<i64> {
+    if let Ok(text) = env::var(EPOCH) {
+        return text.parse().with_context(|| format!("{EPOCH} is not a number"));
+    }
+    let mut git = Command::new("git");
+    git.args(["log", "-1", "--format=%ct"]).current_dir(workspace::root());
+    let text = said(git).await.with_context(|| format!("outside of git, {EPOCH} is needed"))?;
+    text.trim().parse().context("git gives no time")
+}
+
+async fn build(root: &Path) -> Result<PathBuf> {
+    let mut script = tokio::process::Command::new(workspace::root().join("deploy/build.sh"));
+    let status = script.arg(root).status().await.context("failed to run deploy/build.sh")?;
+    ensure!(status.success(), "the program does not build");
+    Ok(root.join(NAME))
+}
+
+/// The archive's folder. Modes are those of the files' kind, whatever the umask and the checkout are.
+async fn lay_out(tree: &Path, binary: &Path) -> Result<()> {
+    let place = |name: &str| -> Result<PathBuf> {
+        let path = tree.join(name);
+        fs::create_dir_all(path.parent().context("a file stands in a folder")?)?;
+        Ok(path)
+    };
+    for (origin, name) in FILES {
+        let origin = workspace::root().join(origin);
+        fs::copy(&origin, place(name)?).with_context(|| origin.display().to_string())?;
+    }
+    let program = place(NAME)?;
+    fs::copy(binary, &program).with_context(|| binary.display().to_string())?;
+    for (shell, name) in SHELLS {
+        let mut completions = Command::new(&program);
+        completions.args(["completions", shell]);
+        fs::write(place(name)?, said(completions).await?)?;
+    }
+    let mut pages = Command::new(&program);
+    pages.args(["man", "--into"]).arg(tree.join("man"));
+    said(pages).await?;
+    archive::set_modes(tree)?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+async fn sha256(path: &Path) -> Result<String> {
+    let mut sum = Command::new("sha256sum");
+    sum.arg("--").arg(path);
+    let text = said(sum).await?;
+    Ok(text.split_whitespace().next().context("sha256sum says nothing")?.to_owned())
+}
