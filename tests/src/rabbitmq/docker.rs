@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::debian;
 use crate::rabbitmq::Features;
 use crate::rabbitmq::packages::{runs, tell};
 use crate::report::Reporter;
@@ -98,14 +99,6 @@ impl Container {
 /// # Errors
 ///
 /// When it cannot be started or fails; its standard error is part of the error.
-pub(super) async fn said(mut command: Command) -> Result<String> {
-    let name = command.as_std().get_program().to_string_lossy().into_owned();
-    let output = command
-        .kill_on_drop(true)
-        .output()
-        .await
-        .with_context(|| format!("failed to start {name}"))?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{name} failed ({}): {}", output.status, complaint.trim());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+pub(super) async fn said(command: Command) -> Result<String> {
+    debian::said(command.into_std()).await
 }

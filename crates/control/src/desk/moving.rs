@@ -64,7 +64,8 @@ pub struct DeadWorked {
 }
 
 impl DeadWork<'_> {
-    /// Sends again or drops every dead letter that fits, looking at nothing more after `until`. What dies meanwhile is not meant where it is sent again.
+    /// Sends again or drops every dead letter that fits, looking at nothing more after `until`. What
+    /// dies meanwhile is not meant where it is sent again.
     pub async fn go(
         &self,
         broker: &Client,

@@ -28,8 +28,6 @@ use crate::wiring;
 
 /// The webhook that a listener is where it stands in for none.
 const LISTENER: &str = "whk_listen";
-/// No secret is longer.
-const LARGEST_SECRET: u64 = 4 * 1024;
 /// Pause before the broker is tried again.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -57,15 +55,7 @@ fn webhook(asked: &Listen, config: &Config) -> Result<Webhook, Failed> {
     let usage = |error: &dyn std::error::Error| Failed::Usage(error.to_string());
     let url = WebhookUrl::try_new(&asked.url, UrlRules { allow_http: true })
         .map_err(|error| usage(&error))?;
-    let secret = match &asked.secret_file {
-        None => None,
-        Some(path) => {
-            let text = String::from_utf8(input::read(path, LARGEST_SECRET)?)
-                .map_err(|_| Failed::Usage("the secret's file holds no text".to_owned()))?;
-            let secret = Secret::try_new(text.trim_end_matches(['\r', '\n']));
-            Some(Secrets::new(secret.map_err(|error| usage(&error))?))
-        }
-    };
+    let secret = asked.secret_file.as_deref().map(input::secret).transpose()?.map(Secrets::new);
     if let Some(id) = &asked.webhook {
         let id = WebhookId::try_new(id).map_err(|error| usage(&error))?;
         let options = wiring::store_options(config)?;

@@ -34,13 +34,9 @@ pub(crate) fn run(asked: &Verify) -> Result<(), Failed> {
 }
 
 fn secret(asked: &Verify) -> Result<Secret, Failed> {
-    let text = match (&asked.secret, &asked.secret_file) {
-        (Some(text), None) => text.clone(),
-        (_, Some(path)) => String::from_utf8(input::read(path, LARGEST)?)
-            .map_err(|_| Failed::Usage("the secret's file holds no text".to_owned()))?,
-        (None, None) => return Err(Failed::Usage("a secret is needed: --secret-file".to_owned())),
-    };
-    // A file that an editor wrote ends with a line end that is not part of the secret.
-    Secret::try_new(text.trim_end_matches(['\r', '\n']))
-        .map_err(|error| Failed::Usage(error.to_string()))
+    match (&asked.secret, &asked.secret_file) {
+        (Some(text), None) => input::secret_of(text),
+        (_, Some(path)) => input::secret(path),
+        (None, None) => Err(Failed::Usage("a secret is needed: --secret-file".to_owned())),
+    }
 }
