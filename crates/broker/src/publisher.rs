@@ -7,13 +7,15 @@
 //! While the broker is alarmed it blocks connections that publish; the wait then has no deadline,
 //! because giving up would only hand the same work out again. A refused publish (a full queue) is
 //! tried again after a pause for as long as the session lives: the messages it stands for stay
-//! unsettled, so that the prefetch window fills and consumption stops by itself.
+//! unsettled, so that the prefetch window fills and consumption stops by itself. It is tried again
+//! on a new channel: one that a full queue has refused goes on to be refused where the queue's limit
+//! is lifted (rabbitmq-server issue 12206; 3.10 has it).
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lapin::options::BasicPublishOptions;
-use lapin::{BasicProperties, Channel, Confirmation, ConnectionStatus};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -61,7 +63,7 @@ pub(crate) struct Route<'a> {
 pub(crate) struct Publisher {
     free: Mutex<Vec<Channel>>,
     permits: Semaphore,
-    status: ConnectionStatus,
+    connection: Arc<Connection>,
     deadline: Duration,
     metrics: Metrics,
 }
@@ -75,12 +77,12 @@ enum Sent {
 impl Publisher {
     pub(crate) fn new(
         channels: Vec<Channel>,
-        status: ConnectionStatus,
+        connection: Arc<Connection>,
         deadline: Duration,
         metrics: Metrics,
     ) -> Self {
         let permits = Semaphore::new(channels.len());
-        Self { free: Mutex::new(channels), permits, status, deadline, metrics }
+        Self { free: Mutex::new(channels), permits, connection, deadline, metrics }
     }
 
     /// Publishes until the broker holds the message.
@@ -114,10 +116,14 @@ impl Publisher {
             let Some(channel) = self.free().pop() else { return Ok(Confirmation::NotRequested) };
             let (exchange, key) = (route.exchange.into(), route.key.into());
             let sent = channel.basic_publish(exchange, key, options, body, properties).await;
-            let confirmed = sent?.await;
+            let confirmed = sent?.await?;
+            let next = match &confirmed {
+                Confirmation::Nack(_) => self.renewed(&channel).await?,
+                Confirmation::Ack(_) | Confirmation::NotRequested => channel,
+            };
             // Only a channel with nothing under way is used again.
-            self.free().push(channel);
-            confirmed
+            self.free().push(next);
+            Ok(confirmed)
         };
         match self.unless_blocked(publish).await?.map_err(PublishError::Lost)? {
             Confirmation::Ack(None) => Ok(Sent::Held),
@@ -128,6 +134,14 @@ impl Publisher {
             // Nothing was sent, or nothing is known of it; both are tried again.
             Confirmation::Nack(_) | Confirmation::NotRequested => Ok(Sent::Refused),
         }
+    }
+
+    /// A channel in the place of this one.
+    async fn renewed(&self, refused: &Channel) -> Result<Channel, lapin::Error> {
+        // Reply code of AMQP 0-9-1, section 1.2.
+        const REPLY_SUCCESS: u16 = 200;
+        refused.close(REPLY_SUCCESS, "".into()).await?;
+        confirming(&self.connection).await
     }
 
     /// The list is whole after every statement, so a panic elsewhere spoils nothing.
@@ -141,9 +155,16 @@ impl Publisher {
         loop {
             match timeout(self.deadline, answer.as_mut()).await {
                 Ok(answer) => return Ok(answer),
-                Err(_) if self.status.blocked() => {}
+                Err(_) if self.connection.status().blocked() => {}
                 Err(_) => return Err(PublishError::Deadline(self.deadline)),
             }
         }
     }
+}
+
+/// A channel in confirm mode.
+pub(crate) async fn confirming(connection: &Connection) -> Result<Channel, lapin::Error> {
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(channel)
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Consumer, ErrorKind};
 use thiserror::Error;
@@ -23,7 +23,7 @@ use crate::config::{Config, Names};
 use crate::envelope::{Parked, PublishedEvent, Rejected};
 use crate::ladder;
 use crate::metrics::Metrics;
-use crate::publisher::{CHANNELS, PublishError, Publisher, Route};
+use crate::publisher::{CHANNELS, PublishError, Publisher, Route, confirming};
 use crate::settlement::Verdict;
 use crate::topology::{self, TopologyError};
 use crate::wire::Wire;
@@ -369,15 +369,10 @@ pub(crate) async fn publisher(
     limit: Duration,
     metrics: &Metrics,
 ) -> Result<Publisher, SessionError> {
-    let confirming = async || {
-        let channel = channel(wire, limit).await?;
-        let confirms = channel.confirm_select(ConfirmSelectOptions::default());
-        within(limit, "switching on confirms", confirms).await?;
-        Ok::<_, SessionError>(channel)
-    };
-    let channels = try_join_all((0..count).map(|_| confirming())).await?;
-    let status = wire.connection.status().clone();
-    Ok(Publisher::new(channels, status, limit, metrics.clone()))
+    let open = || within(limit, "opening a channel with confirms", confirming(&wire.connection));
+    let channels = try_join_all((0..count).map(|_| open())).await?;
+    let connection = Arc::clone(&wire.connection);
+    Ok(Publisher::new(channels, connection, limit, metrics.clone()))
 }
 
 pub(crate) async fn channel(wire: &Wire, limit: Duration) -> Result<Channel, SessionError> {

@@ -20,7 +20,7 @@ use crate::session::SessionError;
 
 /// A connection, and the end of its socket.
 pub(crate) struct Wire {
-    pub(crate) connection: Connection,
+    pub(crate) connection: Arc<Connection>,
     _socket: Socket,
 }
 
@@ -62,7 +62,7 @@ impl Wire {
             .await
             .map_err(|_| SessionError::Deadline { doing: "connecting", limit })?
             .map_err(SessionError::Connect)?;
-        Ok(Self { connection, _socket: socket })
+        Ok(Self { connection: Arc::new(connection), _socket: socket })
     }
 }
 
