@@ -117,7 +117,10 @@ async fn an_alarmed_broker_stops_nothing_but_publishes() {
     let broker = Broker::start().await.unwrap();
     let space = Space::alone(&broker);
     let receiver = Receiver::start(Script::ok()).await.unwrap();
-    let setup = setup(&space, &receiver).set("retry.first_delay", "1s").set("retry.jitter", 0.0);
+    let setup = setup(&space, &receiver)
+        .set("webhooks.breaker.failures", 10_000)
+        .set("retry.first_delay", "1s")
+        .set("retry.jitter", 0.0);
     let mut program = Program::start(&setup).await.unwrap();
     let client = space.client().await.unwrap();
     // Failures that have to be parked while the broker takes no publishes.
@@ -219,6 +222,7 @@ async fn a_full_queue_stops_consumption_and_loses_nothing() {
     let receiver = Receiver::start(Script::fail(30, 500)).await.unwrap();
     let setup = Setup::new(&space)
         .set("broker.prefetch", 5)
+        .set("webhooks.breaker.failures", 10_000)
         .set("retry.first_delay", "1s")
         .set("retry.max_delay", "1s")
         .webhook(Webhook::new("whk_1", &receiver.url("/hook")));

@@ -15,6 +15,7 @@ async fn delays_are_never_early_and_hardly_late() {
     const EVENTS: usize = 20;
     let delays = [1_000_u64, 1_300, 2_500, 3_000, 4_700, 7_900];
     let stage = Stage::new(|setup, receiver| {
+        let setup = setup.set("webhooks.breaker.failures", 10_000);
         delays.iter().fold(setup, |setup, millis| {
             let path = format!("/{millis}");
             // Whichever requests come first fail; every further attempt has the same delay.

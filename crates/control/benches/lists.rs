@@ -26,6 +26,7 @@ fn webhook(n: i64) -> Option<Webhook> {
         secrets: Secrets::new(Secret::try_new(secret).ok()?),
         retry: None,
         max_in_flight: None,
+        rate_limit: None,
         headers: Headers::default(),
         // In no order of the ids.
         created_at_ms: (n * 7_919) % WEBHOOKS,

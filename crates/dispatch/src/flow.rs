@@ -28,18 +28,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::backlog::Backlog;
 use crate::clock::now_ms;
-use crate::gate::Gate;
+use crate::gate::{Bounds, BreakerPolicy, Gate, Pass, Sign, Slot, Standings, Turned};
 use crate::health::Health;
-use crate::metrics::{
-    DELETED, DISABLED, GAVE_UP, GONE, IN_FLIGHT, MALFORMED, Metrics, TEST, WEBHOOK_IN_FLIGHT,
-};
+use crate::metrics::{DELETED, DISABLED, GAVE_UP, GONE, IN_FLIGHT, MALFORMED, Metrics, TEST};
 use crate::report::{AttemptReport, Following, Report, Tell};
 use crate::retry::{self, Next};
 use crate::task::{Last, Task};
 use crate::throttle::Throttle;
 
-/// How long a delivery waits whose webhook is at its limit, or that met a limit of our own: the
-/// shortest delay that the contract knows.
+/// How long a delivery waits that met a limit of our own: the shortest delay that the contract knows.
 const POSTPONE: Duration = Duration::from_secs(1);
 
 /// How long a delivery waits whose webhook this replica has not heard of yet: changes are live within
@@ -66,6 +63,8 @@ pub struct Rules {
     pub max_event_bytes: usize,
     /// Attempts at the same time of one webhook that sets no limit of its own.
     pub webhook_max_in_flight: NonZeroU32,
+    /// When webhooks that fail are left alone, and for how long.
+    pub breaker: BreakerPolicy,
     /// The retry policy of a webhook that has none of its own.
     pub retry: RetryPolicy,
 }
@@ -149,11 +148,19 @@ impl Flow {
         self.0.health.clone()
     }
 
+    /// What the receivers of webhooks have shown they take.
+    #[must_use]
+    pub fn standings(&self) -> Standings {
+        self.0.gate.standings()
+    }
+
     /// Brings the gauges up to date that are computed and not counted; call it before a scrape.
     pub fn refresh_metrics(&self) {
         let oldest = self.0.backlog.oldest_age_ms(now_ms());
         #[expect(clippy::cast_precision_loss, reason = "an age in ms is far below 2^52")]
         self.0.metrics.backlog_oldest_age.set(oldest as f64 / 1_000.0);
+        let open = i64::try_from(self.0.gate.standings().open()).unwrap_or(i64::MAX);
+        self.0.metrics.breakers_open.set(open);
     }
 
     async fn take(&self, incoming: Incoming) {
@@ -315,16 +322,17 @@ impl Parts {
         if !(task.webhook.enabled || task.once.is_some()) {
             return self.keep(&task).await;
         }
-        let limit = task.webhook.max_in_flight.unwrap_or(task.rules.webhook_max_in_flight);
-        let Some(slot) = self.gate.pass(&task.webhook.id, limit) else {
-            return self.postpone(&task, WEBHOOK_IN_FLIGHT).await;
+        let slot = match self.pass(&task) {
+            Pass::Go(slot) => slot,
+            Pass::Wait(bound, wait) => return self.postpone(&task, bound.as_str(), wait).await,
         };
         let Ok(permit) = self.in_flight.try_acquire() else {
-            return self.postpone(&task, IN_FLIGHT).await;
+            return self.postpone(&task, IN_FLIGHT, POSTPONE).await;
         };
         let started = now_ms();
         let made = self.attempt(&task).await;
-        drop((slot, permit));
+        drop(permit);
+        self.ended(&task, slot, &made.outcome);
         if task.attempts == 0 && !matches!(made.outcome, Outcome::NotSent(_)) {
             self.metrics.first_attempt(started.saturating_sub(task.published_ms));
         }
@@ -338,7 +346,7 @@ impl Parts {
                 self.report_attempt(&task, started, &made, Following::Delivered);
                 Ok(())
             }
-            Outcome::NotSent(bound) => self.postpone(&task, bound.as_str()).await,
+            Outcome::NotSent(bound) => self.postpone(&task, bound.as_str(), POSTPONE).await,
             Outcome::Failed(failure) => {
                 let kind = failure.kind.to_string();
                 let failed = Task {
@@ -350,6 +358,43 @@ impl Parts {
                 let (next, held) = self.failed(&failed, failure).await;
                 self.report_attempt(&task, started, &made, next);
                 held
+            }
+        }
+    }
+
+    fn pass<'a>(&'a self, task: &Task<'a>) -> Pass<'a> {
+        let Task { rules, webhook, .. } = *task;
+        let bounds = Bounds {
+            max_in_flight: webhook.max_in_flight.unwrap_or(rules.webhook_max_in_flight),
+            rate: webhook.rate_limit,
+            breaker: rules.breaker,
+        };
+        let (free, by_hand) = (self.in_flight.available_permits(), task.once.is_some());
+        let age =
+            Duration::from_millis(now_ms().saturating_sub(task.published_ms).max(0).unsigned_abs());
+        self.gate.pass(&webhook.id, bounds, free, age, by_hand)
+    }
+
+    /// What the attempt showed of its receiver.
+    fn ended(&self, task: &Task<'_>, slot: Slot<'_>, outcome: &Outcome) {
+        let Some(sign) = Sign::of(outcome) else { return };
+        let webhook = task.webhook.id.as_str();
+        match slot.ended(sign) {
+            Turned::Stayed => {}
+            Turned::Opened => {
+                self.metrics.breakers_opened.inc();
+                let failures = task.rules.breaker.failures.get();
+                tracing::warn!(
+                    webhook.id = webhook,
+                    failures,
+                    "a webhook is left alone but for single probes: its last attempts all failed"
+                );
+            }
+            Turned::Closed => {
+                tracing::info!(
+                    webhook.id = webhook,
+                    "a webhook is delivered to again: it answered"
+                );
             }
         }
     }
@@ -448,9 +493,14 @@ impl Parts {
     }
 
     /// Waits in the broker without counting as an attempt.
-    async fn postpone(&self, task: &Task<'_>, why: &'static str) -> Result<(), PublishError> {
+    async fn postpone(
+        &self,
+        task: &Task<'_>,
+        why: &'static str,
+        wait: Duration,
+    ) -> Result<(), PublishError> {
         self.metrics.postponed.with_label_values(&[why]).inc();
-        self.park(task, now_ms(), POSTPONE).await
+        self.park(task, now_ms(), wait).await
     }
 
     async fn park(&self, task: &Task<'_>, now: i64, delay: Duration) -> Result<(), PublishError> {

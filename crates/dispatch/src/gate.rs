@@ -1,81 +1,358 @@
-//! May this webhook have one more attempt now?
+//! May this webhook have one more attempt now, and if not, when?
 //!
-//! Counts the attempts in flight per webhook. A webhook at its limit gets `None`, and the delivery
-//! waits in the broker; so one slow receiver cannot fill the prefetch window. An entry exists only
-//! while something is in flight: memory is bounded by what is in flight, and a webhook that is
-//! deleted leaves nothing behind.
+//! ```text
+//! breaker open? ─► rate used up? ─► limit reached, or nothing comes back? ─► share used up? ─► go
+//!       └───────────────┴───────────────────────┴────────────────────────────────┴──► wait
+//! ```
+//!
+//! Who may not go gets a turn ([`turns`]) and waits for it in the broker. What is remembered of a
+//! webhook is forgotten once it says nothing any more: memory is bounded by the webhooks that were
+//! busy or failing within [`REMEMBERED`].
+//!
+//! The share is what keeps many slow receivers from filling the service: a webhook may hold no more
+//! than a quarter of the places that are free (Choudhury and Hahne, "Dynamic queue length
+//! thresholds for shared-memory packet switches", 1998), and at least one. However many hold what
+//! they may, some places stay free for the others.
+
+mod breaker;
+mod limit;
+mod rate;
+mod turns;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use subscriptions::WebhookId;
+use delivery::{FailureKind, Outcome};
+use subscriptions::{RateLimit, WebhookId};
+use tokio::time::Instant;
 
-/// Attempts in flight, by webhook.
-#[derive(Default)]
-pub(crate) struct Gate {
-    in_flight: Mutex<HashMap<WebhookId, u32>>,
+pub use crate::gate::breaker::BreakerPolicy;
+pub(crate) use crate::gate::breaker::Turned;
+use crate::gate::breaker::{Breaker, Says};
+use crate::gate::limit::Limit;
+pub(crate) use crate::gate::limit::Sign;
+use crate::gate::rate::Rate;
+use crate::gate::turns::Turns;
+
+/// How long a webhook is remembered that nothing is asked about.
+const REMEMBERED: Duration = Duration::from_secs(600);
+/// How often what is remembered is looked through.
+const LOOK: Duration = Duration::from_secs(60);
+/// The part of the free places that one webhook may hold.
+const SHARE: usize = 4;
+/// A receiver from which nothing came back for so long, though attempts are under way, gets no more
+/// than [`STALLED`] of them,
+const SILENCE: Duration = Duration::from_secs(1);
+/// or for so many times as long as attempts usually take.
+const SILENCES: u32 = 4;
+const STALLED: u32 = 2;
+
+/// What bounds the attempts of a webhook.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Attempts at the same time.
+    pub(crate) max_in_flight: NonZeroU32,
+    pub(crate) rate: Option<RateLimit>,
+    pub(crate) breaker: BreakerPolicy,
+}
+
+/// Why a delivery waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// Its webhook's receiver fails.
+    Breaker,
+    /// Its webhook has had as many attempts within the time as it may.
+    Rate,
+    /// Its webhook has as many attempts under way as its receiver takes.
+    WebhookInFlight,
+    /// Its webhook holds its share of what is left of all places.
+    Share,
+}
+
+impl Bound {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Breaker, Self::Rate, Self::WebhookInFlight, Self::Share];
+
+    /// As the metric has it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+            Self::Rate => "rate",
+            Self::WebhookInFlight => "webhook_in_flight",
+            Self::Share => "share",
+        }
+    }
+}
+
+impl Sign {
+    /// What an attempt that was made shows of its receiver; `None` where none was made.
+    pub(crate) fn of(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Delivered(_) => Some(Self::Answered),
+            Outcome::NotSent(_) => None,
+            Outcome::Failed(failure) => Some(match failure.kind {
+                // Request Timeout, Too Early, Too Many Requests (RFC 9110, 8470, 6585).
+                FailureKind::Http(408 | 425 | 429 | 500..) => Self::Overloaded,
+                FailureKind::Http(_) => Self::Answered,
+                FailureKind::Dns
+                | FailureKind::Connect
+                | FailureKind::Tls
+                | FailureKind::Timeout
+                | FailureKind::BlockedAddress
+                | FailureKind::Protocol => Self::Overloaded,
+            }),
+        }
+    }
+}
+
+/// The gate's answer.
+pub(crate) enum Pass<'a> {
+    Go(Slot<'a>),
+    Wait(Bound, Duration),
+}
+
+/// What a webhook's receiver has shown, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Attempts under way.
+    pub in_flight: u32,
+    /// Attempts at the same time that its receiver takes, as far as was seen.
+    pub limit: u32,
+    /// Failures since the last answer.
+    pub failures: u32,
+    /// Since how long it is left alone, and in how long the next probe goes.
+    pub open: Option<(Duration, Duration)>,
+}
+
+/// How webhooks stand, as far as this replica has seen. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Standings(Arc<Mutex<Webhooks>>);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Gate(Standings);
+
+#[derive(Debug, Default)]
+struct Webhooks {
+    by_id: HashMap<WebhookId, Seen>,
+    looked: Option<Instant>,
+}
+
+/// What is remembered of a webhook.
+#[derive(Debug)]
+struct Seen {
+    in_flight: u32,
+    limit: Limit,
+    breaker: Breaker,
+    rate: Rate,
+    turns: Turns,
+    most: u32,
+    /// When an attempt ended last, or began while no other was under way.
+    stirred: Instant,
+    asked: Instant,
 }
 
 /// One attempt's place; given up when dropped.
 pub(crate) struct Slot<'a> {
     gate: &'a Gate,
     webhook: &'a WebhookId,
+    bounds: Bounds,
+    begun: Instant,
+    probe: bool,
+    open: bool,
+}
+
+impl Standings {
+    /// How this webhook stands; `None` where nothing is known of it.
+    #[must_use]
+    pub fn of(&self, webhook: &WebhookId) -> Option<Standing> {
+        let (webhooks, now) = (self.lock(), Instant::now());
+        let seen = webhooks.by_id.get(webhook)?;
+        let open = seen.breaker.open().map(|(since, until)| {
+            (now.saturating_duration_since(since), until.saturating_duration_since(now))
+        });
+        Some(Standing {
+            in_flight: seen.in_flight,
+            limit: seen.limit.allowed(seen.most),
+            failures: seen.breaker.failures(),
+            open,
+        })
+    }
+
+    /// Webhooks whose breakers are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.lock().by_id.values().filter(|seen| seen.breaker.open().is_some()).count()
+    }
+
+    /// All is whole after every statement, so a panic elsewhere spoils nothing.
+    fn lock(&self) -> MutexGuard<'_, Webhooks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Gate {
-    /// A place for one more attempt, unless `limit` are in flight already.
+    pub(crate) fn standings(&self) -> Standings {
+        self.0.clone()
+    }
+
+    /// A place for one more attempt of a delivery that has waited for `age`, or when to ask again.
+    /// `free` is how many places are left of all. What people wish to try (`by_hand`) need not heed
+    /// the breaker, and is its probe.
     pub(crate) fn pass<'a>(
         &'a self,
         webhook: &'a WebhookId,
-        limit: NonZeroU32,
-    ) -> Option<Slot<'a>> {
-        let mut in_flight = self.lock();
-        match in_flight.get_mut(webhook) {
-            Some(count) if *count >= limit.get() => return None,
-            Some(count) => *count += 1,
-            None => {
-                in_flight.insert(webhook.clone(), 1);
-            }
+        bounds: Bounds,
+        free: usize,
+        age: Duration,
+        by_hand: bool,
+    ) -> Pass<'a> {
+        let now = Instant::now();
+        let mut webhooks = self.0.lock();
+        webhooks.forget(now);
+        if !webhooks.by_id.contains_key(webhook) {
+            webhooks.by_id.insert(webhook.clone(), Seen::new(now));
         }
-        Some(Slot { gate: self, webhook })
+        let Some(seen) = webhooks.by_id.get_mut(webhook) else {
+            return Pass::Wait(Bound::WebhookInFlight, SILENCE);
+        };
+        (seen.asked, seen.most) = (now, bounds.max_in_flight.get());
+        match seen.pass(now, &bounds, free, by_hand) {
+            Ok(probe) => {
+                Pass::Go(Slot { gate: self, webhook, bounds, begun: now, probe, open: true })
+            }
+            Err((bound, from, pace)) => Pass::Wait(bound, seen.turns.take(now, from, pace, age)),
+        }
+    }
+}
+
+impl Webhooks {
+    fn forget(&mut self, now: Instant) {
+        if self.looked.is_some_and(|looked| now.duration_since(looked) < LOOK) {
+            return;
+        }
+        self.looked = Some(now);
+        self.by_id.retain(|_, seen| !seen.is_forgotten(now));
+    }
+}
+
+impl Seen {
+    fn new(now: Instant) -> Self {
+        Self {
+            in_flight: 0,
+            limit: Limit::new(),
+            breaker: Breaker::default(),
+            rate: Rate::default(),
+            turns: Turns::default(),
+            most: u32::MAX,
+            stirred: now,
+            asked: now,
+        }
     }
 
-    /// The counts are whole after every statement, so a panic elsewhere spoils nothing.
-    fn lock(&self) -> MutexGuard<'_, HashMap<WebhookId, u32>> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes a place, and says whether as a probe; or what bit, and from when on turns are given
+    /// out, and at which pace.
+    fn pass(
+        &mut self,
+        now: Instant,
+        bounds: &Bounds,
+        free: usize,
+        by_hand: bool,
+    ) -> Result<bool, (Bound, Instant, Option<Duration>)> {
+        let probe = match self.breaker.says(now) {
+            Says::Go => false,
+            Says::Probe => true,
+            Says::Wait(_) if by_hand => true,
+            Says::Wait(until) => return Err((Bound::Breaker, until, self.pace())),
+        };
+        let allowed = self.allowed(now);
+        if self.in_flight >= allowed && !probe {
+            return Err((Bound::WebhookInFlight, now, self.pace()));
+        }
+        let share = u32::try_from(free / SHARE).unwrap_or(u32::MAX).max(1);
+        if self.in_flight >= share && !probe {
+            return Err((Bound::Share, now, self.pace()));
+        }
+        if let Some(limit) = bounds.rate {
+            self.rate.take(now, limit).map_err(|at| (Bound::Rate, at, Some(limit.interval())))?;
+        }
+        if probe {
+            self.breaker.probe();
+        }
+        if self.in_flight == 0 {
+            self.stirred = now;
+        }
+        self.in_flight += 1;
+        Ok(probe)
+    }
+
+    fn allowed(&self, now: Instant) -> u32 {
+        let allowed = self.limit.allowed(self.most);
+        let usual = self.limit.usual().unwrap_or_default();
+        let silent = now.duration_since(self.stirred) > SILENCE.max(usual * SILENCES);
+        if silent && self.in_flight > 0 { allowed.min(STALLED) } else { allowed }
+    }
+
+    /// How long the receiver needs for a delivery, when it is given as many as it takes.
+    fn pace(&self) -> Option<Duration> {
+        Some(self.limit.usual()? / self.limit.allowed(self.most))
+    }
+
+    fn ended(&mut self, slot: &Slot<'_>, sign: Option<Sign>, now: Instant) -> Turned {
+        let most = slot.bounds.max_in_flight.get();
+        let in_flight = self.in_flight;
+        self.in_flight = in_flight.saturating_sub(1);
+        self.stirred = now;
+        let Some(sign) = sign else {
+            if slot.probe {
+                self.breaker.probe_dropped();
+            }
+            return Turned::Stayed;
+        };
+        self.limit.ended(sign, slot.begun, now, in_flight, most);
+        let turned = match sign {
+            Sign::Answered => self.breaker.answered(),
+            Sign::Overloaded => self.breaker.failed(slot.probe, now, &slot.bounds.breaker),
+        };
+        if turned == Turned::Closed {
+            self.limit.restart();
+            self.turns.restart();
+        }
+        turned
+    }
+
+    fn is_forgotten(&self, now: Instant) -> bool {
+        self.in_flight == 0
+            && now.duration_since(self.asked) > REMEMBERED
+            && self.turns.is_empty(now)
+            && self.rate.is_rested(now)
+            && self.breaker.open().is_none_or(|(_, until)| now.duration_since(until) > REMEMBERED)
+    }
+}
+
+impl Slot<'_> {
+    /// The attempt ended with this sign; what that did to the breaker.
+    pub(crate) fn ended(mut self, sign: Sign) -> Turned {
+        self.give_up(Some(sign))
+    }
+
+    fn give_up(&mut self, sign: Option<Sign>) -> Turned {
+        if !std::mem::take(&mut self.open) {
+            return Turned::Stayed;
+        }
+        let mut webhooks = self.gate.0.lock();
+        let seen = webhooks.by_id.get_mut(self.webhook);
+        seen.map_or(Turned::Stayed, |seen| seen.ended(self, sign, Instant::now()))
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        let mut in_flight = self.gate.lock();
-        if let Some(count) = in_flight.get_mut(self.webhook) {
-            *count -= 1;
-            if *count == 0 {
-                in_flight.remove(self.webhook);
-            }
-        }
+        self.give_up(None);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_webhook_is_refused_and_others_are_not() {
-        let gate = Gate::default();
-        let two = NonZeroU32::new(2).unwrap();
-        let [busy, other] = ["whk_busy", "whk_other"].map(|id| WebhookId::try_new(id).unwrap());
-        let first = gate.pass(&busy, two);
-        let second = gate.pass(&busy, two);
-        assert!(first.is_some() && second.is_some());
-        assert!(gate.pass(&busy, two).is_none());
-        assert!(gate.pass(&other, two).is_some());
-        drop(first);
-        assert!(gate.pass(&busy, two).is_some());
-        drop(second);
-        assert!(gate.lock().is_empty());
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! The flow's side of `/metrics`: ready handles, built once against the registry.
 
+use crate::gate::Bound;
 use delivery::{FailureKind, NotSent};
 use event::{Catalog, Reason};
 use metering::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Meter, Registry};
@@ -18,8 +19,6 @@ pub(crate) const TEST: &str = "test";
 /// Why a message on the deliveries queue is rejected.
 pub(crate) const MALFORMED: &str = "malformed_delivery";
 
-/// A delivery waits, for its webhook has as many attempts under way as it may.
-pub(crate) const WEBHOOK_IN_FLIGHT: &str = "webhook_in_flight";
 /// A delivery waits, for as many attempts are under way as may be.
 pub(crate) const IN_FLIGHT: &str = "in_flight";
 
@@ -37,6 +36,8 @@ pub struct Metrics {
     pub(crate) events_rejected: IntCounterVec,
     pub(crate) postponed: IntCounterVec,
     pub(crate) backlog_oldest_age: Gauge,
+    pub(crate) breakers_open: IntGauge,
+    pub(crate) breakers_opened: IntCounter,
     unsettled: IntGauge,
     in_flight: IntGauge,
     delivered: IntCounter,
@@ -96,6 +97,14 @@ impl Metrics {
                 "Deliveries that wait in the broker without an attempt, by the bound that bit",
                 &["bound"],
             )?,
+            breakers_open: meter.gauge(
+                "breakers_open",
+                "Webhooks that are left alone but for single probes, for their last attempts failed",
+            )?,
+            breakers_opened: meter.counter(
+                "breakers_opened_total",
+                "Times that failures in a row made the service leave a webhook alone",
+            )?,
             backlog_oldest_age: meter.seconds(
                 "backlog_oldest_age_seconds",
                 "Time since the first attempt of the oldest delivery that this replica parked \
@@ -122,7 +131,8 @@ impl Metrics {
         for reason in Reason::ALL.map(Reason::as_str).into_iter().chain([MALFORMED]) {
             self.events_rejected.with_label_values(&[reason]);
         }
-        for bound in [WEBHOOK_IN_FLIGHT, IN_FLIGHT, NotSent::Connections.as_str()] {
+        let ours = [IN_FLIGHT, NotSent::Connections.as_str()];
+        for bound in Bound::ALL.map(Bound::as_str).into_iter().chain(ours) {
             self.postponed.with_label_values(&[bound]);
         }
         for kind in FailureKind::WORDS.map(|kind| kind.to_string()) {

@@ -126,6 +126,7 @@ pub(crate) fn flow_rules(config: &Config) -> dispatch::Rules {
         catalog: config.events.catalog.clone(),
         max_event_bytes: config.events.max_bytes,
         webhook_max_in_flight: config.webhooks.max_in_flight,
+        breaker: config.webhooks.breaker,
         retry: config.retry,
     }
 }

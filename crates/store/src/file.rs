@@ -11,6 +11,7 @@
 //! description = ""
 //! enabled = true
 //! max_in_flight = 32                       # else webhooks.max_in_flight of the configuration
+//! rate_limit = { per_second = 10, burst = 20 }  # attempts; else there is no limit
 //! previous_secret_file = "ci.old"          # or previous_secret: still signs during a rotation
 //! retry = { give_up_after = "1h" }         # any subset of the configuration's [retry]
 //! headers = { x-tenant = "42" }

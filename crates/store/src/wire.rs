@@ -10,8 +10,8 @@ use event::ProjectId;
 use serde::{Deserialize, Serialize};
 use signing::Secret;
 use subscriptions::{
-    Clause, Condition, EventFilter, Headers, RetryPolicy, RetryValues, Secrets, UrlRules, Webhook,
-    WebhookId, WebhookUrl,
+    Clause, Condition, EventFilter, Headers, RateLimit, RetryPolicy, RetryValues, Secrets,
+    UrlRules, Webhook, WebhookId, WebhookUrl,
 };
 
 /// One webhook.
@@ -32,6 +32,8 @@ pub(crate) struct WireWebhook {
     secrets: Vec<String>,
     retry: Option<WireRetry>,
     max_in_flight: Option<NonZeroU32>,
+    #[serde(default)]
+    rate_limit: Option<WireRate>,
     headers: Vec<(String, String)>,
     created_at_ms: i64,
     updated_at_ms: i64,
@@ -56,6 +58,10 @@ pub(crate) struct WireRetry {
     retry_after_max_ms: u64,
 }
 
+/// A rate limit: attempts per second, and at once.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct WireRate(f64, u32);
+
 impl WireWebhook {
     pub(crate) fn of(webhook: &Webhook) -> Self {
         let headers = webhook.headers.iter();
@@ -71,6 +77,7 @@ impl WireWebhook {
             secrets: webhook.secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
             retry: webhook.retry.map(|policy| WireRetry::of(policy.values())),
             max_in_flight: webhook.max_in_flight,
+            rate_limit: webhook.rate_limit.map(WireRate::of),
             // Checked header values are printable ASCII.
             headers: headers
                 .map(|(name, value)| {
@@ -110,6 +117,7 @@ impl WireWebhook {
             secrets: Secrets::rotating(primary, secrets),
             retry: self.retry.map(WireRetry::restore).transpose()?,
             max_in_flight: self.max_in_flight,
+            rate_limit: self.rate_limit.map(WireRate::restore).transpose()?,
             headers: Headers::try_new(self.headers).map_err(text_of)?,
             created_at_ms: self.created_at_ms,
             updated_at_ms: self.updated_at_ms,
@@ -130,6 +138,16 @@ impl WireClause {
     pub(crate) fn restore(clauses: Vec<Self>) -> Result<Option<Condition>, String> {
         let pairs = clauses.into_iter().map(|Self(pointer, values)| (pointer, values));
         Condition::try_new(pairs).map_err(text_of)
+    }
+}
+
+impl WireRate {
+    pub(crate) fn of(limit: RateLimit) -> Self {
+        Self(limit.per_second(), limit.burst().get())
+    }
+
+    pub(crate) fn restore(self) -> Result<RateLimit, String> {
+        RateLimit::try_new(self.0, self.1).map_err(text_of)
     }
 }
 

@@ -12,6 +12,7 @@ mod condition;
 mod filter;
 mod headers;
 mod id;
+mod rate_limit;
 mod retry;
 mod snapshot;
 mod url;
@@ -24,6 +25,7 @@ pub use condition::{
 pub use filter::{EventFilter, InvalidFilter, MAX_PATTERNS, Pattern};
 pub use headers::{Headers, InvalidHeaders, MAX_HEADERS, MAX_HEADERS_BYTES};
 pub use id::{InvalidWebhookId, WebhookId};
+pub use rate_limit::{RateLimit, RateLimitError};
 pub use retry::{
     InvalidRetry, LONGEST_DELAY, LONGEST_LIFE, RetryPolicy, RetryValues, SHORTEST_DELAY,
 };

@@ -12,6 +12,7 @@ use crate::condition::Condition;
 use crate::filter::EventFilter;
 use crate::headers::Headers;
 use crate::id::WebhookId;
+use crate::rate_limit::RateLimit;
 use crate::retry::RetryPolicy;
 use crate::url::WebhookUrl;
 
@@ -47,6 +48,8 @@ pub struct Webhook {
     pub retry: Option<RetryPolicy>,
     /// Its own limit of attempts at the same time, where it differs from the service's.
     pub max_in_flight: Option<NonZeroU32>,
+    /// How many attempts may begin within a time; `None` where there is no limit.
+    pub rate_limit: Option<RateLimit>,
     /// Headers that are added to every request.
     pub headers: Headers,
     /// When it was made, in milliseconds since 1970.

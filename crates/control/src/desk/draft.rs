@@ -71,6 +71,7 @@ pub(super) fn draft(edit: &Edit, present: Option<&Webhook>, rules: &Rules) -> Dr
             keep_while_disabled: flag(&edit.keep_while_disabled, of.map(|d| d.keep_while_disabled)),
             retry: retry?,
             max_in_flight: max_in_flight?,
+            rate_limit: of.and_then(|draft| draft.rate_limit),
             headers: headers?,
         })
     })();

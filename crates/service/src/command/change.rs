@@ -74,6 +74,7 @@ async fn create(database: &Database, asked: &Create, config: &Config) -> Result<
         keep_while_disabled: true,
         retry: None,
         max_in_flight: None,
+        rate_limit: None,
         headers: Headers::default(),
     };
     let draft = fields::with(draft, &asked.fields, config)?;

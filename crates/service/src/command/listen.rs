@@ -81,6 +81,7 @@ fn webhook(asked: &Listen, config: &Config) -> Result<Webhook, Failed> {
         secrets: secret.map_or_else(made, Ok)?,
         retry: None,
         max_in_flight: None,
+        rate_limit: None,
         headers: Headers::default(),
         created_at_ms: 0,
         updated_at_ms: 0,

@@ -87,7 +87,7 @@ fn the_defaults() {
     assert_eq!((config.broker.prefetch, config.broker.delivery_limit), (500, 50));
     assert_eq!(config.events.max_bytes, 256 * 1024);
     assert_eq!(config.events.catalog.iter().len(), 5);
-    assert_eq!(config.webhooks.max_in_flight.get(), 32);
+    assert_eq!(config.webhooks.max_in_flight.get(), 256);
     assert!(!config.webhooks.allow_http);
     assert_eq!(config.delivery.timeout, Duration::from_secs(15));
     assert_eq!(config.retry, RetryPolicy::default());

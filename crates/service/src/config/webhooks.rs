@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dispatch::BreakerPolicy;
 use settings::{Section, Value};
 use store::{InvalidKey, Keys};
 
@@ -20,6 +21,7 @@ pub(crate) struct Webhooks {
     pub(crate) state_dir: PathBuf,
     pub(crate) allow_http: bool,
     pub(crate) max_in_flight: NonZeroU32,
+    pub(crate) breaker: BreakerPolicy,
     /// `None` for never.
     pub(crate) disable_after: Option<Duration>,
     pub(crate) secret_overlap: Duration,
@@ -83,6 +85,7 @@ impl Webhooks {
         let allow_http = section.required("allow_http", "true or false", Value::boolean);
         let max_in_flight =
             section.required("max_in_flight", "a number", |value| value.integer(1..=10_000));
+        let breaker = section.table("breaker", breaker);
         let disable_after = section.required("disable_after", "a duration", |value| {
             value.duration(Duration::ZERO..=365 * DAY)
         });
@@ -95,9 +98,25 @@ impl Webhooks {
             state_dir: state_dir?,
             allow_http: allow_http?,
             max_in_flight: NonZeroU32::new(max_in_flight?)?,
+            breaker: breaker?,
             disable_after: disable_after
                 .map(|after| Some(after).filter(|after| !after.is_zero()))?,
             secret_overlap: secret_overlap?,
         })
     }
+}
+
+fn breaker(section: &mut Section<'_, '_>) -> Option<BreakerPolicy> {
+    let failures = section.required("failures", "a number", |value| value.integer(1..=10_000));
+    let [first_pause, max_pause] = ["first_pause", "max_pause"].map(|key| {
+        section.required(key, "a duration", |value| {
+            value.duration(Duration::from_secs(1)..=Duration::from_secs(60 * 60))
+        })
+    });
+    let (first_pause, max_pause) = (first_pause?, max_pause?);
+    if max_pause < first_pause {
+        section.conflict("max_pause", "it must not be shorter than first_pause");
+        return None;
+    }
+    Some(BreakerPolicy { failures: NonZeroU32::new(failures?)?, first_pause, max_pause })
 }

@@ -16,7 +16,8 @@ use signing::Secret;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 use subscriptions::{
-    Condition, EventFilter, Headers, RetryPolicy, UrlRules, Webhook, WebhookId, WebhookUrl,
+    Condition, EventFilter, Headers, RateLimit, RetryPolicy, UrlRules, Webhook, WebhookId,
+    WebhookUrl,
 };
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -26,7 +27,7 @@ use crate::database::row::{self, COLUMNS, Sealed, Settings};
 use crate::database::{Database, DatabaseError, Kind, SealError};
 use crate::entry::{Entry, Fingerprint};
 use crate::store::now_ms;
-use crate::wire::{WireClause, WireRetry};
+use crate::wire::{WireClause, WireRate, WireRetry};
 
 /// How long it is remembered that something was deleted: far longer than any replica is cut off
 /// from the database and still serves.
@@ -52,6 +53,8 @@ pub struct Draft {
     pub retry: Option<RetryPolicy>,
     /// Its own limit of attempts at the same time.
     pub max_in_flight: Option<NonZeroU32>,
+    /// How many attempts may begin within a time.
+    pub rate_limit: Option<RateLimit>,
     /// Headers that are added to every request.
     pub headers: Headers,
 }
@@ -126,6 +129,7 @@ impl Draft {
             keep_while_disabled: webhook.keep_while_disabled,
             retry: webhook.retry,
             max_in_flight: webhook.max_in_flight,
+            rate_limit: webhook.rate_limit,
             headers: webhook.headers.clone(),
         }
     }
@@ -142,6 +146,7 @@ impl Draft {
             ("keepWhileDisabled", self.keep_while_disabled != other.keep_while_disabled),
             ("retry", self.retry != other.retry),
             ("maxInFlight", self.max_in_flight != other.max_in_flight),
+            ("rateLimit", self.rate_limit != other.rate_limit),
             ("headers", self.headers != other.headers),
         ];
         fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
@@ -510,6 +515,7 @@ fn settings_text(draft: &Draft) -> String {
     let settings = Settings {
         retry,
         max_in_flight: draft.max_in_flight,
+        rate_limit: draft.rate_limit.map(WireRate::of),
         condition: WireClause::all(draft.condition.as_ref()),
         keep_while_disabled: draft.keep_while_disabled,
     };

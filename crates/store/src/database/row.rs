@@ -12,7 +12,7 @@ use subscriptions::{EventFilter, Headers, Secrets, UrlRules, Webhook, WebhookId,
 use zeroize::Zeroizing;
 
 use crate::database::{DatabaseError, Keys, from_json};
-use crate::wire::{WireClause, WireRetry};
+use crate::wire::{WireClause, WireRate, WireRetry};
 
 /// Every column, in the order in which nothing depends on it.
 pub(super) const COLUMNS: &str = "id, url, events, projects, description, enabled, \
@@ -33,6 +33,8 @@ pub(super) struct Read {
 pub(super) struct Settings {
     pub(super) retry: Option<WireRetry>,
     pub(super) max_in_flight: Option<NonZeroU32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) rate_limit: Option<WireRate>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) condition: Vec<WireClause>,
     #[serde(default = "yes")]
@@ -113,6 +115,7 @@ pub(super) fn read(
         secrets: sealed.secrets(switches_at, now_ms).map_err(wrong)?,
         retry: retry.map_err(wrong)?,
         max_in_flight: settings.max_in_flight,
+        rate_limit: settings.rate_limit.map(WireRate::restore).transpose().map_err(wrong)?,
         headers: Headers::try_new(
             sealed.headers.iter().map(|(name, value)| (name, value.as_str())),
         )

@@ -61,6 +61,7 @@ fn draft(name: &str) -> Draft {
         keep_while_disabled: true,
         retry: None,
         max_in_flight: None,
+        rate_limit: None,
         headers: Headers::default(),
     }
 }

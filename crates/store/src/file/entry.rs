@@ -9,7 +9,8 @@ use settings::{Place, Section, Value, Wrong, nearest};
 use signing::Secret;
 use subscriptions::{
     Condition, EventFilter, Headers, LONGEST_DELAY, LONGEST_LIFE, MAX_DESCRIPTION, MAX_IN_FLIGHT,
-    MAX_PROJECTS, Pattern, RetryPolicy, SHORTEST_DELAY, Secrets, Webhook, WebhookId, WebhookUrl,
+    MAX_PROJECTS, Pattern, RateLimit, RetryPolicy, SHORTEST_DELAY, Secrets, Webhook, WebhookId,
+    WebhookUrl,
 };
 
 use crate::entry::Entry;
@@ -57,6 +58,7 @@ impl<'r> Context<'r> {
         let previous = table.optional_secret("previous_secret", Secret::try_new);
         let max_in_flight =
             table.optional("max_in_flight", |value| value.integer(1..=MAX_IN_FLIGHT));
+        let rate_limit = table.optional_table("rate_limit", rate_limit);
         let retry = table.optional_table("retry", |table| retry(table, &self.rules.retry));
         let headers = table.optional("headers", headers);
         Some(Webhook {
@@ -71,6 +73,7 @@ impl<'r> Context<'r> {
             secrets: Secrets::rotating(primary?, previous.into_iter().collect()),
             retry: retry.flatten(),
             max_in_flight: max_in_flight.and_then(NonZeroU32::new),
+            rate_limit: rate_limit.flatten(),
             headers: headers.unwrap_or_default(),
             created_at_ms: self.modified_ms,
             updated_at_ms: self.modified_ms,
@@ -150,6 +153,14 @@ fn headers(value: &Value<'_>) -> Result<Headers, Wrong> {
         })
     })?;
     Headers::try_new(pairs).map_err(|error: subscriptions::InvalidHeaders| value.refused(error))
+}
+
+/// A burst that nobody names is what the rate gives in a second.
+fn rate_limit(table: &mut Section<'_, '_>) -> Option<RateLimit> {
+    let per_second = table.required("per_second", "a number", |value| value.float(0.01..=10_000.0));
+    let burst = table.optional("burst", |value| value.integer(1..=10_000));
+    let per_second = per_second?;
+    noted(table, RateLimit::try_new(per_second, burst.unwrap_or(RateLimit::burst_of(per_second))))
 }
 
 /// The service's policy, with what this table changes of it.

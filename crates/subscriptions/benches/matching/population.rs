@@ -52,6 +52,7 @@ fn webhook(n: usize) -> Result<Webhook, Box<dyn Error>> {
         secrets: Secrets::new(Secret::try_new(&format!("whsec_{n:040}AAA="))?),
         retry: special.then(RetryPolicy::default),
         max_in_flight: None,
+        rate_limit: None,
         headers: Headers::try_new(headers)?,
         created_at_ms: 0,
         updated_at_ms: 0,

@@ -41,6 +41,7 @@ fn webhook(n: usize, events: &[&str], projects: &[&str], enabled: bool) -> Webho
         secrets: Secrets::new(secret),
         retry: None,
         max_in_flight: None,
+        rate_limit: None,
         headers: Headers::default(),
         created_at_ms: 0,
         updated_at_ms: 0,

@@ -148,6 +148,7 @@ fn webhook(draft: Draft) -> Webhook {
         secrets: subscriptions::Secrets::new(signing::Secret::generate().unwrap()),
         retry: draft.retry,
         max_in_flight: draft.max_in_flight,
+        rate_limit: draft.rate_limit,
         headers: draft.headers,
         created_at_ms: 0,
         updated_at_ms: 0,

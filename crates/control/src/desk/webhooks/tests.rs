@@ -18,6 +18,7 @@ fn webhook(n: usize) -> Webhook {
         secrets: Secrets::new(Secret::try_new("whsec_0123456789abcdef0123456789abcdef").unwrap()),
         retry: None,
         max_in_flight: None,
+        rate_limit: None,
         headers: Headers::default(),
         created_at_ms: i64::try_from(n / 2).unwrap(),
         updated_at_ms: 0,

@@ -75,6 +75,7 @@ pub(crate) fn plain(id: &str, url: &str, events: &[&str]) -> Webhook {
         secrets: Secrets::new(secret()),
         retry: None,
         max_in_flight: None,
+        rate_limit: None,
         headers: Headers::default(),
         created_at_ms: NOW - 40 * 86_400_000,
         updated_at_ms: NOW - 3 * 3_600_000,

@@ -17,7 +17,7 @@ const KEY: &str = "BAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiM=";
 const OTHER_KEY: &str = "CQUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiM=";
 
 /// A value of each key that is not its default, to see what its change comes to.
-const OTHERS: [(&str, &str); 68] = [
+const OTHERS: [(&str, &str); 71] = [
     ("admin.enabled", "false"),
     ("admin.listen", "127.0.0.1:8081"),
     ("admin.max_connections", "7"),
@@ -79,6 +79,9 @@ const OTHERS: [(&str, &str); 68] = [
     ("runtime.threads", "7"),
     ("shutdown.grace", "7s"),
     ("webhooks.allow_http", "true"),
+    ("webhooks.breaker.failures", "7"),
+    ("webhooks.breaker.first_pause", "7s"),
+    ("webhooks.breaker.max_pause", "7m"),
     ("webhooks.disable_after", "7days"),
     ("webhooks.earlier_encryption_key", OTHER_KEY),
     ("webhooks.encryption_key", OTHER_KEY),

@@ -1,0 +1,136 @@
+//! The gate as a whole, on a clock that the tests move.
+
+use tokio::time::advance;
+
+use super::*;
+
+const FREE: usize = 1_024;
+const BOUNDS: Bounds = Bounds {
+    max_in_flight: NonZeroU32::new(64).unwrap(),
+    rate: None,
+    breaker: BreakerPolicy {
+        failures: NonZeroU32::new(10).unwrap(),
+        first_pause: Duration::from_secs(5),
+        max_pause: Duration::from_secs(60),
+    },
+};
+
+fn webhook(name: &str) -> WebhookId {
+    WebhookId::try_new(&format!("whk_{name}")).unwrap()
+}
+
+fn ask<'a>(gate: &'a Gate, webhook: &'a WebhookId) -> Pass<'a> {
+    gate.pass(webhook, BOUNDS, FREE, Duration::ZERO, false)
+}
+
+/// As many places as there are now.
+fn fill<'a>(gate: &'a Gate, webhook: &'a WebhookId) -> (Vec<Slot<'a>>, Bound, Duration) {
+    let mut slots = Vec::new();
+    loop {
+        match ask(gate, webhook) {
+            Pass::Go(slot) => slots.push(slot),
+            Pass::Wait(bound, wait) => return (slots, bound, wait),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_webhook_waits_and_others_go() {
+    let gate = Gate::default();
+    let [busy, other] = ["busy", "other"].map(webhook);
+    let (slots, bound, _) = fill(&gate, &busy);
+    assert_eq!((slots.len(), bound), (32, Bound::WebhookInFlight));
+    assert!(matches!(ask(&gate, &other), Pass::Go(_)));
+    drop(slots);
+    assert!(matches!(ask(&gate, &busy), Pass::Go(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_says_nothing_gets_a_place_or_two() {
+    let gate = Gate::default();
+    let hanging = webhook("hanging");
+    let (mut slots, ..) = fill(&gate, &hanging);
+    advance(Duration::from_secs(5)).await;
+    slots.truncate(3);
+    assert!(matches!(ask(&gate, &hanging), Pass::Go(_)), "something came back just now");
+    advance(Duration::from_secs(5)).await;
+    assert!(matches!(ask(&gate, &hanging), Pass::Wait(Bound::WebhookInFlight, _)));
+    // Once their time is over the breaker opens, and then one probe goes at a time.
+    drop(slots);
+    for _ in 0..10 {
+        let Pass::Go(slot) = ask(&gate, &hanging) else { panic!("no place") };
+        slot.ended(Sign::Overloaded);
+    }
+    let Pass::Wait(Bound::Breaker, wait) = ask(&gate, &hanging) else { panic!("closed") };
+    assert_eq!(wait, BOUNDS.breaker.first_pause);
+    advance(wait).await;
+    let (probes, bound, _) = fill(&gate, &hanging);
+    assert_eq!((probes.len(), bound), (1, Bound::Breaker));
+    assert_eq!(gate.standings().open(), 1);
+    for probe in probes {
+        assert_eq!(probe.ended(Sign::Answered), Turned::Closed);
+    }
+    assert_eq!(gate.standings().of(&hanging).unwrap().limit, 1);
+    assert_eq!(gate.standings().open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_people_try_goes_although_the_breaker_is_open() {
+    let gate = Gate::default();
+    let failing = webhook("failing");
+    for _ in 0..10 {
+        let Pass::Go(slot) = ask(&gate, &failing) else { panic!("no place") };
+        slot.ended(Sign::Overloaded);
+    }
+    assert!(matches!(ask(&gate, &failing), Pass::Wait(Bound::Breaker, _)));
+    let by_hand = gate.pass(&failing, BOUNDS, FREE, Duration::ZERO, true);
+    let Pass::Go(slot) = by_hand else { panic!("refused") };
+    assert_eq!(slot.ended(Sign::Answered), Turned::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_that_say_nothing_leave_places_free() {
+    let gate = Gate::default();
+    let webhooks: Vec<_> = (0..200).map(|n| webhook(&n.to_string())).collect();
+    let mut slots = Vec::new();
+    for _ in 0..32 {
+        for webhook in &webhooks {
+            let free = FREE - slots.len();
+            match gate.pass(webhook, BOUNDS, free, Duration::ZERO, false) {
+                Pass::Go(slot) => slots.push(slot),
+                Pass::Wait(..) => {}
+            }
+        }
+    }
+    let free = FREE - slots.len();
+    assert!((16..64).contains(&free), "{free} of {FREE} are free");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_the_rate_comes_back_at_the_rate() {
+    let gate = Gate::default();
+    let slow = webhook("slow");
+    let bounds = Bounds { rate: Some(RateLimit::try_new(2.0, 2).unwrap()), ..BOUNDS };
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        match gate.pass(&slow, bounds, FREE, Duration::ZERO, false) {
+            Pass::Go(slot) => drop(slot.ended(Sign::Answered)),
+            Pass::Wait(bound, wait) => {
+                assert_eq!(bound, Bound::Rate);
+                waits.push(wait.as_millis());
+            }
+        }
+    }
+    assert_eq!(waits, [500, 1_000, 1_500, 2_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_says_nothing_any_more_is_forgotten() {
+    let gate = Gate::default();
+    let [quiet, other] = ["quiet", "other"].map(webhook);
+    drop(ask(&gate, &quiet));
+    advance(REMEMBERED + LOOK).await;
+    drop(ask(&gate, &other));
+    assert!(gate.standings().of(&quiet).is_none());
+    assert!(gate.standings().of(&other).is_some());
+}
