@@ -30,6 +30,7 @@ mod guarded;
 #[cfg(test)]
 mod image;
 #[cfg(test)]
+mod isolation;
 mod limits;
 #[cfg(test)]
 mod listen;

@@ -108,6 +108,7 @@ pub fn write_webhooks(folder: &Path, webhooks: &[Webhook]) -> Result<()> {
 pub struct Webhook {
     fields: Table,
     retry: Table,
+    rate_limit: Table,
     headers: Table,
     conditions: Vec<Table>,
 }
@@ -118,9 +119,15 @@ impl Webhook {
         let mut fields = Table::new();
         fields.insert("id".to_owned(), id.into());
         fields.insert("url".to_owned(), url.into());
-        Self { fields, retry: Table::new(), headers: Table::new(), conditions: Vec::new() }
-            .set("events", vec!["*"])
-            .set("secret", SECRET)
+        Self {
+            fields,
+            retry: Table::new(),
+            rate_limit: Table::new(),
+            headers: Table::new(),
+            conditions: Vec::new(),
+        }
+        .set("events", vec!["*"])
+        .set("secret", SECRET)
     }
 
     /// For these events alone: exact types, `deployment.*`, `domain.*` or `*`.
@@ -149,6 +156,14 @@ impl Webhook {
         self
     }
 
+    /// So many attempts a second, after a burst of so many.
+    #[must_use]
+    pub fn rate_limit(mut self, per_second: u32, burst: u32) -> Self {
+        self.rate_limit.insert("per_second".to_owned(), per_second.into());
+        self.rate_limit.insert("burst".to_owned(), burst.into());
+        self
+    }
+
     /// Adds a header to every request.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -168,7 +183,9 @@ impl Webhook {
 
     fn text(&self) -> String {
         let mut text = format!("[[webhooks]]\n{}", lines(&self.fields));
-        for (name, table) in [("retry", &self.retry), ("headers", &self.headers)] {
+        for (name, table) in
+            [("retry", &self.retry), ("rate_limit", &self.rate_limit), ("headers", &self.headers)]
+        {
             if !table.is_empty() {
                 text += &format!("[webhooks.{name}]\n{}", lines(table));
             }

@@ -18,8 +18,8 @@ mod webhooks;
 
 pub use self::asked::{
     AuditAsked, AuditEntry, Change, ClauseEdit, DeadAsked, DeadPage, DeliveriesAsked, Edit,
-    EventTypeInfo, Found, Listed, MAX_PAGE, Made, Moved, Recovered, RetryEdit, Sent, State,
-    TriedEvent, TryOut, WebhooksAsked,
+    EventTypeInfo, Found, Listed, MAX_PAGE, Made, Moved, RateEdit, Recovered, RetryEdit, Sent,
+    State, TriedEvent, TryOut, WebhooksAsked,
 };
 
 pub use self::deliveries::request_headers;

@@ -15,7 +15,7 @@ use super::fields::Fields;
 use super::json::JsonBody;
 use super::query::EXPECTED_TIME;
 use crate::clock;
-use crate::desk::{Change, ClauseEdit, Edit, RetryEdit, TryOut};
+use crate::desk::{Change, ClauseEdit, Edit, RateEdit, RetryEdit, TryOut};
 use crate::problem::{FieldError, Problem};
 
 /// The schemas of bodies, whose objects have no further fields.
@@ -69,6 +69,8 @@ pub(super) struct WebhookFields {
     /// Its own limit of attempts at the same time.
     #[schema(minimum = 1, maximum = 10000)]
     max_in_flight: Option<i64>,
+    /// How many attempts may begin within a time; null means that there is no limit.
+    rate_limit: Option<RateIn>,
     /// Headers that are added to every request. On a change, those that are not named stay, and
     /// null takes one away.
     headers: Option<BTreeMap<String, Option<String>>>,
@@ -107,6 +109,19 @@ pub(super) struct ClauseIn {
     /// Texts, numbers, true, false or null.
     #[schema(min_items = 1, max_items = 64, rename = "in", example = json!(["main"]))]
     values: Vec<Value>,
+}
+
+/// So many attempts a second, after a burst of so many at once.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "for the document")]
+pub(super) struct RateIn {
+    /// Attempts per second.
+    #[schema(minimum = 0.01, maximum = 10000)]
+    per_second: f64,
+    /// Attempts at once after a pause; what the rate gives in a second where it is left out.
+    #[schema(minimum = 1, maximum = 10000)]
+    burst: Option<i64>,
 }
 
 /// When a failed delivery is tried again. Durations are texts such as `5s` or `3days`; what is left
@@ -210,6 +225,7 @@ pub(super) fn webhook(body: &JsonBody) -> (Edit, Vec<FieldError>) {
         keep_while_disabled: fields.flag("keepWhileDisabled"),
         retry: fields.object("retry", retry),
         max_in_flight: fields.whole("maxInFlight"),
+        rate_limit: fields.object("rateLimit", rate),
         headers: fields.pairs("headers"),
     };
     (edit, fields.finish())
@@ -300,6 +316,10 @@ fn clause(fields: &mut Fields<'_>) -> ClauseEdit {
         pointer: set(pointer).unwrap_or_default(),
         values: set(values).unwrap_or_default(),
     }
+}
+
+fn rate(fields: &mut Fields<'_>) -> RateEdit {
+    RateEdit { per_second: fields.number("perSecond"), burst: fields.whole("burst") }
 }
 
 fn retry(fields: &mut Fields<'_>) -> RetryEdit {

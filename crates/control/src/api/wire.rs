@@ -7,7 +7,7 @@ use broker::DeadLetter;
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::{AttemptRow, DeliveryDetail, DeliveryRow, DeliveryState, LoggedEvent, Stretch};
-use subscriptions::{Clause, RetryPolicy, WebhookUrl};
+use subscriptions::{Clause, RateLimit, RetryPolicy, WebhookUrl};
 use utoipa::ToSchema;
 
 use crate::auth::{Role, Viewer};
@@ -39,6 +39,8 @@ pub(super) struct Webhook {
     retry: Option<Retry>,
     /// Its own limit of attempts at the same time; null where it has the service's.
     max_in_flight: Option<u32>,
+    /// How many attempts may begin within a time; null where there is no limit.
+    rate_limit: Option<Rate>,
     /// The names of the headers that it adds; their values are not shown.
     header_names: Vec<String>,
     /// During a rotation: when the next secret signs alone.
@@ -70,6 +72,14 @@ pub(super) struct Retry {
     jitter: f64,
     give_up_after: String,
     retry_after_max: String,
+}
+
+/// So many attempts a second, after a burst of so many at once.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Rate {
+    per_second: f64,
+    burst: u32,
 }
 
 /// A webhook and its secret, which is shown here and nowhere else but by reveal-secret.
@@ -356,6 +366,7 @@ impl Webhook {
             disabled_reason: webhook.disabled_reason.clone(),
             retry: webhook.retry.as_ref().map(Retry::of),
             max_in_flight: webhook.max_in_flight.map(Into::into),
+            rate_limit: webhook.rate_limit.map(Rate::of),
             header_names: webhook.headers.iter().map(|(name, _)| name.to_string()).collect(),
             secret_switches_at: webhook.switches_at_ms.map(text_of),
             created_at: text_of(webhook.created_at_ms),
@@ -389,6 +400,12 @@ impl Retry {
             give_up_after: duration_text(values.give_up_after),
             retry_after_max: duration_text(values.retry_after_max),
         }
+    }
+}
+
+impl Rate {
+    fn of(limit: RateLimit) -> Self {
+        Self { per_second: limit.per_second(), burst: limit.burst().get() }
     }
 }
 

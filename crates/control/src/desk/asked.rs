@@ -47,6 +47,8 @@ pub struct Edit {
     pub retry: Change<RetryEdit>,
     /// Its own limit of attempts at the same time; cleared means the service's.
     pub max_in_flight: Change<i64>,
+    /// How many attempts may begin within a time; cleared means that there is no limit.
+    pub rate_limit: Change<RateEdit>,
     /// Headers by name; each is set or, where its value is `None`, removed. Those that are not
     /// named stay as they are. Cleared means that all are removed.
     pub headers: Change<Vec<(String, Option<String>)>>,
@@ -59,6 +61,15 @@ pub struct ClauseEdit {
     pub pointer: String,
     /// The values that may stand there.
     pub values: Vec<Value>,
+}
+
+/// A rate limit. A burst that is not set is what the rate gives in a second.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RateEdit {
+    /// Attempts per second.
+    pub per_second: Change<f64>,
+    /// Attempts at once after a pause.
+    pub burst: Change<i64>,
 }
 
 /// Parts of a retry policy; what is kept or cleared is as in the webhook's present one, or the

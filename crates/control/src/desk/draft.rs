@@ -11,10 +11,10 @@ use settings::nearest;
 use store::Draft;
 use subscriptions::{
     Condition, EventFilter, Headers, InvalidRetry, MAX_DESCRIPTION, MAX_IN_FLIGHT, MAX_PROJECTS,
-    Pattern, RetryPolicy, Webhook, WebhookUrl,
+    Pattern, RateLimit, RateLimitError, RetryPolicy, Webhook, WebhookUrl,
 };
 
-use super::asked::{Change, ClauseEdit, Edit, RetryEdit};
+use super::asked::{Change, ClauseEdit, Edit, RateEdit, RetryEdit};
 use super::{Rules, TryOut};
 use crate::problem::FieldError;
 
@@ -53,6 +53,7 @@ pub(super) fn draft(edit: &Edit, present: Option<&Webhook>, rules: &Rules) -> Dr
         errors.change(&edit.description, of.map(|d| d.description.clone()), description);
     let max_in_flight =
         errors.change(&edit.max_in_flight, of.map(|d| d.max_in_flight), max_in_flight);
+    let rate_limit = errors.change(&edit.rate_limit, of.map(|d| d.rate_limit), rate_limit);
     let headers = errors.change(&edit.headers, of.map(|d| d.headers.clone()), |errors, pairs| {
         headers(errors, pairs, of.map(|d| &d.headers))
     });
@@ -71,7 +72,7 @@ pub(super) fn draft(edit: &Edit, present: Option<&Webhook>, rules: &Rules) -> Dr
             keep_while_disabled: flag(&edit.keep_while_disabled, of.map(|d| d.keep_while_disabled)),
             retry: retry?,
             max_in_flight: max_in_flight?,
-            rate_limit: of.and_then(|draft| draft.rate_limit),
+            rate_limit: rate_limit?,
             headers: headers?,
         })
     })();
@@ -229,6 +230,26 @@ fn max_in_flight(errors: &mut Errors, number: &i64) -> Option<Option<NonZeroU32>
         return None;
     };
     Some(Some(within))
+}
+
+#[expect(clippy::option_option, reason = "the outer one says that something is wrong")]
+fn rate_limit(errors: &mut Errors, edit: &RateEdit) -> Option<Option<RateLimit>> {
+    let Change::Set(per_second) = edit.per_second else {
+        errors.add("/rateLimit/perSecond", &"is missing");
+        return None;
+    };
+    let burst = match edit.burst {
+        Change::Set(burst) => u32::try_from(burst).unwrap_or_default(),
+        Change::Keep | Change::Clear => RateLimit::burst_of(per_second),
+    };
+    let limit = RateLimit::try_new(per_second, burst).map_err(|error| {
+        let field = match error {
+            RateLimitError::PerSecond => "/rateLimit/perSecond",
+            RateLimitError::Burst => "/rateLimit/burst",
+        };
+        errors.add(field, &error);
+    });
+    limit.ok().map(Some)
 }
 
 /// Those that are there, with what the edit changes of them.

@@ -41,6 +41,8 @@ pub(crate) struct WebhookForm {
     pub(crate) clauses: Vec<(String, String)>,
     /// Attempts at the same time.
     pub(crate) max_in_flight: String,
+    /// Attempts per second, and at once.
+    pub(crate) rate: (String, String),
     /// Names of headers and new values for them.
     pub(crate) headers: Vec<(String, String)>,
     /// Names of headers to take away.
@@ -75,6 +77,8 @@ pub(crate) enum Field {
     Description,
     Clauses,
     MaxInFlight,
+    /// Attempts within a time.
+    RateLimit,
     Headers,
     Retry,
     /// The whole of it.
@@ -94,6 +98,7 @@ impl Field {
             Self::Description => "description",
             Self::Clauses => "clauses",
             Self::MaxInFlight => "max-in-flight",
+            Self::RateLimit => "rate-limit",
             Self::Headers => "headers",
             Self::Retry => "retry",
             Self::Form => "form",
@@ -109,6 +114,7 @@ impl Field {
             "description" => Self::Description,
             "condition" => Self::Clauses,
             "maxInFlight" => Self::MaxInFlight,
+            "rateLimit" => Self::RateLimit,
             "headers" => Self::Headers,
             "retry" => Self::Retry,
             _ => Self::Form,
@@ -117,7 +123,10 @@ impl Field {
 
     /// Whether it is in the part that is folded at first.
     pub(super) fn is_advanced(self) -> bool {
-        matches!(self, Self::Clauses | Self::MaxInFlight | Self::Headers | Self::Retry)
+        matches!(
+            self,
+            Self::Clauses | Self::MaxInFlight | Self::RateLimit | Self::Headers | Self::Retry
+        )
     }
 }
 
@@ -149,6 +158,9 @@ impl WebhookForm {
                 .map(|clause| (clause.pointer().to_owned(), values::spelled(clause.values())))
                 .collect(),
             max_in_flight: webhook.max_in_flight.map_or_else(String::new, |most| most.to_string()),
+            rate: webhook.rate_limit.map_or_else(Default::default, |limit| {
+                (limit.per_second().to_string(), limit.burst().to_string())
+            }),
             headers: Vec::new(),
             drop_headers: Vec::new(),
             own_retry: webhook.retry.is_some(),
@@ -175,6 +187,8 @@ impl WebhookForm {
                 "pointer" => pointers.push(text()),
                 "values" => values.push(text()),
                 "max_in_flight" => form.max_in_flight = text(),
+                "rate" => form.rate.0 = text(),
+                "burst" => form.rate.1 = text(),
                 "header_name" => names.push(text()),
                 "header_value" => contents.push(text()),
                 "header_drop" => form.drop_headers.push(text()),
@@ -213,6 +227,7 @@ impl WebhookForm {
             || !self.headers.is_empty()
             || present.is_some_and(|webhook| webhook.headers.iter().next().is_some())
             || !self.max_in_flight.is_empty()
+            || self.rate != Default::default()
             || self.own_retry
             || !self.keep_while_disabled
     }

@@ -119,6 +119,12 @@ pub(crate) struct Fields {
     /// How many attempts to it go on at the same time.
     #[arg(long, value_name = "N", value_parser = max_in_flight)]
     pub(crate) max_in_flight: Option<NonZeroU32>,
+    /// How many attempts to it begin in a second, by each replica; 0 for no limit.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) rate_limit: Option<f64>,
+    /// How many of them may begin at once after a pause; what the rate gives in a second by default.
+    #[arg(long, value_name = "N", requires = "rate_limit")]
+    pub(crate) rate_burst: Option<u32>,
     /// Whether its events are kept as dead letters while it is disabled; they are by default.
     #[arg(long, value_name = "BOOL")]
     pub(crate) keep_while_disabled: Option<bool>,

@@ -3,7 +3,7 @@
 use event::{EventType, ProjectId};
 use serde_json::Value;
 use store::Draft;
-use subscriptions::{Condition, EventFilter};
+use subscriptions::{Condition, EventFilter, RateLimit};
 
 use crate::cli::Fields;
 use crate::command::change::wrong;
@@ -29,6 +29,11 @@ pub(crate) fn with(draft: Draft, asked: &Fields, config: &Config) -> Result<Draf
         draft.description = Some(description.clone()).filter(|text| !text.is_empty());
     }
     draft.max_in_flight = asked.max_in_flight.or(draft.max_in_flight);
+    if let Some(per_second) = asked.rate_limit {
+        let burst = asked.rate_burst.unwrap_or_else(|| RateLimit::burst_of(per_second));
+        let limit = || RateLimit::try_new(per_second, burst).map_err(wrong);
+        draft.rate_limit = if per_second == 0.0 { None } else { Some(limit()?) };
+    }
     draft.keep_while_disabled = asked.keep_while_disabled.unwrap_or(draft.keep_while_disabled);
     Ok(draft)
 }

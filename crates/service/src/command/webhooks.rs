@@ -64,6 +64,10 @@ fn to_json(webhook: &Webhook) -> Value {
         "disabledReason": webhook.disabled_reason,
         "keepWhileDisabled": webhook.keep_while_disabled,
         "maxInFlight": webhook.max_in_flight,
+        "rateLimit": webhook.rate_limit.map(|limit| json!({
+            "perSecond": limit.per_second(),
+            "burst": limit.burst(),
+        })),
         // Their values may be secret.
         "headers": webhook.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
         "createdAt": time(webhook.created_at_ms),

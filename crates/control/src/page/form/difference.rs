@@ -38,6 +38,10 @@ pub(crate) fn differences(
             fields.retry_after_max,
         )
     };
+    let rate = |form: &WebhookForm| match &form.rate {
+        (rate, _) if rate.is_empty() => "none".to_owned(),
+        (rate, burst) => format!("{rate} per second, {burst} at once"),
+    };
     let rows = [
         ("The URL", typed.url != theirs.url, webhook.url.to_string()),
         ("The events", events(typed) != events(theirs), events(theirs)),
@@ -55,6 +59,7 @@ pub(crate) fn differences(
             typed.max_in_flight != theirs.max_in_flight,
             or_none(&theirs.max_in_flight),
         ),
+        ("The rate limit", typed.rate != theirs.rate, rate(theirs)),
         ("The retry policy", retry(typed) != retry(theirs), retry(theirs)),
     ];
     rows.into_iter()

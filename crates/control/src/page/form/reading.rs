@@ -8,7 +8,7 @@ use serde_json::Value;
 use subscriptions::Webhook;
 
 use super::{Field, Mistakes, RetryFields, WebhookForm, values};
-use crate::desk::{Change, ClauseEdit, Edit, RetryEdit, TryOut};
+use crate::desk::{Change, ClauseEdit, Edit, RateEdit, RetryEdit, TryOut};
 use crate::problem::FieldError;
 
 /// A header's value that no header may have.
@@ -27,6 +27,7 @@ pub(super) fn edit(form: &WebhookForm, present: Option<&Webhook>) -> (Edit, Mist
         keep_while_disabled: Change::Set(form.keep_while_disabled),
         retry: retry(form, &mut mistakes),
         max_in_flight: in_flight(&form.max_in_flight, &mut mistakes),
+        rate_limit: rate(&form.rate, &mut mistakes),
         headers: Change::Set(headers(form, present, &mut mistakes)),
     };
     if form.url.is_empty() {
@@ -96,6 +97,25 @@ fn in_flight(text: &str, mistakes: &mut Mistakes) -> Change<i64> {
         mistakes.insert(Field::MaxInFlight, what.to_owned());
         i64::MIN
     }))
+}
+
+fn rate((rate, burst): &(String, String), mistakes: &mut Mistakes) -> Change<RateEdit> {
+    if rate.is_empty() && burst.is_empty() {
+        return Change::Clear;
+    }
+    let mut refuse = |what: &str| mistakes.insert(Field::RateLimit, what.to_owned());
+    let per_second = rate.parse().unwrap_or_else(|_| {
+        refuse("Enter a number of attempts per second, such as 10 or 0.5, or nothing.");
+        f64::NAN
+    });
+    let burst = match burst.as_str() {
+        "" => Change::Clear,
+        burst => Change::Set(burst.parse().unwrap_or_else(|_| {
+            refuse("Enter a whole number from 1 up for the burst, or nothing.");
+            i64::MIN
+        })),
+    };
+    Change::Set(RateEdit { per_second: Change::Set(per_second), burst })
 }
 
 fn headers(

@@ -18,6 +18,7 @@ pub(super) fn advanced(view: &EditView<'_>, now_ms: i64) -> Markup {
                 (tried(view, now_ms))
                 (headers(view))
                 (limit(view))
+                (rate(view))
                 (retry(view))
                 div.rule.check {
                     input id="keep" name="keep_while_disabled" type="checkbox" checked[view.form.keep_while_disabled];
@@ -158,6 +159,31 @@ fn limit(view: &EditView<'_>) -> Markup {
                 aria-describedby=[described("max-in-flight", true, error.is_some())];
             (field_error("max-in-flight", error))
             p.hint id="max-in-flight-hint" { "The most requests under way to this endpoint. Empty means the service's limit, " (view.max_in_flight) "." }
+        }
+    }
+}
+
+fn rate(view: &EditView<'_>) -> Markup {
+    let error = view.mistake(Field::RateLimit);
+    let (rate, burst) = &view.form.rate;
+    html! {
+        fieldset.stack.rule {
+            legend.vh { "Rate limit" }
+            p.label aria-hidden="true" { strong { "Rate limit" } " " span.optional { "(optional)" } }
+            div.grid-3 {
+                div.field {
+                    label.small for="rate-limit" { "Attempts per second" }
+                    input id="rate-limit" name="rate" type="text" inputmode="decimal" value=(rate)
+                        aria-invalid=[view.invalid(Field::RateLimit)]
+                        aria-describedby=[described("rate-limit", true, error.is_some())];
+                }
+                div.field {
+                    label.small for="burst" { "At once after a pause" }
+                    input id="burst" name="burst" type="text" inputmode="numeric" value=(burst);
+                }
+            }
+            (field_error("rate-limit", error))
+            p.hint id="rate-limit-hint" { "What is over it waits and counts as no attempt. Each replica of the service keeps to it by itself. Empty means no limit." }
         }
     }
 }

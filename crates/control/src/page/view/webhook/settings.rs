@@ -69,6 +69,13 @@ fn facts(frame: &Frame, view: Settings<'_>) -> Markup {
                     Some(most) => { "At most " (most) (if most.get() == 1 { " attempt" } else { " attempts" }) }
                 }
             }
+            dt { "Rate limit" }
+            dd {
+                @match webhook.rate_limit {
+                    None => "None",
+                    Some(limit) => { (limit.per_second()) " per second, " (limit.burst()) " at once" }
+                }
+            }
             dt { "Retries" } dd { (retry(webhook.retry.as_ref(), view.retry)) }
             dt { "While disabled" }
             dd {
