@@ -210,10 +210,8 @@ impl Parked {
         if let Some(once) = self.once {
             insert_text(&mut headers, ONCE, once.word());
         }
-        let optional = [
-            (LAST_FAILURE, &self.last_failure),
-            (LAST_FAILURE_DETAIL, &self.last_failure_detail),
-        ];
+        let optional =
+            [(LAST_FAILURE, &self.last_failure), (LAST_FAILURE_DETAIL, &self.last_failure_detail)];
         for (name, value) in optional {
             if let Some(value) = value {
                 insert_text(&mut headers, name, value);

@@ -165,9 +165,8 @@ fn is_state(text: &str) -> bool {
 }
 
 fn is_key(key: &str) -> bool {
-    let fits = |byte: u8| {
-        matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@')
-    };
+    let fits =
+        |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
     let begins = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     key.len() <= MEMBER_MAX && key.as_bytes().first().is_some_and(begins) && key.bytes().all(fits)
 }
