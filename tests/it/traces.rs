@@ -11,7 +11,7 @@ use testbed::collector::{Collector, Span};
 use testbed::page;
 use testbed::ports::Port;
 use testbed::program::Program;
-use testbed::receiver::{Answer, Script};
+use testbed::receiver::{Answer, Authority, Script};
 use testbed::setup::{Setup, Webhook};
 use testbed::space::Space;
 
@@ -137,10 +137,16 @@ async fn what_its_publisher_does_not_record_is_passed_on_and_not_told() {
 
 #[tokio::test]
 async fn receivers_are_told_nothing_where_that_is_not_wanted() {
-    let collector = Collector::start(Script::ok()).await.unwrap();
+    let authority = Authority::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let pem = authority.write_pem(folder.path()).unwrap();
+    let identity = authority.identity("localhost").unwrap();
+    let collector = Collector::start_tls(Script::ok(), &identity).await.unwrap();
+    let port = collector.address().port();
     let stage = Stage::new(|setup, receiver| {
         setup
-            .set("traces.endpoint", collector.endpoint())
+            .set("traces.endpoint", format!("https://localhost:{port}"))
+            .set("traces.ca_file", pem.to_str().unwrap())
             .set("traces.propagate", false)
             .webhook(Webhook::new("whk_1", &receiver.url("/hook")))
     })
@@ -248,11 +254,14 @@ async fn lines_of_the_log_name_their_trace() {
             (&TRACE.into(), &span.id.as_str().into())
         );
     }
-    let dead = stage.client.wait_for(&following, SOON).await.unwrap();
-    let dead: Value = serde_json::from_slice(&dead.body).unwrap();
-    if dead["type"] == "delivery.dead" {
-        assert_eq!(dead["traceId"], TRACE);
+    // That the webhook was disabled is told, too, before or after.
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let event = stage.client.wait_for(&following, SOON).await.unwrap();
+        told.push(serde_json::from_slice::<Value>(&event.body).unwrap());
     }
+    let dead = told.iter().find(|event| event["type"] == "delivery.dead").unwrap();
+    assert_eq!(dead["traceId"], TRACE);
     // The delivery that went well said nothing.
     let log = stage.program.log();
     assert!(!log[quiet..].iter().any(|line| line.contains("whk_good")), "{}", log.join("\n"));

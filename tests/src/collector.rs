@@ -3,6 +3,7 @@
 //! It reads with OpenTelemetry's own definitions, which the product does not use.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,7 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span as Told, span::SpanKind, status
 use prost::Message;
 
 use crate::eventually::eventually;
-use crate::receiver::{Received, Receiver, Script};
+use crate::receiver::{Identity, Received, Receiver, Script};
 
 /// Where traces are taken.
 const PATH: &str = "/v1/traces";
@@ -66,6 +67,20 @@ impl Collector {
     /// When there is no port.
     pub async fn start(script: Script) -> Result<Self> {
         Receiver::start(script).await.map(Self)
+    }
+
+    /// Starts one with TLS.
+    ///
+    /// # Errors
+    ///
+    /// When there is no port.
+    pub async fn start_tls(script: Script, identity: &Identity) -> Result<Self> {
+        Receiver::start_tls(script, identity).await.map(Self)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address()
     }
 
     /// What the program is told of it.

@@ -43,8 +43,7 @@ pub struct Queues {
 pub(crate) struct Trace {
     /// Who caused the message, as it says.
     caused: Option<TraceContext>,
-    /// Boxed: most messages have none, and every delivery's future looks at it.
-    process: Option<Box<Recorded>>,
+    process: Option<Recorded>,
 }
 
 struct Recorded {
@@ -81,7 +80,7 @@ impl Spans {
         };
         let process = span.map(|mut span| {
             messaging(&mut span, "process", queue);
-            Box::new(Recorded { span, spans: self.clone() })
+            Recorded { span, spans: self.clone() }
         });
         Trace { caused, process }
     }

@@ -1,11 +1,12 @@
 //! One span: a piece of work within a trace, told when it ends.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use event::TraceContext;
 use tokio::time::Instant;
 
-use crate::tracer::{Queue, new_span_id};
+use crate::tracer::{Tracing, new_span_id};
 use crate::wire::{KeyValue, Record, SpanKind, Status, StatusCode, Value};
 
 /// That the parent is of another process, and that this was found out: bits of a span's flags.
@@ -28,18 +29,23 @@ pub enum Kind {
 }
 
 /// A span that goes on. Dropped, it ends.
+///
+/// Boxed: every delivery's future has room for one, and few deliveries are recorded.
 #[derive(Debug)]
-pub struct Span {
+pub struct Span(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     record: Record,
     context: TraceContext,
     started: Instant,
-    queue: Queue,
+    tracing: Arc<Tracing>,
 }
 
 impl Span {
     /// A span that begins now, at `context`, and was caused by `parent` in another process, if by any.
     pub(crate) fn begin(
-        queue: Queue,
+        tracing: Arc<Tracing>,
         kind: Kind,
         name: String,
         context: TraceContext,
@@ -59,56 +65,56 @@ impl Span {
             flags: SAMPLED | REMOTE_KNOWN | remote,
             ..Record::default()
         };
-        Self { record, context, started: Instant::now(), queue }
+        Self(Box::new(Inner { record, context, started: Instant::now(), tracing }))
     }
 
     /// A span within this one, that begins now.
     #[must_use]
     pub fn child(&self, kind: Kind, name: impl Into<String>) -> Self {
-        let context = self.context.within(new_span_id());
+        let context = self.0.context.within(new_span_id());
         let mut child =
-            Self::begin(self.queue.clone(), kind, name.into(), context, Some(&self.context));
-        child.record.flags &= !REMOTE;
+            Self::begin(self.0.tracing.clone(), kind, name.into(), context, Some(&self.0.context));
+        child.0.record.flags &= !REMOTE;
         child
     }
 
     /// Where in its trace this is: the parent of what it causes.
     #[must_use]
     pub fn context(&self) -> &TraceContext {
-        &self.context
+        &self.0.context
     }
 
     /// Adds an attribute that is a text.
     pub fn text(&mut self, key: &'static str, value: impl Into<String>) {
-        self.record.attributes.push(KeyValue::new(key, Value::Text(value.into())));
+        self.0.record.attributes.push(KeyValue::new(key, Value::Text(value.into())));
     }
 
     /// Adds an attribute that is a number.
     pub fn number(&mut self, key: &'static str, value: impl TryInto<i64>) {
         let value = Value::Number(value.try_into().unwrap_or(i64::MAX));
-        self.record.attributes.push(KeyValue::new(key, value));
+        self.0.record.attributes.push(KeyValue::new(key, value));
     }
 
     /// What it stands for failed: the kind of failure, and a line for people.
     pub fn failed(&mut self, kind: impl Into<String>, line: impl Into<String>) {
         self.text("error.type", kind);
         let code = StatusCode::Error.into();
-        self.record.status = Some(Status { message: line.into(), code });
+        self.0.record.status = Some(Status { message: line.into(), code });
     }
 
     /// It ended so long after it began; what is added from now on still counts.
     pub fn took(&mut self, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        self.record.end_time_unix_nano = self.record.start_time_unix_nano.saturating_add(nanos);
+        self.0.record.end_time_unix_nano = self.0.record.start_time_unix_nano.saturating_add(nanos);
     }
 }
 
 impl Drop for Span {
     fn drop(&mut self) {
-        if self.record.end_time_unix_nano == 0 {
-            self.took(self.started.elapsed());
+        if self.0.record.end_time_unix_nano == 0 {
+            self.took(self.0.started.elapsed());
         }
-        self.queue.offer(std::mem::take(&mut self.record));
+        self.0.tracing.offer(std::mem::take(&mut self.0.record));
     }
 }
 

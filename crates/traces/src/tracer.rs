@@ -14,22 +14,17 @@ use crate::wire::Record;
 #[derive(Clone, Debug, Default)]
 pub struct Tracer(Option<Arc<Tracing>>);
 
+/// Where spans wait that ended, and how many traces begin.
 #[derive(Debug)]
-struct Tracing {
-    queue: Queue,
+pub(crate) struct Tracing {
+    sender: mpsc::Sender<Record>,
+    metrics: Metrics,
     ratio: AtomicU64,
 }
 
 /// The part of the traces without a parent that is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ratio(u64);
-
-/// Where spans wait that ended.
-#[derive(Clone, Debug)]
-pub(crate) struct Queue {
-    sender: mpsc::Sender<Record>,
-    metrics: Metrics,
-}
 
 impl Tracer {
     /// A tracer that begins no span and costs nothing.
@@ -45,7 +40,7 @@ impl Tracer {
         metrics: Metrics,
     ) -> (Self, mpsc::Receiver<Record>) {
         let (sender, records) = mpsc::channel(most);
-        let tracing = Tracing { queue: Queue { sender, metrics }, ratio: AtomicU64::new(ratio.0) };
+        let tracing = Tracing { sender, metrics, ratio: AtomicU64::new(ratio.0) };
         (Self(Some(Arc::new(tracing))), records)
     }
 
@@ -72,7 +67,7 @@ impl Tracer {
     ) -> Option<Span> {
         let tracing = self.0.as_ref().filter(|_| parent.is_sampled())?;
         let context = parent.within(new_span_id());
-        Some(Span::begin(tracing.queue.clone(), kind, name(), context, Some(parent)))
+        Some(Span::begin(Arc::clone(tracing), kind, name(), context, Some(parent)))
     }
 
     /// The first span of a trace, for as many as the ratio says.
@@ -86,7 +81,7 @@ impl Tracer {
             return None;
         }
         let context = TraceContext::begin(trace, *new_span_id().as_bytes())?;
-        Some(Span::begin(tracing.queue.clone(), kind, name(), context, None))
+        Some(Span::begin(Arc::clone(tracing), kind, name(), context, None))
     }
 }
 
@@ -104,7 +99,7 @@ impl Ratio {
     }
 }
 
-impl Queue {
+impl Tracing {
     /// Takes a span that ended, if there is room.
     pub(crate) fn offer(&self, record: Record) {
         match self.sender.try_send(record) {
