@@ -22,6 +22,9 @@ const STANDARD_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signatur
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
+/// What stands for a value that cannot stand in a header, which none of ours is.
+const NOTHING: HeaderValue = HeaderValue::from_static("");
+
 /// How many headers of ours there are at most.
 const OURS: usize = 11;
 
@@ -57,7 +60,7 @@ pub(crate) fn headers(request: &Request<'_>, now: i64) -> (HeaderMap, Signatures
     headers.insert(ATTEMPT, HeaderValue::from(attempt));
     headers.insert(STANDARD_TIMESTAMP, HeaderValue::from(now));
     if let Some(trace) = trace {
-        headers.insert(TRACEPARENT, visible(trace.traceparent().as_bytes()));
+        headers.insert(TRACEPARENT, HeaderValue::try_from(trace.traceparent()).unwrap_or(NOTHING));
         if let Some(state) = trace.tracestate() {
             headers.insert(TRACESTATE, visible(state.as_bytes()));
         }
@@ -67,5 +70,5 @@ pub(crate) fn headers(request: &Request<'_>, now: i64) -> (HeaderMap, Signatures
 
 /// A value that is visible ASCII by construction.
 fn visible(text: &[u8]) -> HeaderValue {
-    HeaderValue::from_bytes(text).unwrap_or(const { HeaderValue::from_static("") })
+    HeaderValue::from_bytes(text).unwrap_or(NOTHING)
 }

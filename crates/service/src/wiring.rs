@@ -47,7 +47,8 @@ fn limits(config: &Config) -> Limits {
 /// What makes the attempts.
 pub(crate) fn sender(config: &Config, guard: Guard, registry: &Registry) -> Result<Sender> {
     let (ca_pem, metrics) = (ca_file(config)?, delivery::Metrics::register(registry)?);
-    Ok(Sender::new(limits(config), guard, ca_pem.as_deref(), metrics)?)
+    let sender = Sender::new(limits(config), guard, ca_pem.as_deref(), metrics);
+    sender.context("setting up TLS for webhooks (delivery.ca_file)")
 }
 
 /// What the operations listener puts up with.
@@ -204,7 +205,7 @@ pub(crate) fn traces(config: &Config, registry: &Registry) -> Result<(Tracer, Op
     let metrics = traces::Metrics::register(registry)?;
     let Some(endpoint) = &traces.endpoint else { return Ok((Tracer::off(), None)) };
     let tls = delivery::tls_config(collector_ca_file(config)?.as_deref())
-        .context("trusting the collector of traces")?;
+        .context("setting up TLS for the collector (traces.ca_file)")?;
     let headers = traces.headers.expose().clone();
     let collector = Collector::new(endpoint.clone(), headers, traces.timeout, tls);
     let (ratio, most) = (Ratio::new(traces.sample_ratio), traces.max_waiting_spans);
