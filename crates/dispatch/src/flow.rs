@@ -20,11 +20,12 @@ use broker::{
     Incoming, IncomingEvent, IncomingParked, Intake, Once, Parked, PublishError, Rejected, Session,
 };
 use delivery::{Attempted, FailureKind, Outcome, Request, Sender};
-use event::{Catalog, DeliveryId, Event, EventId, Rejection};
+use event::{Catalog, DeliveryId, Event, EventId, Rejection, TraceContext};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use subscriptions::{RetryPolicy, Snapshot, Webhook, WebhookId};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use traces::Span;
 
 use crate::backlog::Backlog;
 use crate::clock::now_ms;
@@ -35,6 +36,7 @@ use crate::metrics::{
 };
 use crate::report::{AttemptReport, Following, Report, Tell};
 use crate::retry::{self, Next};
+use crate::spans::{self, Handing, Spans, Trace};
 use crate::task::{Last, Task};
 use crate::throttle::Throttle;
 
@@ -68,6 +70,8 @@ pub struct Rules {
     pub webhook_max_in_flight: NonZeroU32,
     /// The retry policy of a webhook that has none of its own.
     pub retry: RetryPolicy,
+    /// Whether receivers are told of the trace.
+    pub propagate_trace: bool,
 }
 
 /// Where the webhooks come from: the present snapshot, and the time (ms since the epoch) as of
@@ -94,6 +98,7 @@ struct Parts {
     metrics: Metrics,
     health: Health,
     tell: Tell,
+    spans: Spans,
     rejections: Throttle,
 }
 
@@ -107,6 +112,7 @@ impl Flow {
         sender: Sender,
         metrics: Metrics,
         tell: Tell,
+        spans: Spans,
     ) -> Self {
         metrics.know(&rules.catalog);
         Self(Arc::new(Parts {
@@ -119,6 +125,7 @@ impl Flow {
             metrics,
             health: Health::default(),
             tell,
+            spans,
             rejections: Throttle::default(),
         }))
     }
@@ -164,7 +171,8 @@ impl Flow {
             // Boxed: most messages are events, and each has room for the larger of the two.
             Incoming::Parked(message) => Box::pin(parts.take_parked(message)).await,
             Incoming::Malformed(malformed, message) => {
-                parts.reject(message, MALFORMED, &malformed.to_string()).await;
+                let trace = parts.spans.event(message.trace());
+                parts.reject(message, trace, MALFORMED, &malformed.to_string()).await;
             }
         }
     }
@@ -174,15 +182,16 @@ impl Parts {
     async fn take_event(&self, message: IncomingEvent) {
         let rules = self.rules.load_full();
         let (catalog, limit) = (&rules.catalog, rules.max_event_bytes);
+        let mut trace = self.spans.event(message.trace());
         let parsed = Event::parse(&message.body, message.message_id(), catalog, limit);
         let event = match parsed {
             Ok(event) => Arc::new(event),
             Err(Rejection { reason, detail }) => {
-                return self.reject(message, reason.as_str(), &detail).await;
+                return self.reject(message, trace, reason.as_str(), &detail).await;
             }
         };
         self.metrics.events_consumed.with_label_values(&[event.kind().as_str()]).inc();
-        let traceparent = message.traceparent();
+        trace.is_of(&event);
         let published_ms = published_ms(&message, &event, now_ms());
 
         let snapshot = self.feed.snapshot.load_full();
@@ -192,6 +201,7 @@ impl Parts {
             Some(condition) => condition.holds(payload.get_or_init(|| event.payload())),
         };
         let mut matching = snapshot.matching(event.kind(), event.project()).filter(wanted);
+        let (mut search, mut found) = (trace.matching(), 0);
         let (mut deliveries, mut all_held) = (FuturesUnordered::new(), true);
         loop {
             // Once one could not be handed over, the message comes again with all of them.
@@ -199,13 +209,14 @@ impl Parts {
                 && deliveries.len() < FAN_OUT
                 && let Some(webhook) = matching.next()
             {
+                found += 1;
                 deliveries.push(self.deliver(Task {
                     rules: &rules,
                     event: &event,
                     delivery: DeliveryId::derive(event.id(), webhook.id.as_str()),
                     webhook,
                     session: &message.session,
-                    traceparent: traceparent.as_deref(),
+                    trace: &trace,
                     published_ms,
                     first_attempt_ms: None,
                     attempts: 0,
@@ -213,6 +224,10 @@ impl Parts {
                     once: None,
                     last: None,
                 }));
+            }
+            // Short of the bound, there are no more of them.
+            if deliveries.len() < FAN_OUT {
+                spans::matched(search.take(), found);
             }
             match deliveries.next().await {
                 Some(held) => all_held &= held.is_ok(),
@@ -253,13 +268,15 @@ impl Parts {
             Ok(event) => Arc::new(event),
             Err(detail) => return self.reject_parked(parked, session, now, &detail).await,
         };
+        let mut trace = self.spans.parked(parked);
+        trace.is_of(&event);
         self.deliver(Task {
             rules: &self.rules.load_full(),
             event: &event,
             delivery: DeliveryId::derive(event.id(), webhook.id.as_str()),
             webhook,
             session,
-            traceparent: parked.traceparent.as_deref(),
+            trace: &trace,
             published_ms: Some(parked.published_ms)
                 .filter(|ms| is_believable(*ms, now))
                 .unwrap_or(now),
@@ -323,7 +340,8 @@ impl Parts {
             return self.postpone(&task, IN_FLIGHT).await;
         };
         let started = now_ms();
-        let made = self.attempt(&task).await;
+        let span = task.trace.attempt(&task);
+        let made = self.attempt(&task, span.as_ref()).await;
         drop((slot, permit));
         if task.attempts == 0 && !matches!(made.outcome, Outcome::NotSent(_)) {
             self.metrics.first_attempt(started.saturating_sub(task.published_ms));
@@ -336,9 +354,13 @@ impl Parts {
                 self.metrics.delivered(task.webhook.id.as_str(), latency_ms, retried);
                 self.health.succeeded(&task.webhook.id, now);
                 self.report_attempt(&task, started, &made, Following::Delivered);
+                spans::attempted(span, &made, Following::Delivered, now);
                 Ok(())
             }
-            Outcome::NotSent(bound) => self.postpone(&task, bound.as_str()).await,
+            Outcome::NotSent(bound) => {
+                spans::attempted(span, &made, Following::Retry(started), started);
+                self.postpone(&task, bound.as_str()).await
+            }
             Outcome::Failed(failure) => {
                 let kind = failure.kind.to_string();
                 let failed = Task {
@@ -347,21 +369,24 @@ impl Parts {
                     last: Some(Last { kind: &kind, detail: &failure.detail }),
                     ..task
                 };
-                let (next, held) = self.failed(&failed, failure).await;
+                let now = now_ms();
+                let (next, held) = self.failed(&failed, failure, now).await;
+                spans::attempted(span, &made, next, now);
                 self.report_attempt(&task, started, &made, next);
                 held
             }
         }
     }
 
-    async fn attempt(&self, task: &Task<'_>) -> Attempted {
+    async fn attempt(&self, task: &Task<'_>, span: Option<&Span>) -> Attempted {
         let _in_flight = self.metrics.in_flight();
+        let trace = span.map(Span::context).or_else(|| task.trace.context());
         let request = Request {
             webhook: task.webhook,
             event: task.event,
             delivery: &task.delivery,
             attempt: task.attempts.saturating_add(1),
-            traceparent: task.traceparent,
+            trace: trace.filter(|_| task.rules.propagate_trace),
         };
         self.sender.attempt(&request).await
     }
@@ -371,9 +396,9 @@ impl Parts {
         &self,
         task: &Task<'_>,
         failure: &delivery::Failure,
+        now: i64,
     ) -> (Following, Result<(), PublishError>) {
         let kind = task.last.map_or("", |last| last.kind);
-        let now = now_ms();
         match task.once {
             Some(Once::Beside) => {
                 self.metrics.outcome(task.webhook.id.as_str(), "failed", kind);
@@ -395,11 +420,13 @@ impl Parts {
                     attempt = task.attempts,
                     failure = kind,
                     again_in_s = delay.as_secs(),
+                    trace_id = task.trace.id().map(display),
+                    span_id = task.trace.span_id().map(display),
                     "an attempt failed: {}",
                     failure.detail
                 );
                 let due = now.saturating_add(duration_ms(delay));
-                (Following::Retry(due), self.park(task, now, delay).await)
+                (Following::Retry(due), self.park(task, now, delay, kind).await)
             }
             Next::GiveUp => (Following::Dead(GAVE_UP), self.bury_task(task, GAVE_UP, kind).await),
             Next::Disable => {
@@ -444,18 +471,31 @@ impl Parts {
         failure: &str,
     ) -> Result<(), PublishError> {
         let now = now_ms();
-        self.bury(&task.parked(now, now), task.session, reason, failure).await
+        let mut parked = task.parked(now, now);
+        let span = task.trace.hand_over(&mut parked, Handing::Buried(reason));
+        let held = self.bury(&parked, task.session, reason, failure).await;
+        spans::handed_over(span, &held);
+        held
     }
 
     /// Waits in the broker without counting as an attempt.
     async fn postpone(&self, task: &Task<'_>, why: &'static str) -> Result<(), PublishError> {
         self.metrics.postponed.with_label_values(&[why]).inc();
-        self.park(task, now_ms(), POSTPONE).await
+        self.park(task, now_ms(), POSTPONE, why).await
     }
 
-    async fn park(&self, task: &Task<'_>, now: i64, delay: Duration) -> Result<(), PublishError> {
-        let parked = task.parked(now, now.saturating_add(duration_ms(delay)));
-        task.session.park(&parked, now).await?;
+    async fn park(
+        &self,
+        task: &Task<'_>,
+        now: i64,
+        delay: Duration,
+        why: &str,
+    ) -> Result<(), PublishError> {
+        let mut parked = task.parked(now, now.saturating_add(duration_ms(delay)));
+        let span = task.trace.hand_over(&mut parked, Handing::Parked(why));
+        let held = task.session.park(&parked, now).await;
+        spans::handed_over(span, &held);
+        held?;
         self.backlog.parked(parked.first_attempt_ms, parked.due_ms);
         Ok(())
     }
@@ -474,11 +514,14 @@ impl Parts {
         self.metrics.outcome(&parked.webhook, "dead", &kind);
         // Those of a disabled webhook are as many as its events; that it is disabled was told.
         if reason != DISABLED {
+            let trace = parked.traceparent.as_ref();
             tracing::warn!(
                 webhook.id = &*parked.webhook,
                 event.id = &*parked.event,
                 attempts = parked.attempts,
                 reason,
+                trace_id = trace.map(|trace| display(trace.trace())),
+                span_id = trace.map(|trace| display(trace.span())),
                 "a delivery is dead: {failure}"
             );
         }
@@ -495,24 +538,33 @@ impl Parts {
     ) -> Result<(), PublishError> {
         let reason = MALFORMED;
         session.reject_parked(parked, Rejected { reason, detail, at_ms: now }).await?;
-        self.rejected(reason, &parked.event, detail);
+        self.rejected(reason, &parked.event, detail, parked.traceparent.as_ref());
         Ok(())
     }
 
-    async fn reject(&self, message: IncomingEvent, reason: &str, detail: &str) {
+    async fn reject(&self, message: IncomingEvent, mut trace: Trace, reason: &str, detail: &str) {
+        trace.is_rejected(reason, detail);
         let message_id = message.message_id().map(str::to_owned);
         let IncomingEvent { body, properties, settlement, session } = message;
         let rejected = Rejected { reason, detail, at_ms: now_ms() };
         if session.reject(&body, &properties, rejected).await.is_ok() {
-            self.rejected(reason, message_id.as_deref().unwrap_or_default(), detail);
+            let id = message_id.as_deref().unwrap_or_default();
+            self.rejected(reason, id, detail, trace.context());
             settlement.done();
         }
     }
 
-    fn rejected(&self, reason: &str, event: &str, detail: &str) {
+    fn rejected(&self, reason: &str, event: &str, detail: &str, trace: Option<&TraceContext>) {
         self.metrics.events_rejected.with_label_values(&[reason]).inc();
         if let Some(untold) = self.rejections.tell() {
-            tracing::warn!(event.id = event, reason, untold, "a message was rejected: {detail}");
+            tracing::warn!(
+                event.id = event,
+                reason,
+                untold,
+                trace_id = trace.map(|trace| display(trace.trace())),
+                span_id = trace.map(|trace| display(trace.span())),
+                "a message was rejected: {detail}"
+            );
         }
     }
 }

@@ -16,6 +16,7 @@ mod health;
 mod metrics;
 mod report;
 mod retry;
+mod spans;
 mod task;
 mod throttle;
 
@@ -23,3 +24,4 @@ pub use flow::{Feed, Flow, Rules};
 pub use health::{Change, Health};
 pub use metrics::Metrics;
 pub use report::{AttemptReport, Following, Report, Tell};
+pub use spans::{Queues, Spans};
