@@ -64,3 +64,5 @@ mod subscriptions;
 mod testbed;
 #[cfg(test)]
 mod topology;
+#[cfg(test)]
+mod traces;

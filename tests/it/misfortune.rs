@@ -42,6 +42,13 @@ async fn a_configuration_that_cannot_be_used_ends_it_with_one_line() {
         ("[broker]\nurl_file = \"/proc\"", "broker.url_file", "no regular file"),
         ("[admin]\ntokens_file = \"/nowhere/tokens\"", "admin.tokens_file", "/nowhere/tokens"),
         ("[delivery]\nca_file = \"/nowhere/ca.pem\"", "delivery.ca_file", "/nowhere/ca.pem"),
+        ("[traces]\nca_file = \"/nowhere/ca.pem\"", "traces.ca_file", "/nowhere/ca.pem"),
+        ("[traces]\nheaders_file = \"/nowhere/token\"", "traces.headers_file", "/nowhere/token"),
+        (
+            "[traces]\nendpoint = \"http://a:hunter2@c\"",
+            "traces.endpoint",
+            "give tokens as headers",
+        ),
         ("[webhooks]\nstore_file = \"/nowhere/url\"", "webhooks.store_file", "/nowhere/url"),
         ("[webhooks]\nstore = \"postgres://a:b@c/d\"", "webhooks.encryption_key", "openssl"),
         ("[webhooks]\nstore = \"sqlite:///proc/no/hooks.db\"", "/proc/no", "cannot be opened"),

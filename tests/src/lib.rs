@@ -13,6 +13,7 @@ pub mod axe;
 pub mod bom;
 pub mod browser;
 pub mod cache;
+pub mod collector;
 pub mod debian;
 pub mod eventually;
 pub mod guard;

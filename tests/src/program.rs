@@ -280,7 +280,8 @@ impl Program {
 fn clean(binary: &Path) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with(PREFIX) {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with(PREFIX) || name_text.starts_with("OTEL_") {
             command.env_remove(name);
         }
     }

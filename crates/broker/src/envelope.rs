@@ -13,12 +13,13 @@
 //! | `x-first-attempt-at` | when the first attempt was made (or postponed), ms |
 //! | `x-parked-at`, `x-due-at` | since when and until when it waits, ms |
 //! | `x-last-failure`, `x-last-failure-detail` | the failure kind of the last attempt, and a line about it |
-//! | `traceparent` | the publisher's W3C trace context |
+//! | `traceparent`, `tracestate` | W3C trace context: who parked it, or else the publisher |
 //!
 //! A dead delivery carries `x-dead-reason` and `x-dead-at` besides; a rejected message keeps its
 //! own headers and gains `x-rejected-reason`, `x-rejected-detail` and `x-rejected-at`.
 
 use bytes::Bytes;
+use event::TraceContext;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use thiserror::Error;
@@ -43,6 +44,7 @@ const REJECTED_DETAIL: &str = "x-rejected-detail";
 const REJECTED_AT: &str = "x-rejected-at";
 const REJECTED_HEADERS_DROPPED: &str = "x-rejected-headers-dropped";
 const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
 /// Set by RabbitMQ's own timestamp interceptor, and by our `send`.
 const TIMESTAMP_IN_MS: &str = "timestamp_in_ms";
 
@@ -81,8 +83,9 @@ pub struct Parked {
     pub last_failure: Option<Box<str>>,
     /// A line about that failure.
     pub last_failure_detail: Option<Box<str>>,
-    /// The publisher's W3C trace context.
-    pub traceparent: Option<Box<str>>,
+    /// In whose trace it goes on, `tracestate` included: of the span that parked it, else the
+    /// publisher's.
+    pub traceparent: Option<TraceContext>,
 }
 
 /// Why a delivery is attempted once only.
@@ -162,7 +165,7 @@ impl Parked {
             due_ms: headers.number(DUE_AT)?,
             last_failure: headers.text(LAST_FAILURE).map(Box::from),
             last_failure_detail: headers.text(LAST_FAILURE_DETAIL).map(Box::from),
-            traceparent: headers.text(TRACEPARENT).map(Box::from),
+            traceparent: headers.trace(),
         })
     }
 
@@ -207,14 +210,17 @@ impl Parked {
         if let Some(once) = self.once {
             insert_text(&mut headers, ONCE, once.word());
         }
-        let optional = [
-            (LAST_FAILURE, &self.last_failure),
-            (LAST_FAILURE_DETAIL, &self.last_failure_detail),
-            (TRACEPARENT, &self.traceparent),
-        ];
+        let optional =
+            [(LAST_FAILURE, &self.last_failure), (LAST_FAILURE_DETAIL, &self.last_failure_detail)];
         for (name, value) in optional {
             if let Some(value) = value {
                 insert_text(&mut headers, name, value);
+            }
+        }
+        if let Some(trace) = &self.traceparent {
+            insert_text(&mut headers, TRACEPARENT, &trace.traceparent());
+            if let Some(state) = trace.tracestate() {
+                insert_text(&mut headers, TRACESTATE, state);
             }
         }
         headers
@@ -318,8 +324,8 @@ pub(crate) fn published_ms(properties: &BasicProperties) -> Option<i64> {
 }
 
 /// The publisher's W3C trace context, if there is one.
-pub(crate) fn traceparent(properties: &BasicProperties) -> Option<Box<str>> {
-    Headers(properties.headers().as_ref()).text(TRACEPARENT).map(Box::from)
+pub(crate) fn trace(properties: &BasicProperties) -> Option<TraceContext> {
+    Headers(properties.headers().as_ref()).trace()
 }
 
 /// Headers as a publisher may have written them: any name may be missing or of any type.
@@ -336,6 +342,10 @@ impl<'a> Headers<'a> {
             AMQPValue::ShortString(text) => Some(text.as_str()),
             _ => None,
         }
+    }
+
+    fn trace(&self) -> Option<TraceContext> {
+        TraceContext::parse(self.text(TRACEPARENT)?, self.text(TRACESTATE))
     }
 
     fn number(&self, name: &'static str) -> Result<i64, Malformed> {
@@ -388,6 +398,8 @@ fn insert_number(headers: &mut FieldTable, name: &str, value: i64) {
 mod tests {
     use super::*;
 
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
     fn parked() -> Parked {
         Parked {
             webhook: "whk_1".into(),
@@ -403,7 +415,7 @@ mod tests {
             due_ms: 4,
             last_failure: Some("http_503".into()),
             last_failure_detail: None,
-            traceparent: Some("00-1-2-01".into()),
+            traceparent: TraceContext::parse(TRACE, Some("a=b")),
         }
     }
 

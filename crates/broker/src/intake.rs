@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use event::TraceContext;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use lapin::BasicProperties;
 use lapin::message::Delivery;
@@ -64,10 +65,10 @@ impl IncomingEvent {
         envelope::published_ms(&self.properties)
     }
 
-    /// The publisher's W3C trace context.
+    /// The publisher's W3C trace context, if it gave one that is one.
     #[must_use]
-    pub fn traceparent(&self) -> Option<Box<str>> {
-        envelope::traceparent(&self.properties)
+    pub fn trace(&self) -> Option<TraceContext> {
+        envelope::trace(&self.properties)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use event::TraceContext;
 use futures_util::StreamExt;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -44,10 +45,10 @@ impl Heard {
         self.properties.message_id().as_ref().map(lapin::types::ShortString::as_str)
     }
 
-    /// The publisher's W3C trace context.
+    /// The publisher's W3C trace context, if it gave one that is one.
     #[must_use]
-    pub fn traceparent(&self) -> Option<Box<str>> {
-        envelope::traceparent(&self.properties)
+    pub fn trace(&self) -> Option<TraceContext> {
+        envelope::trace(&self.properties)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use event::{DeliveryId, Event};
+use event::{DeliveryId, Event, TraceContext};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -68,8 +68,8 @@ pub struct Request<'a> {
     pub delivery: &'a DeliveryId,
     /// The attempt's number, from 1.
     pub attempt: u32,
-    /// The publisher's W3C trace context; passed on if it is one.
-    pub traceparent: Option<&'a str>,
+    /// The trace context that the receiver is told.
+    pub trace: Option<&'a TraceContext>,
 }
 
 /// An attempt that was made, or that a bound kept from being made.

@@ -22,4 +22,4 @@ pub use guard::{Blocked, Guard};
 pub use headers::Signatures;
 pub use metrics::Metrics;
 pub use outcome::{Failure, FailureKind, NotSent, Outcome, Response};
-pub use tls::TlsError;
+pub use tls::{TlsError, config as tls_config};

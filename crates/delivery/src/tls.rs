@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// The operator's file holds no certificate, or something that is none.
-    #[error("delivery.ca_file holds no usable PEM certificate")]
+    #[error("the file of certificate authorities holds no usable PEM certificate")]
     CaFile,
     /// The library refuses its own defaults.
     #[error("setting up TLS")]
@@ -20,7 +20,11 @@ pub enum TlsError {
 }
 
 /// A client configuration that trusts the system's authorities and those of `extra_pem`.
-pub(crate) fn config(extra_pem: Option<&[u8]>) -> Result<ClientConfig, TlsError> {
+///
+/// # Errors
+///
+/// [`TlsError`] where `extra_pem` holds no certificates.
+pub fn config(extra_pem: Option<&[u8]>) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {

@@ -10,29 +10,30 @@
 //! confirm, the message is acknowledged. If one could not be handed over, its settlement is
 //! dropped, which gives the message back.
 
+mod follow;
+
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use broker::{
-    Incoming, IncomingEvent, IncomingParked, Intake, Once, Parked, PublishError, Rejected, Session,
-};
-use delivery::{Attempted, FailureKind, Outcome, Request, Sender};
+use broker::{Incoming, IncomingEvent, IncomingParked, Intake, Parked, PublishError, Session};
+use delivery::{Attempted, Outcome, Request, Sender};
 use event::{Catalog, DeliveryId, Event, EventId, Rejection};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use subscriptions::{RetryPolicy, Snapshot, Webhook, WebhookId};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use traces::Span;
 
 use crate::backlog::Backlog;
 use crate::clock::now_ms;
 use crate::gate::{Bounds, BreakerPolicy, Gate, Pass, Sign, Slot, Standings, Turned};
 use crate::health::Health;
-use crate::metrics::{DELETED, DISABLED, GAVE_UP, GONE, IN_FLIGHT, MALFORMED, Metrics, TEST};
+use crate::metrics::{DELETED, IN_FLIGHT, MALFORMED, Metrics};
 use crate::report::{AttemptReport, Following, Report, Tell};
-use crate::retry::{self, Next};
+use crate::spans::{self, Spans};
 use crate::task::{Last, Task};
 use crate::throttle::Throttle;
 
@@ -67,6 +68,8 @@ pub struct Rules {
     pub breaker: BreakerPolicy,
     /// The retry policy of a webhook that has none of its own.
     pub retry: RetryPolicy,
+    /// Whether receivers are told of the trace.
+    pub propagate_trace: bool,
 }
 
 /// Where the webhooks come from: the present snapshot, and the time (ms since the epoch) as of
@@ -93,6 +96,7 @@ struct Parts {
     metrics: Metrics,
     health: Health,
     tell: Tell,
+    spans: Spans,
     rejections: Throttle,
 }
 
@@ -106,6 +110,7 @@ impl Flow {
         sender: Sender,
         metrics: Metrics,
         tell: Tell,
+        spans: Spans,
     ) -> Self {
         metrics.know(&rules.catalog);
         Self(Arc::new(Parts {
@@ -118,6 +123,7 @@ impl Flow {
             metrics,
             health: Health::default(),
             tell,
+            spans,
             rejections: Throttle::default(),
         }))
     }
@@ -171,7 +177,8 @@ impl Flow {
             // Boxed: most messages are events, and each has room for the larger of the two.
             Incoming::Parked(message) => Box::pin(parts.take_parked(message)).await,
             Incoming::Malformed(malformed, message) => {
-                parts.reject(message, MALFORMED, &malformed.to_string()).await;
+                let trace = parts.spans.event(message.trace());
+                parts.reject(message, trace, MALFORMED, &malformed.to_string()).await;
             }
         }
     }
@@ -181,15 +188,16 @@ impl Parts {
     async fn take_event(&self, message: IncomingEvent) {
         let rules = self.rules.load_full();
         let (catalog, limit) = (&rules.catalog, rules.max_event_bytes);
+        let mut trace = self.spans.event(message.trace());
         let parsed = Event::parse(&message.body, message.message_id(), catalog, limit);
         let event = match parsed {
             Ok(event) => Arc::new(event),
             Err(Rejection { reason, detail }) => {
-                return self.reject(message, reason.as_str(), &detail).await;
+                return self.reject(message, trace, reason.as_str(), &detail).await;
             }
         };
         self.metrics.events_consumed.with_label_values(&[event.kind().as_str()]).inc();
-        let traceparent = message.traceparent();
+        trace.is_of(&event);
         let published_ms = published_ms(&message, &event, now_ms());
 
         let snapshot = self.feed.snapshot.load_full();
@@ -199,6 +207,7 @@ impl Parts {
             Some(condition) => condition.holds(payload.get_or_init(|| event.payload())),
         };
         let mut matching = snapshot.matching(event.kind(), event.project()).filter(wanted);
+        let (mut search, mut found) = (trace.matching(), 0);
         let (mut deliveries, mut all_held) = (FuturesUnordered::new(), true);
         loop {
             // Once one could not be handed over, the message comes again with all of them.
@@ -206,13 +215,14 @@ impl Parts {
                 && deliveries.len() < FAN_OUT
                 && let Some(webhook) = matching.next()
             {
+                found += 1;
                 deliveries.push(self.deliver(Task {
                     rules: &rules,
                     event: &event,
                     delivery: DeliveryId::derive(event.id(), webhook.id.as_str()),
                     webhook,
                     session: &message.session,
-                    traceparent: traceparent.as_deref(),
+                    trace: &trace,
                     published_ms,
                     first_attempt_ms: None,
                     attempts: 0,
@@ -220,6 +230,10 @@ impl Parts {
                     once: None,
                     last: None,
                 }));
+            }
+            // Short of the bound, there are no more of them.
+            if deliveries.len() < FAN_OUT {
+                spans::matched(search.take(), found);
             }
             match deliveries.next().await {
                 Some(held) => all_held &= held.is_ok(),
@@ -260,13 +274,15 @@ impl Parts {
             Ok(event) => Arc::new(event),
             Err(detail) => return self.reject_parked(parked, session, now, &detail).await,
         };
+        let mut trace = self.spans.parked(parked);
+        trace.is_of(&event);
         self.deliver(Task {
             rules: &self.rules.load_full(),
             event: &event,
             delivery: DeliveryId::derive(event.id(), webhook.id.as_str()),
             webhook,
             session,
-            traceparent: parked.traceparent.as_deref(),
+            trace: &trace,
             published_ms: Some(parked.published_ms)
                 .filter(|ms| is_believable(*ms, now))
                 .unwrap_or(now),
@@ -330,7 +346,8 @@ impl Parts {
             return self.postpone(&task, IN_FLIGHT, POSTPONE).await;
         };
         let started = now_ms();
-        let made = self.attempt(&task).await;
+        let span = task.trace.attempt(&task);
+        let made = self.attempt(&task, span.as_ref()).await;
         drop(permit);
         self.ended(&task, slot, &made.outcome);
         if task.attempts == 0 && !matches!(made.outcome, Outcome::NotSent(_)) {
@@ -344,9 +361,13 @@ impl Parts {
                 self.metrics.delivered(task.webhook.id.as_str(), latency_ms, retried);
                 self.health.succeeded(&task.webhook.id, now);
                 self.report_attempt(&task, started, &made, Following::Delivered);
+                spans::attempted(span, &made, Following::Delivered, now);
                 Ok(())
             }
-            Outcome::NotSent(bound) => self.postpone(&task, bound.as_str(), POSTPONE).await,
+            Outcome::NotSent(bound) => {
+                spans::attempted(span, &made, Following::Retry(started), started);
+                self.postpone(&task, bound.as_str(), POSTPONE).await
+            }
             Outcome::Failed(failure) => {
                 let kind = failure.kind.to_string();
                 let failed = Task {
@@ -355,7 +376,9 @@ impl Parts {
                     last: Some(Last { kind: &kind, detail: &failure.detail }),
                     ..task
                 };
-                let (next, held) = self.failed(&failed, failure).await;
+                let now = now_ms();
+                let (next, held) = self.failed(&failed, failure, now).await;
+                spans::attempted(span, &made, next, now);
                 self.report_attempt(&task, started, &made, next);
                 held
             }
@@ -399,171 +422,21 @@ impl Parts {
         }
     }
 
-    async fn attempt(&self, task: &Task<'_>) -> Attempted {
+    async fn attempt(&self, task: &Task<'_>, span: Option<&Span>) -> Attempted {
         let _in_flight = self.metrics.in_flight();
+        let trace = span.map(Span::context).or_else(|| task.trace.context());
         let request = Request {
             webhook: task.webhook,
             event: task.event,
             delivery: &task.delivery,
             attempt: task.attempts.saturating_add(1),
-            traceparent: task.traceparent,
+            trace: trace.filter(|_| task.rules.propagate_trace),
         };
         self.sender.attempt(&request).await
     }
 
-    /// Hands over what follows from a failed attempt, and says what that is.
-    async fn failed(
-        &self,
-        task: &Task<'_>,
-        failure: &delivery::Failure,
-    ) -> (Following, Result<(), PublishError>) {
-        let kind = task.last.map_or("", |last| last.kind);
-        let now = now_ms();
-        match task.once {
-            Some(Once::Beside) => {
-                self.metrics.outcome(task.webhook.id.as_str(), "failed", kind);
-                return (Following::Retry(now), Ok(()));
-            }
-            Some(Once::Test) => {
-                self.metrics.dropped(TEST);
-                return (Following::Dropped, Ok(()));
-            }
-            None => {}
-        }
-        self.health.failed(&task.webhook.id, now);
-        let (next, held) = match self.next(task, now, failure) {
-            Next::Retry(delay) => {
-                self.metrics.outcome(task.webhook.id.as_str(), "failed", kind);
-                tracing::debug!(
-                    webhook.id = task.webhook.id.as_str(),
-                    event.id = task.event.id().as_str(),
-                    attempt = task.attempts,
-                    failure = kind,
-                    again_in_s = delay.as_secs(),
-                    "an attempt failed: {}",
-                    failure.detail
-                );
-                let due = now.saturating_add(duration_ms(delay));
-                (Following::Retry(due), self.park(task, now, delay).await)
-            }
-            Next::GiveUp => (Following::Dead(GAVE_UP), self.bury_task(task, GAVE_UP, kind).await),
-            Next::Disable => {
-                let Webhook { id, url, .. } = task.webhook;
-                (self.tell)(Report::Gone { webhook: id.clone(), url: url.clone() });
-                (Following::Dead(GONE), self.bury_task(task, GONE, kind).await)
-            }
-        };
-        // What could not be handed over comes again with its message.
-        if held.is_ok() { (next, held) } else { (Following::Retry(now), held) }
-    }
-
-    fn next(&self, task: &Task<'_>, now: i64, failure: &delivery::Failure) -> Next {
-        let policy = task.webhook.retry.as_ref().unwrap_or(&task.rules.retry);
-        let elapsed = now.saturating_sub(task.first_attempt_ms.unwrap_or(now));
-        let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or_default());
-        let attempts = task.attempts.saturating_sub(task.earlier_attempts);
-        retry::next(policy, attempts, elapsed, failure)
-    }
-
-    /// The webhook is disabled: the delivery is a dead letter until people decide about it.
-    async fn keep(&self, task: &Task<'_>) -> Result<(), PublishError> {
-        // What was tried before is a failure that people may want to send again, whatever is kept.
-        if !task.webhook.keep_while_disabled && task.attempts == 0 {
-            self.metrics.dropped(DISABLED);
-            (self.tell)(Report::Attempt(task.without_attempt(now_ms(), Following::Dropped)));
-            return Ok(());
-        }
-        self.bury_task(task, DISABLED, "the webhook is disabled").await?;
-        (self.tell)(Report::Attempt(task.without_attempt(now_ms(), Following::Dead(DISABLED))));
-        Ok(())
-    }
-
     fn report_attempt(&self, task: &Task<'_>, at_ms: i64, made: &Attempted, next: Following) {
         (self.tell)(Report::Attempt(task.report(at_ms, made, next)));
-    }
-
-    async fn bury_task(
-        &self,
-        task: &Task<'_>,
-        reason: &'static str,
-        failure: &str,
-    ) -> Result<(), PublishError> {
-        let now = now_ms();
-        self.bury(&task.parked(now, now), task.session, reason, failure).await
-    }
-
-    /// Waits in the broker without counting as an attempt.
-    async fn postpone(
-        &self,
-        task: &Task<'_>,
-        why: &'static str,
-        wait: Duration,
-    ) -> Result<(), PublishError> {
-        self.metrics.postponed.with_label_values(&[why]).inc();
-        self.park(task, now_ms(), wait).await
-    }
-
-    async fn park(&self, task: &Task<'_>, now: i64, delay: Duration) -> Result<(), PublishError> {
-        let parked = task.parked(now, now.saturating_add(duration_ms(delay)));
-        task.session.park(&parked, now).await?;
-        self.backlog.parked(parked.first_attempt_ms, parked.due_ms);
-        Ok(())
-    }
-
-    async fn bury(
-        &self,
-        parked: &Parked,
-        session: &Session,
-        reason: &'static str,
-        failure: &str,
-    ) -> Result<(), PublishError> {
-        session.bury(parked, reason, now_ms()).await?;
-        // What came back from the broker may have been written by anybody.
-        let kind = parked.last_failure.as_deref().and_then(FailureKind::parse);
-        let kind = kind.map_or(reason.to_owned(), |kind| kind.to_string());
-        self.metrics.outcome(&parked.webhook, "dead", &kind);
-        // Those of a disabled webhook are as many as its events; that it is disabled was told.
-        if reason != DISABLED {
-            tracing::warn!(
-                webhook.id = &*parked.webhook,
-                event.id = &*parked.event,
-                attempts = parked.attempts,
-                reason,
-                "a delivery is dead: {failure}"
-            );
-        }
-        Ok(())
-    }
-
-    /// It has our headers, but its body is no event: somebody else wrote it.
-    async fn reject_parked(
-        &self,
-        parked: &Parked,
-        session: &Session,
-        now: i64,
-        detail: &str,
-    ) -> Result<(), PublishError> {
-        let reason = MALFORMED;
-        session.reject_parked(parked, Rejected { reason, detail, at_ms: now }).await?;
-        self.rejected(reason, &parked.event, detail);
-        Ok(())
-    }
-
-    async fn reject(&self, message: IncomingEvent, reason: &str, detail: &str) {
-        let message_id = message.message_id().map(str::to_owned);
-        let IncomingEvent { body, properties, settlement, session } = message;
-        let rejected = Rejected { reason, detail, at_ms: now_ms() };
-        if session.reject(&body, &properties, rejected).await.is_ok() {
-            self.rejected(reason, message_id.as_deref().unwrap_or_default(), detail);
-            settlement.done();
-        }
-    }
-
-    fn rejected(&self, reason: &str, event: &str, detail: &str) {
-        self.metrics.events_rejected.with_label_values(&[reason]).inc();
-        if let Some(untold) = self.rejections.tell() {
-            tracing::warn!(event.id = event, reason, untold, "a message was rejected: {detail}");
-        }
     }
 }
 

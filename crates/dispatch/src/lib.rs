@@ -16,6 +16,7 @@ mod health;
 mod metrics;
 mod report;
 mod retry;
+mod spans;
 mod task;
 mod throttle;
 
@@ -24,3 +25,4 @@ pub use gate::{BreakerPolicy, Standing, Standings};
 pub use health::{Change, Health};
 pub use metrics::Metrics;
 pub use report::{AttemptReport, Following, Report, Tell};
+pub use spans::{Queues, Spans};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use delivery::{FailureKind, Signatures};
-use event::{DeliveryId, Event};
+use event::{DeliveryId, Event, TraceId};
 use subscriptions::{WebhookId, WebhookUrl};
 
 /// Is told what happened, on the delivery path; returns at once.
@@ -57,6 +57,8 @@ pub struct AttemptReport {
     pub response: Bytes,
     /// What proved its origin, where something was sent.
     pub signatures: Option<Signatures>,
+    /// The trace that it belongs to, where there is one.
+    pub trace: Option<TraceId>,
     /// What follows.
     pub next: Following,
 }
@@ -98,6 +100,7 @@ impl AttemptReport {
             detail: None,
             response: Bytes::new(),
             signatures: None,
+            trace: None,
             next,
         }
     }

@@ -9,6 +9,7 @@ use subscriptions::Webhook;
 
 use crate::flow::Rules;
 use crate::report::{AttemptReport, Following};
+use crate::spans::Trace;
 
 /// An event, a webhook, and what was tried before.
 pub(crate) struct Task<'a> {
@@ -17,7 +18,7 @@ pub(crate) struct Task<'a> {
     pub(crate) delivery: DeliveryId,
     pub(crate) webhook: &'a Webhook,
     pub(crate) session: &'a Session,
-    pub(crate) traceparent: Option<&'a str>,
+    pub(crate) trace: &'a Trace,
     pub(crate) published_ms: i64,
     pub(crate) first_attempt_ms: Option<i64>,
     pub(crate) attempts: u32,
@@ -52,7 +53,7 @@ impl Task<'_> {
             due_ms,
             last_failure: self.last.map(|last| last.kind.into()),
             last_failure_detail: self.last.map(|last| last.detail.into()),
-            traceparent: self.traceparent.map(Box::from),
+            traceparent: self.trace.context().cloned(),
         }
     }
 
@@ -82,6 +83,7 @@ impl Task<'_> {
         AttemptReport {
             published_ms: self.published_ms,
             attempts: self.attempts,
+            trace: self.trace.id(),
             ..AttemptReport::without_attempt(self.delivery, webhook, event, at_ms, next)
         }
     }

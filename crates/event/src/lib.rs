@@ -17,10 +17,12 @@ mod parse;
 mod path;
 mod rejection;
 mod time;
+mod trace;
 mod tree;
 
 pub use id::{DeliveryId, EventId, InvalidId, ProjectId};
 pub use kind::{Catalog, EventType, InvalidEventType};
 pub use parse::Event;
 pub use rejection::{Reason, Rejection};
+pub use trace::{SpanId, TraceContext, TraceId};
 pub use tree::MAX_DEPTH;

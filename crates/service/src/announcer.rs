@@ -107,6 +107,7 @@ impl Happening {
                 "reason": reason,
                 "lastFailure": report.failure.map(|kind| kind.to_string()),
                 "lastFailureDetail": report.detail,
+                "traceId": report.trace.map(|trace| trace.to_string()),
             }),
         }
     }

@@ -16,6 +16,7 @@ mod operations;
 mod retry;
 mod runtime;
 mod shutdown;
+mod traces;
 mod webhooks;
 
 use std::io;
@@ -38,6 +39,7 @@ pub(crate) use self::log::{Log, LogFormat};
 pub(crate) use self::operations::Operations;
 pub(crate) use self::runtime::Runtime;
 pub(crate) use self::shutdown::Shutdown;
+pub(crate) use self::traces::Traces;
 pub(crate) use self::webhooks::{EncryptionKeys, Webhooks};
 
 /// Where the operator's file is looked for when nobody says where it is.
@@ -62,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) operations: Operations,
     pub(crate) shutdown: Shutdown,
     pub(crate) log: Log,
+    pub(crate) traces: Traces,
     pub(crate) runtime: Runtime,
 }
 
@@ -94,7 +97,7 @@ impl Config {
         reading(file, env)?.value
     }
 
-    fn read(root: &mut Section<'_, '_>) -> Option<Self> {
+    fn read(root: &mut Section<'_, '_>, standard: &traces::Standard) -> Option<Self> {
         let broker = root.table("broker", Broker::read);
         let events = root.table("events", Events::read);
         let webhooks = root.table("webhooks", Webhooks::read);
@@ -107,6 +110,7 @@ impl Config {
         let operations = root.table("operations", Operations::read);
         let shutdown = root.table("shutdown", Shutdown::read);
         let log = root.table("log", Log::read);
+        let traces = root.table("traces", |section| Traces::read(section, standard));
         let runtime = root.table("runtime", Runtime::read);
         Some(Self {
             broker: broker?,
@@ -121,6 +125,7 @@ impl Config {
             operations: operations?,
             shutdown: shutdown?,
             log: log?,
+            traces: traces?,
             runtime,
         })
     }
@@ -130,10 +135,13 @@ fn reading(
     file: Option<(&str, &str)>,
     env: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Reading<Config>, Report> {
+    let env: Vec<(String, String)> = env.into_iter().collect();
+    let standard = traces::Standard::of(&env);
     let environment = Environment::new(PREFIX, env);
     let defaults = Document::parse("default.toml", DEFAULTS)?;
     let file = file.map(|(name, text)| Document::parse(name, text)).transpose()?;
-    Ok(Reader::layered(&environment, file.as_ref(), &defaults).read(Config::read))
+    Ok(Reader::layered(&environment, file.as_ref(), &defaults)
+        .read(|root| Config::read(root, &standard)))
 }
 
 #[cfg(test)]

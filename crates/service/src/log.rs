@@ -50,7 +50,7 @@ pub(crate) fn start(format: LogFormat, level: Level) -> Result<Log> {
 /// only when someone debugs.
 fn targets(level: Level) -> Targets {
     let libraries = if level >= Level::DEBUG { LevelFilter::WARN } else { LevelFilter::OFF };
-    let ours = ["broker", "delivery", "dispatch", "store", "boottify_webhooks"];
+    let ours = ["broker", "delivery", "dispatch", "store", "traces", "boottify_webhooks"];
     let level = LevelFilter::from_level(level);
     // lapin calls the end that we gave a connection an error.
     let lapin = ("lapin", LevelFilter::OFF);

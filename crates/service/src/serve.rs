@@ -17,12 +17,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use broker::{Client, Intake, Supervisor};
 use delivery::Guard;
-use dispatch::{Feed, Flow, Tell};
+use dispatch::{Feed, Flow, Spans, Tell};
 use prometheus::Registry;
 use store::{DeliveryLog, Notice, Recorder, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use traces::{Ratio, Tracer};
 
 use crate::admin::{self, With};
 use crate::announcer::{Announcer, Happening};
@@ -54,6 +55,7 @@ pub(crate) struct Started {
 struct Service {
     store: Store,
     flow: Flow,
+    tracer: Tracer,
     /// The Control Center's copy of what the configuration says of webhooks.
     rules: watch::Sender<control::Rules>,
     /// The broker's side's copy of `events.max_bytes`.
@@ -95,7 +97,7 @@ async fn start(config: &Config) -> Result<Service> {
     let registry = Registry::new();
     let closing = CancellationToken::new();
     let (draining, drains) = watch::channel(false);
-    let (drained, mut drain_seen) = watch::channel(false);
+    let (drained, drain_seen) = watch::channel(false);
 
     let options = wiring::store_options(config)?;
     let (store, notices) = Store::open(config.webhooks.store.expose(), options)?;
@@ -121,7 +123,12 @@ async fn start(config: &Config) -> Result<Service> {
     tasks.spawn("the operational events", announce);
     let (tell, gone) =
         journal::journal(recorder.clone(), announcer.clone(), counters.reports_dropped);
-    let flow = flow(config, &registry, guard.clone(), &store, tell)?;
+    let (tracer, exporter) = wiring::traces(config, &registry)?;
+    if let Some(exporter) = exporter {
+        tasks.spawn_last("the traces", exporter.run(seen(drain_seen.clone())));
+    }
+    let spans = wiring::spans(config, tracer.clone());
+    let flow = flow(config, &registry, guard.clone(), &store, (tell, spans))?;
 
     let (rules, rules_seen) = watch::channel(admin::rules(config));
     let with = With {
@@ -152,10 +159,9 @@ async fn start(config: &Config) -> Result<Service> {
     }
     tasks.spawn("the audit's retention", audit::run(store.clone(), config.audit));
     tasks.spawn("the retention", retention::run(client, config.dead, retention_metrics));
-    let finished = async move { drain_seen.wait_for(|drained| *drained).await.map_or((), drop) };
-    tasks.spawn_last("the broker's supervisor", supervisor.run(finished));
+    tasks.spawn_last("the broker's supervisor", supervisor.run(seen(drain_seen)));
     tasks.spawn_first("the flow", take(flow.clone(), store.clone(), intake, closing.clone()));
-    Ok(Service { store, flow, rules, max_event_bytes, drained, draining, closing, tasks })
+    Ok(Service { store, flow, tracer, rules, max_event_bytes, drained, draining, closing, tasks })
 }
 
 /// The flow, which has taken nothing yet.
@@ -164,13 +170,13 @@ fn flow(
     registry: &Registry,
     guard: Guard,
     store: &Store,
-    tell: Tell,
+    (tell, spans): (Tell, Spans),
 ) -> Result<Flow> {
     let sender = wiring::sender(config, guard, registry)?;
     let metrics = dispatch::Metrics::register(registry, config.operations.webhook_label)?;
     let feed = Feed { snapshot: store.snapshots(), read_at_ms: store.status().read_at_ms_shared() };
     let (rules, most) = (wiring::flow_rules(config), config.delivery.max_in_flight);
-    Ok(Flow::new(rules, most, feed, sender, metrics, tell))
+    Ok(Flow::new(rules, most, feed, sender, metrics, tell, spans))
 }
 
 /// What brings the computed metrics up to date before they are read.
@@ -230,14 +236,19 @@ async fn watch_store(store: Store, closing: CancellationToken) {
     store.run(closing.cancelled(), |notice| tell(&notice)).await;
 }
 
+/// Waits until the flow has ended.
+async fn seen(mut drained: watch::Receiver<bool>) {
+    drained.wait_for(|drained| *drained).await.ok();
+}
+
 /// Has the log written until the flow has ended.
 fn record(
     log: &DeliveryLog,
     config: &Config,
     tasks: &mut Tasks,
-    mut drained: watch::Receiver<bool>,
+    drained: watch::Receiver<bool>,
 ) -> Recorder {
-    let drained = async move { drained.wait_for(|drained| *drained).await.map_or((), drop) };
+    let drained = seen(drained);
     let (recorder, write) = log.writer(config.delivery_log.bounds, drained);
     tasks.spawn_last("the delivery log", write);
     recorder
@@ -276,6 +287,7 @@ impl Service {
         };
         started.log.set(config.log.level);
         self.flow.set_rules(wiring::flow_rules(&config));
+        self.tracer.set_ratio(Ratio::new(config.traces.sample_ratio));
         self.max_event_bytes.store(config.events.max_bytes, Ordering::Relaxed);
         self.rules.send_replace(admin::rules(&config));
         self.store.reconfigure(wiring::store_rules(&config));

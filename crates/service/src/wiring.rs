@@ -1,16 +1,19 @@
 //! From the configuration to what each part wants to be told: one small function per part.
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use delivery::{Guard, Limits, Sender};
+use dispatch::{Queues, Spans};
 use metering::Meter;
 use prometheus::{IntCounter, IntGauge, Opts, Registry};
 use store::{Database, DeliveryLog};
+use traces::{Collector, Exporter, Ratio, Tracer};
 
-use crate::config::{Config, EncryptionKeys};
+use crate::config::{Config, EncryptionKeys, Traces};
 use crate::listener::{Bounds, Connections};
 
 /// What the broker's side is told.
@@ -44,7 +47,8 @@ fn limits(config: &Config) -> Limits {
 /// What makes the attempts.
 pub(crate) fn sender(config: &Config, guard: Guard, registry: &Registry) -> Result<Sender> {
     let (ca_pem, metrics) = (ca_file(config)?, delivery::Metrics::register(registry)?);
-    Ok(Sender::new(limits(config), guard, ca_pem.as_deref(), metrics)?)
+    let sender = Sender::new(limits(config), guard, ca_pem.as_deref(), metrics);
+    sender.context("setting up TLS for webhooks (delivery.ca_file)")
 }
 
 /// What the operations listener puts up with.
@@ -84,6 +88,11 @@ pub(crate) fn register_limits(config: &Config, registry: &Registry) -> Result<()
             "delivery_log_waiting_limit_bytes",
             "What delivery_log_waiting_bytes cannot exceed: delivery_log.max_waiting_bytes",
             config.delivery_log.bounds.max_waiting_bytes,
+        ),
+        (
+            "trace_spans_waiting_limit",
+            "What trace_spans_waiting cannot exceed: traces.max_waiting_spans",
+            config.traces.max_waiting_spans,
         ),
     ];
     for (name, help, limit) in limits {
@@ -128,6 +137,7 @@ pub(crate) fn flow_rules(config: &Config) -> dispatch::Rules {
         webhook_max_in_flight: config.webhooks.max_in_flight,
         breaker: config.webhooks.breaker,
         retry: config.retry,
+        propagate_trace: config.traces.propagate,
     }
 }
 
@@ -174,11 +184,45 @@ pub(crate) fn present_audit(config: &Config) -> Result<Option<Database>> {
     Ok(store::open_present_database(config.webhooks.store.expose(), &options)?)
 }
 
-/// The operator's certificate authorities.
+/// The operator's certificate authorities for receivers.
 pub(crate) fn ca_file(config: &Config) -> Result<Option<Vec<u8>>> {
-    let Some(path) = &config.delivery.ca_file else { return Ok(None) };
+    authorities(config.delivery.ca_file.as_deref(), "delivery.ca_file")
+}
+
+/// The operator's certificate authorities for the collector of traces.
+pub(crate) fn collector_ca_file(config: &Config) -> Result<Option<Vec<u8>>> {
+    authorities(config.traces.ca_file.as_deref(), "traces.ca_file")
+}
+
+fn authorities(path: Option<&Path>, key: &'static str) -> Result<Option<Vec<u8>>> {
+    let Some(path) = path else { return Ok(None) };
     let pem = fs::read(path);
-    pem.map(Some).with_context(|| format!("cannot read {} (delivery.ca_file)", path.display()))
+    pem.map(Some).with_context(|| format!("cannot read {} ({key})", path.display()))
+}
+
+/// What begins spans, and what brings them to the collector where there is one.
+pub(crate) fn traces(config: &Config, registry: &Registry) -> Result<(Tracer, Option<Exporter>)> {
+    let traces = &config.traces;
+    let metrics = traces::Metrics::register(registry)?;
+    let Some(endpoint) = &traces.endpoint else { return Ok((Tracer::off(), None)) };
+    let tls = delivery::tls_config(collector_ca_file(config)?.as_deref())
+        .context("setting up TLS for the collector (traces.ca_file)")?;
+    let headers = traces.headers.expose().clone();
+    let collector = Collector::new(endpoint.clone(), headers, traces.timeout, tls);
+    let (ratio, most) = (Ratio::new(traces.sample_ratio), traces.max_waiting_spans);
+    let (tracer, exporter) = Exporter::new(collector, &traces.resource, ratio, most, metrics);
+    Ok((tracer, Some(exporter)))
+}
+
+/// The spans of the flow.
+pub(crate) fn spans(config: &Config, tracer: Tracer) -> Spans {
+    let names = &config.broker.names;
+    let queues = Queues {
+        events: names.events_queue.clone(),
+        deliveries: names.deliveries_queue.clone(),
+        dead_letters: names.dead_letter_exchange.clone(),
+    };
+    Spans::new(tracer, queues)
 }
 
 /// The sections that differ and are only read at the start.
@@ -192,6 +236,7 @@ pub(crate) fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str
         ("delivery_log", before.delivery_log != after.delivery_log),
         ("operations", before.operations != after.operations),
         ("runtime", before.runtime != after.runtime),
+        ("traces", fixed_traces(before) != fixed_traces(after)),
         ("shutdown", before.shutdown != after.shutdown),
         ("webhooks.store", before.webhooks.store != after.webhooks.store),
         ("webhooks.encryption_key", before.webhooks.keys != after.webhooks.keys),
@@ -204,6 +249,11 @@ pub(crate) fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str
         ("log.format", before.log.format != after.log.format),
     ];
     sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
+/// What of the traces is only read at the start.
+fn fixed_traces(config: &Config) -> Traces {
+    Traces { sample_ratio: 0.0, propagate: true, ..config.traces.clone() }
 }
 
 /// The process's own figures, and which version it is.

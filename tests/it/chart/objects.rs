@@ -255,11 +255,11 @@ async fn the_network_policy_covers_the_address_guard() {
     let chart = Chart::open().await;
     let objects = chart.of_set("configured").await;
     let policy = find(&objects, "NetworkPolicy", "");
-    let blocks: Vec<&Value> = list(&policy["spec"]["egress"])
-        .iter()
-        .flat_map(|rule| list(&rule["to"]))
-        .map(|peer| &peer["ipBlock"])
-        .collect();
+    let rules = list(&policy["spec"]["egress"]);
+    let collector = json!([{ "port": 4318, "protocol": "TCP" }]);
+    assert!(rules.iter().any(|rule| rule["ports"] == collector), "no way to the collector");
+    let blocks: Vec<&Value> =
+        rules.iter().flat_map(|rule| list(&rule["to"])).map(|peer| &peer["ipBlock"]).collect();
     for allowed in ["10.20.0.0/16", "fd00:1::/32"] {
         assert!(blocks.iter().any(|block| block["cidr"] == allowed), "{allowed}");
     }

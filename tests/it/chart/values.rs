@@ -8,8 +8,9 @@ use testbed::workspace;
 
 use super::{Chart, folder, set};
 
-/// Keys of the program that the chart has values of its own for, or writes itself.
-const OWN: [&str; 18] = [
+/// Keys of the program that the chart has values of its own for, or writes itself, and secrets, which
+/// a ConfigMap must not hold.
+const OWN: [&str; 19] = [
     "admin.enabled",
     "admin.listen",
     "admin.public_url",
@@ -21,6 +22,7 @@ const OWN: [&str; 18] = [
     "delivery_log.store_file",
     "operations.listen",
     "shutdown.grace",
+    "traces.headers",
     "webhooks.earlier_encryption_key",
     "webhooks.earlier_encryption_key_file",
     "webhooks.encryption_key",
@@ -115,7 +117,7 @@ fn both(path: &str, schema: &Value, defaults: &Value) {
 #[tokio::test]
 async fn every_wrong_value_is_refused_with_its_place() {
     let chart = Chart::open().await;
-    let rows: [(&str, &str, &str); 37] = [
+    let rows: [(&str, &str, &str); 39] = [
         ("least", "replicaCuont=2", "'replicaCuont'"),
         ("least", "broker.ulr=amqp://x", "'/broker'"),
         ("least", "broker.url=", "'/broker/url'"),
@@ -145,6 +147,8 @@ async fn every_wrong_value_is_refused_with_its_place() {
         ("least", "config.broker.url=amqp://x", "'/config/broker'"),
         ("least", "config.log.level=loud", "'/config/log/level'"),
         ("least", "config.retry.jitter=1", "'/config/retry/jitter'"),
+        ("least", "config.traces.endpoint=collector", "'/config/traces/endpoint'"),
+        ("least", "config.traces.headers=a=b", "'/config/traces'"),
         ("least", "admin.tokens[0].name=a,admin.tokens[0].role=admin", "'/admin/tokens/0'"),
         ("sqlite-tokens", "admin.tokens[0].token=short", "'/admin/tokens/0/token'"),
         ("sqlite-tokens", "admin.tokens=null", "'/admin/tokens'"),

@@ -13,6 +13,7 @@ pub(crate) fn run(config: &Config) -> Result<(), Failed> {
     let usage = |error: &dyn std::fmt::Display| Failed::Usage(error.to_string());
     wiring::broker(config).map_err(|error| usage(&error))?;
     wiring::ca_file(config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
+    wiring::collector_ca_file(config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
     let options = wiring::store_options(config).map_err(|error| usage(&error))?;
     let snapshot =
         load_once(config.webhooks.store.expose(), &options).map_err(|error| usage(&error))?;

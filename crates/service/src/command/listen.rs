@@ -172,9 +172,8 @@ async fn attempt(
     delivery: &DeliveryId,
     heard: &Heard,
 ) -> Attempted {
-    let traceparent = heard.traceparent();
-    let traceparent = traceparent.as_deref();
-    sender.attempt(&Request { webhook, event, delivery, attempt: 1, traceparent }).await
+    let trace = heard.trace();
+    sender.attempt(&Request { webhook, event, delivery, attempt: 1, trace: trace.as_ref() }).await
 }
 
 fn tell(

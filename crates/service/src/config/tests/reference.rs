@@ -17,7 +17,7 @@ const KEY: &str = "BAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiM=";
 const OTHER_KEY: &str = "CQUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiM=";
 
 /// A value of each key that is not its default, to see what its change comes to.
-const OTHERS: [(&str, &str); 71] = [
+const OTHERS: [(&str, &str); 78] = [
     ("admin.enabled", "false"),
     ("admin.listen", "127.0.0.1:8081"),
     ("admin.max_connections", "7"),
@@ -78,6 +78,13 @@ const OTHERS: [(&str, &str); 71] = [
     ("retry.retry_after_max", "7h"),
     ("runtime.threads", "7"),
     ("shutdown.grace", "7s"),
+    ("traces.ca_file", "/ca.pem"),
+    ("traces.endpoint", "http://other:4318"),
+    ("traces.headers", "name=other"),
+    ("traces.max_waiting_spans", "777"),
+    ("traces.propagate", "false"),
+    ("traces.sample_ratio", "0.7"),
+    ("traces.timeout", "7s"),
     ("webhooks.allow_http", "true"),
     ("webhooks.breaker.failures", "7"),
     ("webhooks.breaker.first_pause", "7s"),
