@@ -5,6 +5,7 @@ mod access;
 mod hidden;
 mod hostile;
 mod lost;
+mod sessions;
 
 use serde_json::{Value, json};
 use testbed::eventually;

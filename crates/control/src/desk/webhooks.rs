@@ -38,6 +38,11 @@ impl Desk {
         self.database().err().map(|problem| problem.detail)
     }
 
+    /// What all replicas share, where webhooks are kept in a database.
+    pub(crate) fn shared(&self) -> Option<&Database> {
+        self.0.store.database()
+    }
+
     /// Webhooks, newest first, as they are live.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use super::fields::{Fields, address};
 use super::view::fault::fault;
 use super::view::frame::{Done, Frame, Said};
 use crate::App;
-use crate::auth::{Role, Viewer};
+use crate::auth::{By, Role, Viewer};
 use crate::clock::now_ms;
 use crate::desk::Desk;
 use crate::problem::{Problem, ProblemKind};
@@ -135,6 +135,7 @@ fn admit(app: &App, parts: &Parts) -> Result<Asked, Problem> {
     let query = Fields::read(parts.uri.query().unwrap_or_default().as_bytes())?;
     let frame = Frame {
         who: viewer.name.clone(),
+        session: viewer.by == By::Session,
         admin: viewer.role == Role::Admin,
         csrf: viewer.csrf.clone(),
         read_only: app.desk.read_only(),

@@ -330,6 +330,8 @@ async fn who_may_not_is_refused() {
     }
     let out = bench.post("/admin/sign-out", &[("csrf", csrf)]).await;
     assert_eq!(place(&out), "/admin/sign-in");
+    // Whoever kept the cookie has nothing of it.
+    assert_eq!(place(&bench.get("/admin/audit").await), "/admin/sign-in?next=%2Fadmin%2Faudit");
 
     bench.cookie.clear();
     let asked = bench.get(&format!("{base}?state=dead")).await;

@@ -462,6 +462,11 @@ impl Change<'_> {
             .bind(detail.to_string())
             .execute(&mut *self.tx)
             .await?;
+        self.announce().await
+    }
+
+    /// Commits and tells the feeds. Gives the number of the change.
+    pub(super) async fn announce(mut self) -> Result<i64, ChangeError> {
         if self.database.place().kind() == Kind::Postgres {
             sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut *self.tx).await?;
         }

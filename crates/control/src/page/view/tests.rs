@@ -419,3 +419,11 @@ fn screens_can_be_looked_at() {
         std::fs::write(folder.join(&asset.url()[1..]), asset.content()).unwrap();
     }
 }
+
+#[test]
+fn only_a_session_can_be_signed_out_of() {
+    let none = frame::Frame { session: false, ..sample::frame() };
+    let drawn = |frame| list::list(&frame, &list_of(Vec::new(), 0)).into_string();
+    assert!(drawn(sample::frame()).contains("id=\"sign-out\""));
+    assert!(!drawn(none).contains("id=\"sign-out\""));
+}
