@@ -5,7 +5,7 @@ use testbed::eventually;
 use testbed::loopback;
 use testbed::postgres::Server;
 use testbed::program::Program;
-use testbed::setup::Setup;
+use testbed::setup::{Setup, Webhook};
 use testbed::space::Space;
 
 use super::ADMIN;
@@ -64,6 +64,7 @@ async fn who_signs_out_is_out_everywhere() {
     .unwrap();
     other.kill9().unwrap();
     other.start_again().await.unwrap();
+    other.ready().await.unwrap();
     assert!(!is_in(&other, &cookie), "a start brings no session back");
     assert!(is_in(&one, &kept) && is_in(&other, &kept), "the same person's other session goes on");
     drop((one, other));
@@ -73,7 +74,9 @@ async fn who_signs_out_is_out_everywhere() {
 #[tokio::test]
 async fn it_is_so_beside_a_file_of_webhooks() {
     let space = Space::open().await.unwrap();
-    let setup = Setup::new(&space).set("admin.tokens", format!("alice admin {ADMIN}"));
+    let setup = Setup::new(&space)
+        .set("admin.tokens", format!("alice admin {ADMIN}"))
+        .webhook(Webhook::new("whk_a", "https://a.example/"));
     let program = Program::start(&setup).await.unwrap();
     let cookie = sign_in(&program);
     assert!(is_in(&program, &cookie));
