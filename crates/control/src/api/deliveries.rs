@@ -4,17 +4,16 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::{Extension, Json};
 use broker::DeadFilter;
-use event::EventType;
 use http::StatusCode;
 use store::DeliveryState;
 
 use super::json::JsonBody;
-use super::query::Query;
+use super::query::{Query, event_type};
 use super::webhooks::{id, path_text};
 use super::{input, wire};
 use crate::App;
 use crate::auth::Viewer;
-use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked};
+use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked, dead_reason};
 use crate::problem::Problem;
 
 /// The states of a delivery, as a query names them.
@@ -172,9 +171,9 @@ pub(super) async fn dead(
 ) -> Result<Json<wire::DeadLetters>, Problem> {
     let mut query = Query::new(query.as_deref());
     let filter = DeadFilter {
-        webhook: query.text("webhook"),
-        kind: event_type(&mut query),
-        reason: query.text("reason"),
+        webhook: query.webhook("webhook").map(|id| id.to_string()),
+        kind: query.parsed("type", event_type),
+        reason: query.parsed("reason", dead_reason),
         since_ms: query.time("since"),
         until_ms: query.time("until"),
         deliveries: None,
@@ -235,16 +234,10 @@ fn deliveries(query: &mut Query) -> DeliveriesAsked {
     DeliveriesAsked {
         webhook: None,
         state: query.word("state", &STATES),
-        kind: event_type(query),
+        kind: query.parsed("type", event_type),
         since_ms: query.time("since"),
         until_ms: query.time("until"),
         cursor: query.text("cursor"),
         limit: query.limit(),
     }
-}
-
-fn event_type(query: &mut Query) -> Option<String> {
-    query.parsed("type", |text| {
-        EventType::try_new(text).map(|kind| kind.to_string()).map_err(|error| error.to_string())
-    })
 }

@@ -27,7 +27,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Makes a webhook.
 ///
-/// With an `Idempotency-Key`, the same request again within a day gives the same webhook and secret.
+/// With an `Idempotency-Key`, a request that means the same within a day gives the same webhook and
+/// secret, however it is written; once that webhook was deleted, it makes no other.
 #[utoipa::path(
     post, path = "/webhooks", tag = "webhooks",
     request_body = input::NewWebhook,
@@ -49,8 +50,7 @@ pub(super) async fn create(
     if !errors.is_empty() {
         return Err(all(errors, app.desk.mistakes(None, &edit).await));
     }
-    let key = key.as_deref().map(|key| (key, body.hash));
-    let made = app.desk.create(&edit, key, &viewer.name).await?;
+    let made = app.desk.create(&edit, key.as_deref(), &viewer.name).await?;
     let answer = Json(wire::WebhookWithSecret::of(&made, &viewer));
     let place = format!("{}/webhooks/{}", super::PREFIX, made.found.webhook.id);
     let place = HeaderValue::try_from(place).unwrap_or(HeaderValue::from_static(""));

@@ -9,7 +9,7 @@ use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderValue, Method};
 
@@ -158,10 +158,12 @@ fn said(query: &Fields) -> Option<Said> {
 /// The response, or the screen that says why there is none.
 fn drawn(response: Response, frame: Option<&Frame>) -> Response {
     match response.extensions().get::<Refusal>() {
-        Some(Refusal(problem)) => refused(frame, problem),
-        None if response.status().as_u16() == 405 => {
-            let problem = Problem::new(ProblemKind::MethodNotAllowed, "use the forms of this page");
-            refused(frame, &problem)
+        Some(Refusal(problem)) => {
+            let mut screen = refused(frame, problem);
+            if let Some(allow) = response.headers().get(ALLOW) {
+                screen.headers_mut().insert(ALLOW, allow.clone());
+            }
+            screen
         }
         None => response,
     }

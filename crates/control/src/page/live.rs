@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::answer::visible;
 use super::view::rows;
 use crate::clock::now_ms;
 use crate::desk::{DeliveriesAsked, Desk};
@@ -102,7 +103,7 @@ impl Reader {
         let now = now_ms();
         let new = found.items.iter().filter(|row| row.position.0 > self.after).rev();
         let events = new.map(|row| {
-            let drawn = rows::row(row, now).into_string();
+            let drawn = visible(rows::row(row, now));
             // A line may hold neither; in a row they are but white space.
             let drawn = drawn.replace(['\r', '\n'], " ");
             Event::default().event("delivery").id(row.position.0.to_string()).data(drawn)
