@@ -9,7 +9,7 @@ use super::super::explain;
 use super::super::time::ago;
 use super::frame::{Frame, Screen, Section, screen};
 use super::icon::{Icon, icon};
-use super::pieces::{Tone, count, pager, pill};
+use super::pieces::{Tone, broken_url, count, pager, pill};
 use crate::desk::DEAD_REASONS;
 
 /// Times that can be asked for: words and names.
@@ -182,7 +182,7 @@ fn row(frame: &Frame, view: &Dead<'_>, letter: &DeadLetter) -> Markup {
                     code { (letter.webhook) }
                     span.under { "webhook was deleted" }
                 } @else if is_delivery {
-                    a.small href={ "/admin/webhooks/" (letter.webhook) } { (url.unwrap_or(&letter.webhook)) }
+                    a.small href={ "/admin/webhooks/" (letter.webhook) } { (broken_url(url.unwrap_or(&letter.webhook))) }
                 } @else { span.muted { "–" } }
             }
             td {
