@@ -13,6 +13,7 @@ mod document;
 mod fields;
 mod input;
 mod json;
+mod params;
 mod query;
 mod webhooks;
 mod wire;

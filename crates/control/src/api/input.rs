@@ -167,11 +167,13 @@ pub(super) struct ReplayIn {
     #[schema(max_items = 1000)]
     deliveries: Option<Vec<String>>,
     /// Of this webhook.
+    #[schema(pattern = "^whk_[A-Za-z0-9_-]{1,64}$")]
     webhook: Option<String>,
     /// Of this event type.
-    #[schema(rename = "type")]
+    #[schema(rename = "type", max_length = 64, pattern = "^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)+$")]
     kind: Option<String>,
     /// Given up for this reason.
+    #[schema(pattern = "^(gave_up|gone|disabled|malformed)$")]
     reason: Option<String>,
     /// Given up at or after this time.
     #[schema(format = DateTime)]

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use subscriptions::WebhookId;
 
 use super::json::JsonBody;
+use super::params::PartParams;
 use super::query::Query;
 use super::{input, wire};
 use crate::App;
@@ -66,8 +67,7 @@ pub(super) async fn create(
          description = "A text in the id, the URL without its query, or the description"),
         ("state" = Option<String>, Query, pattern = "^(enabled|disabled)$",
          description = "`enabled` or `disabled`"),
-        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{4,512}$", description = "`next` of the part before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "50 without it"),
+        PartParams,
     ),
     responses((status = 200, body = wire::Webhooks)),
 )]
@@ -238,8 +238,7 @@ pub(super) async fn stats(
     get, path = "/audit", tag = "audit",
     params(
         ("webhook" = Option<String>, Query, pattern = "^whk_[A-Za-z0-9_-]{1,64}$", description = "About this webhook only"),
-        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{4,512}$", description = "`next` of the part before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "50 without it"),
+        PartParams,
     ),
     responses((status = 200, body = wire::Audit)),
 )]
