@@ -5,6 +5,7 @@ mod access;
 mod hidden;
 mod hostile;
 mod lost;
+mod sessions;
 
 use serde_json::{Value, json};
 use testbed::eventually;
@@ -177,9 +178,19 @@ async fn a_repeated_create_makes_one_webhook() {
     assert_eq!((first.status, second.status), (201, 201), "{}", second.body);
     assert_eq!(json_of(&first), json_of(&second));
     assert_ne!(json_of(&create("k2", &body))["secret"], json_of(&first)["secret"]);
+    // The same in other words is the same.
+    let url = stage.receiver.url("/a");
+    let other_words =
+        format!("{{ \"events\": [ \"*\" ],\n\"enabled\": true, \"url\": \"{url}\" }}");
+    let third = create("k1", &other_words);
+    assert_eq!((third.status, json_of(&third)), (201, json_of(&first)));
     problem(&create("k1", &body.replace("/a", "/b")), 422, "idempotency-key-reused");
     let listed = json_of(&hand.get("/webhooks"));
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+    let gone = hand.send("DELETE", first.header("location").trim_start_matches("/api/v1"), "", "");
+    assert_eq!(gone.status, 204);
+    let told = problem(&create("k1", &body), 409, "webhook-deleted");
+    assert!(told["detail"].as_str().unwrap().contains("was deleted"), "{told}");
     stage.close().await;
 }
 
@@ -194,6 +205,12 @@ async fn lists_come_in_parts() {
             id
         })
         .collect();
+    let first = json_of(&hand.get("/webhooks?limit=2"));
+    let next = first["next"].as_str().unwrap();
+    for other in ["/audit?", "/deliveries?", "/dead?", "/webhooks?state=enabled&"] {
+        let refused = hand.get(&format!("{other}cursor={next}"));
+        assert_eq!(problem(&refused, 400, "invalid-cursor")["status"], 400, "{other}");
+    }
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
         let part = json_of(&hand.get(&format!("/webhooks?limit=2{cursor}")));

@@ -18,6 +18,7 @@ mod intake;
 mod ladder;
 mod listen;
 mod metrics;
+mod outage;
 mod poison;
 mod publisher;
 mod session;

@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::flood::Flood;
 use crate::intake::{Consumers, Intake, Slot};
 use crate::metrics::Metrics;
+use crate::outage::{Outage, Say};
 use crate::poison;
 use crate::session::{Parts, Session, SessionError, Settling, within};
 use crate::topology;
@@ -111,7 +112,7 @@ impl Supervisor {
     pub async fn run(self, finished: impl Future<Output = ()>) {
         let mut finished = pin!(finished);
         let mut pause = PAUSE_FIRST;
-        let mut told = String::new();
+        let mut outage = Outage::default();
         let mut pace = Pace::Full;
         loop {
             let prefetch = pace.prefetch(&self.config);
@@ -126,7 +127,7 @@ impl Supervisor {
                     let end = self.running(parts, pace, finished.as_mut()).await;
                     if began.elapsed() >= CALM_AFTER {
                         (pause, pace) = (PAUSE_FIRST, Pace::Full);
-                        told.clear();
+                        outage.over();
                     } else {
                         pace = Pace::Careful;
                     }
@@ -141,7 +142,7 @@ impl Supervisor {
                 }
                 Err(error) => error,
             };
-            self.tell(&error, &mut told);
+            self.tell(&error, &mut outage);
             if error.is_of_a_message() || error.may_be_poison() {
                 // Waiting would not change the message.
                 (pause, pace) = (PAUSE_FIRST, Pace::Careful);
@@ -165,18 +166,27 @@ impl Supervisor {
         }
     }
 
-    /// Says what is wrong once, not at every try.
-    fn tell(&self, error: &SessionError, told: &mut String) {
+    /// Says what is wrong once, and now and then that it still is; not at every try.
+    fn tell(&self, error: &SessionError, outage: &mut Outage) {
         self.metrics.session_failures.with_label_values(&[error.cause()]).inc();
         if let SessionError::Flood { .. } = error {
             // The broker is well, and so are we.
             return tracing::warn!("{error}");
         }
         let text = in_one_line(error);
-        if *told != text {
-            let place = self.config.place();
-            tracing::error!(broker = %place, "no session with the broker: {text}; trying again");
-            told.clone_from(&text);
+        let place = self.config.place();
+        match outage.failed(&text, Instant::now()) {
+            Say::Cause => {
+                tracing::error!(broker = %place, "no session with the broker: {text}; trying again");
+            }
+            Say::GoesOn(since) => {
+                let since = humantime::format_rfc3339_seconds(since);
+                tracing::error!(
+                    broker = %place,
+                    "still no session with the broker, since {since}: {text}; trying again"
+                );
+            }
+            Say::Nothing => {}
         }
         self.state.send_replace(State::Disconnected(text));
     }

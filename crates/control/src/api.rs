@@ -13,13 +13,14 @@ mod document;
 mod fields;
 mod input;
 mod json;
+mod params;
 mod query;
 mod webhooks;
 mod wire;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -96,7 +97,9 @@ fn judge(app: &App, parts: &Parts) -> Result<crate::auth::Viewer, Problem> {
 }
 
 pub(crate) async fn no_such_route(request: Request) -> Problem {
-    let path: String = request.uri().path().chars().take(100).collect();
+    // What is nested sees a path without what it is nested in.
+    let asked = request.extensions().get().map_or(request.uri(), |OriginalUri(uri)| uri);
+    let path: String = asked.path().chars().take(100).collect();
     Problem::new(ProblemKind::NotFound, format!("there is nothing at {path:?}"))
 }
 

@@ -7,9 +7,11 @@
 //!
 //! Tokens are known by their hashes. The page's session is a cookie that needs no memory here: it
 //! is sealed with the token's hash, so that every replica can check it and taking the token out of
-//! the configuration ends it. Without any token everybody who reaches the listener is admin; the
+//! the configuration ends it; what is remembered are those that somebody signed out of ([`ended`]),
+//! until their time is over. Without any token everybody who reaches the listener is admin; the
 //! service then listens on loopback only, and [`origin`] sees to it that no web page gets through.
 
+mod ended;
 mod limiter;
 mod origin;
 mod proxies;
@@ -27,15 +29,23 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue};
 use ipnet::IpNet;
+use store::{Database, Store};
 use subtle::ConstantTimeEq;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout};
 
+use self::ended::Ended;
 use self::limiter::Limiter;
 use self::origin::PublicUrl;
 use self::proxies::Proxies;
+use self::session::Session;
 use crate::clock::now_ms;
 use crate::metrics::Metrics;
 use crate::problem::{Problem, ProblemKind};
+
+/// How long the database may take to hear which sessions were ended.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two questions for sessions that were ended elsewhere.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +94,7 @@ struct Inner {
     public: Option<PublicUrl>,
     proxies: Proxies,
     limiter: Limiter,
+    ended: Ended,
     metrics: Metrics,
     /// Proves our own forms where there are no tokens.
     loopback_csrf: String,
@@ -146,6 +157,7 @@ impl Auth {
             public,
             proxies: Proxies::new(trusted_proxies),
             limiter: Limiter::default(),
+            ended: Ended::default(),
             metrics,
             loopback_csrf,
         })))
@@ -184,9 +196,16 @@ impl Auth {
             let (name, role) = (found.name.clone(), found.role);
             return Ok(Viewer { name, role, csrf: String::new(), by: By::Bearer });
         }
-        self.by_cookie(&parts.headers).ok_or_else(|| {
+        self.by_cookie(&parts.headers).map(|(viewer, _)| viewer).ok_or_else(|| {
             unauthenticated("send a token as \"Authorization: Bearer …\", or sign in on the page")
         })
+    }
+
+    /// Whether who was let in with these headers would be now: not after signing out.
+    pub(crate) fn still_lets_in(&self, headers: &HeaderMap) -> bool {
+        headers.contains_key(AUTHORIZATION)
+            || !self.has_tokens()
+            || self.by_cookie(headers).is_some()
     }
 
     /// The address of who asks.
@@ -202,24 +221,58 @@ impl Auth {
     /// As for [`Auth::viewer`].
     pub fn sign_in(&self, token: &str, client: IpAddr) -> Result<HeaderValue, Problem> {
         let found = self.find(token.trim(), client)?;
-        let lasts_ms = i64::try_from(self.0.session.as_millis()).unwrap_or(i64::MAX);
-        let value = session::seal(found, now_ms().saturating_add(lasts_ms));
-        Ok(session::cookie(&value, self.0.session, self.is_secure()))
+        let begun = Session::begin(now_ms(), self.0.session)
+            .ok_or_else(|| Problem::new(ProblemKind::Internal, "no random bytes for a session"))?;
+        Ok(session::cookie(&begun.seal(found), self.0.session, self.is_secure()))
     }
 
-    /// The value of `set-cookie` that ends the session in this browser.
-    #[must_use]
-    pub fn sign_out(&self) -> HeaderValue {
+    /// Ends the session of this request's cookie, here at once, and in all replicas where webhooks
+    /// are kept in a database (while that is away, as soon as it is back). The value of `set-cookie`
+    /// that has the browser forget it.
+    pub async fn sign_out(&self, headers: &HeaderMap, database: Option<&Database>) -> HeaderValue {
+        if let Some((_, session)) = self.by_cookie(headers) {
+            self.0.ended.end(session, now_ms());
+        }
+        if let Some(database) = database {
+            self.share_ended(database).await.unwrap_or_else(|why| {
+                tracing::warn!("a session was ended here and not in other replicas yet: {why}");
+            });
+        }
         session::cookie("", Duration::ZERO, self.is_secure())
     }
 
-    fn by_cookie(&self, headers: &HeaderMap) -> Option<Viewer> {
+    /// Learns which sessions were ended elsewhere, for as long as it is polled: at once, and with
+    /// every change of the store.
+    pub async fn follow(&self, store: &Store) {
+        let Some(database) = store.database() else { return };
+        let mut changes = store.changes();
+        loop {
+            let shared = self.share_ended(database).await;
+            sleep(PAUSE).await;
+            if shared.is_ok() && changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Tells the database which sessions were ended here, and learns which were elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// Why that was not possible now.
+    pub async fn share_ended(&self, database: &Database) -> Result<(), String> {
+        let shared = timeout(PATIENCE, self.0.ended.share(database, now_ms())).await;
+        shared.unwrap_or_else(|_| Err(format!("the database gives no answer within {PATIENCE:?}")))
+    }
+
+    fn by_cookie(&self, headers: &HeaderMap) -> Option<(Viewer, Session)> {
         let name = session::cookie_name(self.is_secure());
         let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs = cookies.flat_map(|text| text.split(';')).filter_map(|pair| {
             pair.trim().split_once('=').filter(|(found, _)| *found == name).map(|(_, value)| value)
         });
-        session::open(pairs.next()?, &self.0.tokens, now_ms())
+        let opened = session::open(pairs.next()?, &self.0.tokens, now_ms());
+        opened.filter(|(_, session)| !self.0.ended.has(session))
     }
 
     /// The token that this text is; wrong ones are counted against the address. A right one is let

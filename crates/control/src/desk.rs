@@ -22,6 +22,7 @@ pub use self::asked::{
     State, TriedEvent, TryOut, WebhooksAsked,
 };
 
+pub(crate) use self::dead::{DEAD_REASONS, dead_reason};
 pub use self::deliveries::request_headers;
 pub(crate) use self::draft::duration;
 pub use self::moving::{DeadAct, DeadWork, DeadWorked};

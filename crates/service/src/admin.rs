@@ -3,7 +3,7 @@
 //! What `control` may not see, it is handed here: whether an address may be reached, and what the
 //! configuration says of webhooks, which may change while it runs.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,15 +56,21 @@ pub(crate) async fn start(
     let public_url = admin.public_url.as_deref();
     let (tokens, proxies) = (admin.tokens.clone(), admin.trusted_proxies.clone());
     let auth = Auth::new(tokens, admin.session, public_url, proxies, metrics.clone())?;
+    if let Some(database) = store.database() {
+        // While it is away, sessions that were ended before this start count until it is back.
+        auth.share_ended(database).await.unwrap_or_else(|why| {
+            tracing::warn!("which sessions were ended is not known yet: {why}");
+        });
+    }
     let desk = Desk::new(Parts {
-        store,
+        store: store.clone(),
         log,
         broker: client,
         rules: Box::new(move || rules.borrow().clone()),
         check: check(guard),
         overlap: config.webhooks.secret_overlap,
     });
-    let app = control::router(desk.clone(), auth, metrics, admin.timeout, closing.clone());
+    let app = control::router(desk.clone(), auth.clone(), metrics, admin.timeout, closing.clone());
     let refused = Meter::new(registry).counter(
         "control_connections_refused_total",
         "Connections to the admin listener beyond admin.max_connections",
@@ -89,7 +95,10 @@ pub(crate) async fn start(
     }
     let serving = listener::serve(listener, app, bounds, closing);
     Ok(async move {
-        serving.await;
+        tokio::select! {
+            () = serving => {}
+            () = async { (auth.follow(&store).await, pending::<()>().await).1 } => {}
+        }
         // Whose asker is gone is done all the same.
         desk.ended().await;
     })

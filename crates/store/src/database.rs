@@ -16,6 +16,7 @@ mod pool;
 mod row;
 mod schema;
 mod seal;
+mod sessions;
 
 pub use self::audit::{AuditBounds, AuditRow};
 pub use self::change::{ChangeError, Created, Draft};
@@ -23,6 +24,7 @@ pub(crate) use self::follow::{Follower, Watch};
 pub(crate) use self::pool::{Missing, Pool};
 pub(crate) use self::schema::Tables;
 pub use self::seal::{InvalidKey, Keys, SealError};
+pub use self::sessions::EndedSession;
 
 use std::fmt;
 use std::io;

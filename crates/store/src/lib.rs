@@ -28,8 +28,8 @@ mod store;
 mod wire;
 
 pub use database::{
-    AuditBounds, AuditRow, ChangeError, Created, Database, DatabaseError, Draft, InvalidKey, Keys,
-    OpenDatabase, SealError,
+    AuditBounds, AuditRow, ChangeError, Created, Database, DatabaseError, Draft, EndedSession,
+    InvalidKey, Keys, OpenDatabase, SealError,
 };
 pub use entry::fingerprint;
 pub use locator::{InvalidStoreUrl, check_log_url, check_url};

@@ -163,6 +163,12 @@ impl Store {
         self.0.backend.database()
     }
 
+    /// Sees every change of a database, whoever made it; what it was is not said.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<i64> {
+        self.0.revision.subscribe()
+    }
+
     /// Waits until the change of this number, made through [`Store::database`], is in the live
     /// snapshot of this process; `false` if it is not within `patience`.
     pub async fn wait_live(&self, revision: i64, patience: Duration) -> bool {

@@ -57,8 +57,13 @@ pub enum InvalidUrl {
     #[error("not a URL that HTTP can request")]
     NotRequestable,
     /// A scheme other than `https` and `http`.
-    #[error("the scheme must be https, not {0}")]
-    Scheme(String),
+    #[error("the scheme must be {}, not {given}", if rules.allow_http { "https or http" } else { "https" })]
+    Scheme {
+        /// The scheme.
+        given: String,
+        /// Which ones are possible.
+        rules: UrlRules,
+    },
     /// `http` where it is not allowed.
     #[error("http is not allowed here; use https, or set webhooks.allow_http")]
     PlainHttp,
@@ -144,7 +149,9 @@ fn check_scheme(url: &Url, text: &str, rules: UrlRules) -> Result<(), InvalidUrl
         "https" => {}
         "http" if rules.allow_http => {}
         "http" => return Err(InvalidUrl::PlainHttp),
-        other => return Err(InvalidUrl::Scheme(other.chars().take(20).collect())),
+        other => {
+            return Err(InvalidUrl::Scheme { given: other.chars().take(20).collect(), rules });
+        }
     }
     // WHATWG also takes `https:example.com`, backslashes, and `https:///a` with `a` as the host;
     // nobody means them.

@@ -64,6 +64,10 @@ async fn every_mistake_of_a_webhook_is_told_with_its_place() {
         "retry": { "firstDelay": "soon" }, "maxInFlight": 0, "headers": { "host": "x" },
         "condition": [{ "pointer": "a" }],
     });
+    let twice = json!({ "X-Team": "a", "x-team": "b" });
+    let twice = json!({ "url": stage.receiver.url("/"), "events": ["*"], "headers": twice });
+    let told_twice = problem(&hand.post("/webhooks", &twice), 422, "invalid-fields");
+    assert_eq!(told_twice["errors"][0]["pointer"], "/headers/x-team", "{told_twice}");
     let told = problem(&hand.post("/webhooks", &body), 422, "invalid-fields");
     let errors = told["errors"].as_array().unwrap();
     let mut pointers: Vec<&str> =
@@ -100,6 +104,10 @@ async fn addresses_and_queries_are_read_strictly() {
         ("/dead?cursor=AAAA", 400, "invalid-cursor"),
         ("/deliveries?since=yesterday", 400, "invalid-request"),
         ("/deliveries?type=Nonsense", 400, "invalid-request"),
+        ("/deliveries?webhook=Nonsense", 400, "invalid-request"),
+        ("/dead?type=Nonsense", 400, "invalid-request"),
+        ("/dead?webhook=Nonsense", 400, "invalid-request"),
+        ("/dead?reason=nonsense", 400, "invalid-request"),
         ("/webhooks/nonsense", 404, "unknown-webhook"),
         ("/webhooks/whk_%ff", 400, "invalid-request"),
         ("/webhooks/whk_none", 404, "unknown-webhook"),
@@ -118,9 +126,21 @@ async fn addresses_and_queries_are_read_strictly() {
         ("/webhooks/whk_none/rotate-secret", json!({"overlap": "1y"}), 422, "invalid-fields"),
         ("/dead/replay", json!({}), 422, "invalid-fields"),
         ("/dead/replay", json!({"since": "x"}), 422, "invalid-fields"),
+        ("/dead/replay", json!({"webhook": "x"}), 422, "invalid-fields"),
+        ("/dead/replay", json!({"reason": "x"}), 422, "invalid-fields"),
+        ("/dead/replay", json!({"type": "X"}), 422, "invalid-fields"),
+        ("/dead/replay", json!({"deliveries": ["dlv_none"]}), 404, "unknown-dead-letter"),
         ("/conditions/try", json!({"condition": [{}]}), 422, "invalid-fields"),
     ] {
         problem(&hand.post(path, &body), status, kind);
+    }
+    let nowhere = problem(&hand.get("/nothing/here"), 404, "not-found");
+    assert!(nowhere["detail"].as_str().unwrap().contains("\"/api/v1/nothing/here\""), "{nowhere}");
+    for since in ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z"] {
+        for path in ["/deliveries?", "/dead?until=9999-12-31T23:59:59Z&"] {
+            let found = hand.get(&format!("{path}since={since}"));
+            assert_eq!(found.status, 200, "{path} {since}: {}", found.body);
+        }
     }
     let event_types = json_of(&hand.get("/event-types"));
     let types: Vec<&Value> =

@@ -32,9 +32,6 @@ const DEAD: &str = "dlv_ecc33b44b44caba9bfddebe4796d8f54";
 /// How many webhooks are live.
 const WEBHOOKS: &str = "boottify_webhooks_webhooks";
 
-/// The rights that the documents give.
-const RIGHTS: &str = r"^(boottify\.(events|webhooks\.ops)|webhooks\..*)$";
-
 /// See the module. Fields are dropped in order: what runs goes before its broker.
 pub(super) struct Stand {
     guard: Guard,
@@ -53,10 +50,6 @@ impl Stand {
         let there = || ["curl", "openssl"].into_iter().all(is_there).then_some(());
         debian::find_or_install(&["curl", "openssl"], &Reporter::stderr(), there).await?;
         let broker = Broker::start().await?;
-        broker.ctl(&["add_vhost", "platform"]).await?;
-        broker.ctl(&["add_user", "webhooks", "s3cret"]).await?;
-        let rights = ["set_permissions", "--vhost", "platform", "webhooks", RIGHTS, RIGHTS, RIGHTS];
-        broker.ctl(&rights).await?;
         let guard = Guard::new("documents")?;
         let bin = guard.folder().join("bin");
         fs::create_dir_all(&bin)?;

@@ -4,17 +4,17 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::{Extension, Json};
 use broker::DeadFilter;
-use event::EventType;
 use http::StatusCode;
 use store::DeliveryState;
 
 use super::json::JsonBody;
-use super::query::Query;
+use super::params::{DeliveryParams, PartParams};
+use super::query::{Query, event_type};
 use super::webhooks::{id, path_text};
 use super::{input, wire};
 use crate::App;
 use crate::auth::Viewer;
-use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked};
+use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked, dead_reason};
 use crate::problem::Problem;
 
 /// The states of a delivery, as a query names them.
@@ -48,16 +48,8 @@ pub(super) async fn test(
     get, path = "/webhooks/{id}/deliveries", tag = "deliveries",
     params(
         ("id" = String, Path, description = "The webhook's id"),
-        ("state" = Option<String>, Query, pattern = "^(waiting|delivered|dead|dropped)$",
-         description = "`waiting`, `delivered`, `dead` or `dropped`"),
-        ("type" = Option<String>, Query, max_length = 64,
-         pattern = "^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)+$", description = "Of this event type"),
-        ("since" = Option<String>, Query, format = DateTime,
-         description = "Those whose last attempt was at or after this time"),
-        ("until" = Option<String>, Query, format = DateTime,
-         description = "Those whose last attempt was before this time"),
-        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{4,512}$", description = "`next` of the part before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "50 without it"),
+        DeliveryParams,
+        PartParams,
     ),
     responses((status = 200, body = wire::Deliveries)),
 )]
@@ -80,16 +72,8 @@ pub(super) async fn of_webhook(
     params(
         ("webhook" = Option<String>, Query, pattern = "^whk_[A-Za-z0-9_-]{1,64}$",
          description = "Of this webhook"),
-        ("state" = Option<String>, Query, pattern = "^(waiting|delivered|dead|dropped)$",
-         description = "`waiting`, `delivered`, `dead` or `dropped`"),
-        ("type" = Option<String>, Query, max_length = 64,
-         pattern = "^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)+$", description = "Of this event type"),
-        ("since" = Option<String>, Query, format = DateTime,
-         description = "Those whose last attempt was at or after this time"),
-        ("until" = Option<String>, Query, format = DateTime,
-         description = "Those whose last attempt was before this time"),
-        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{4,512}$", description = "`next` of the part before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "50 without it"),
+        DeliveryParams,
+        PartParams,
     ),
     responses((status = 200, body = wire::Deliveries)),
 )]
@@ -154,15 +138,16 @@ pub(super) async fn recover(
 #[utoipa::path(
     get, path = "/dead", tag = "dead letters",
     params(
-        ("webhook" = Option<String>, Query, description = "Of this webhook"),
+        ("webhook" = Option<String>, Query, pattern = "^whk_[A-Za-z0-9_-]{1,64}$",
+         description = "Of this webhook"),
         ("type" = Option<String>, Query, max_length = 64,
          pattern = "^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)+$", description = "Of this event type"),
-        ("reason" = Option<String>, Query, description = "Given up for this reason"),
+        ("reason" = Option<String>, Query, pattern = "^(gave_up|gone|disabled|malformed)$",
+         description = "Given up for this reason"),
         ("since" = Option<String>, Query, format = DateTime,
          description = "Given up at or after this time"),
         ("until" = Option<String>, Query, format = DateTime, description = "Given up before this time"),
-        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{4,512}$", description = "`next` of the part before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "50 without it"),
+        PartParams,
     ),
     responses((status = 200, body = wire::DeadLetters)),
 )]
@@ -172,9 +157,9 @@ pub(super) async fn dead(
 ) -> Result<Json<wire::DeadLetters>, Problem> {
     let mut query = Query::new(query.as_deref());
     let filter = DeadFilter {
-        webhook: query.text("webhook"),
-        kind: event_type(&mut query),
-        reason: query.text("reason"),
+        webhook: query.webhook("webhook").map(|id| id.to_string()),
+        kind: query.parsed("type", event_type),
+        reason: query.parsed("reason", dead_reason),
         since_ms: query.time("since"),
         until_ms: query.time("until"),
         deliveries: None,
@@ -185,6 +170,8 @@ pub(super) async fn dead(
 }
 
 /// Sends dead letters again, under their ids; what is for a webhook that was deleted stays.
+///
+/// Where deliveries are named and none of them is a dead letter, nothing is done: 404.
 #[utoipa::path(
     post, path = "/dead/replay", tag = "dead letters",
     request_body = input::ReplayIn,
@@ -235,16 +222,10 @@ fn deliveries(query: &mut Query) -> DeliveriesAsked {
     DeliveriesAsked {
         webhook: None,
         state: query.word("state", &STATES),
-        kind: event_type(query),
+        kind: query.parsed("type", event_type),
         since_ms: query.time("since"),
         until_ms: query.time("until"),
         cursor: query.text("cursor"),
         limit: query.limit(),
     }
-}
-
-fn event_type(query: &mut Query) -> Option<String> {
-    query.parsed("type", |text| {
-        EventType::try_new(text).map(|kind| kind.to_string()).map_err(|error| error.to_string())
-    })
 }

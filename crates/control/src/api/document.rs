@@ -85,7 +85,8 @@ fn statuses(path: &str, method: &HttpMethod, body: bool) -> Vec<u16> {
     let has_etag = matches!(method, HttpMethod::Patch | HttpMethod::Delete);
     let logged = ["deliveries", "stats"].iter().any(|word| path.contains(word));
     let mut all = ALWAYS.to_vec();
-    all.extend(path.contains('{').then_some(404));
+    // Dead letters are named in the body.
+    all.extend((path.contains('{') || path == "/dead/replay").then_some(404));
     all.extend((!reads || logged).then_some(409));
     all.extend((has_etag && path.starts_with("/webhooks")).then_some(412));
     if body {

@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 
 use broker::DeadFilter;
 use serde_json::Value;
+use subscriptions::WebhookId;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::fields::Fields;
 use super::json::JsonBody;
-use super::query::EXPECTED_TIME;
+use super::query::{EXPECTED_TIME, event_type};
 use crate::clock;
-use crate::desk::{Change, ClauseEdit, Edit, RateEdit, RetryEdit, TryOut};
+use crate::desk::{Change, ClauseEdit, Edit, RateEdit, RetryEdit, TryOut, dead_reason};
 use crate::problem::{FieldError, Problem};
 
 /// The schemas of bodies, whose objects have no further fields.
@@ -181,11 +182,13 @@ pub(super) struct ReplayIn {
     #[schema(max_items = 1000)]
     deliveries: Option<Vec<String>>,
     /// Of this webhook.
+    #[schema(pattern = "^whk_[A-Za-z0-9_-]{1,64}$")]
     webhook: Option<String>,
     /// Of this event type.
-    #[schema(rename = "type")]
+    #[schema(rename = "type", max_length = 64, pattern = "^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)+$")]
     kind: Option<String>,
     /// Given up for this reason.
+    #[schema(pattern = "^(gave_up|gone|disabled|malformed)$")]
     reason: Option<String>,
     /// Given up at or after this time.
     #[schema(format = DateTime)]
@@ -274,9 +277,11 @@ pub(super) fn replay(body: &JsonBody) -> Result<DeadFilter, Problem> {
         fields.refuse("deliveries", format!("may have at most {MAX_DELIVERIES} ids"));
     }
     let filter = DeadFilter {
-        webhook: set(fields.text("webhook")),
-        kind: set(fields.text("type")),
-        reason: set(fields.text("reason")),
+        webhook: read(&mut fields, "webhook", |text| {
+            WebhookId::try_new(text).map(|id| id.to_string()).map_err(|error| error.to_string())
+        }),
+        kind: read(&mut fields, "type", event_type),
+        reason: read(&mut fields, "reason", dead_reason),
         since_ms: time(&mut fields, "since"),
         until_ms: time(&mut fields, "until"),
         deliveries: deliveries.map(|all| all.into_iter().collect()),
@@ -334,12 +339,17 @@ fn retry(fields: &mut Fields<'_>) -> RetryEdit {
 }
 
 fn time(fields: &mut Fields<'_>, name: &'static str) -> Option<i64> {
+    read(fields, name, |text| clock::ms_of(text).ok_or_else(|| EXPECTED_TIME.to_owned()))
+}
+
+/// What is made of a text.
+fn read<T>(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Option<T> {
     let text = set(fields.text(name))?;
-    let read = clock::ms_of(&text);
-    if read.is_none() {
-        fields.refuse(name, EXPECTED_TIME);
-    }
-    read
+    read(&text).map_err(|why| fields.refuse(name, why)).ok()
 }
 
 /// What is set, if anything is.
@@ -374,7 +384,7 @@ mod tests {
         let names = documented::<T>();
         let body = |names: &[String]| {
             let object: Map<_, _> = names.iter().map(|n| (n.clone(), Value::Null)).collect();
-            JsonBody { object, hash: [0; 32] }
+            JsonBody { object }
         };
         let unknown = |errors: &[FieldError]| {
             errors.iter().any(|error| error.detail.contains("no such field"))

@@ -12,7 +12,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::LengthLimitError;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use sha2::{Digest, Sha256};
 
 use crate::problem::{Problem, ProblemKind};
 
@@ -22,8 +21,6 @@ pub(super) const MAX_BODY: usize = 64 * 1_024;
 /// The body of a request; where there was none, or null, an empty object.
 pub(super) struct JsonBody {
     pub(super) object: Map<String, Value>,
-    /// SHA-256 of the bytes.
-    pub(super) hash: [u8; 32],
 }
 
 impl<S: Sync> FromRequest<S> for JsonBody {
@@ -32,9 +29,8 @@ impl<S: Sync> FromRequest<S> for JsonBody {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let bytes = bounded(&parts.headers, body).await?;
-        let hash = Sha256::digest(&bytes).into();
         if bytes.is_empty() {
-            return Ok(Self { object: Map::new(), hash });
+            return Ok(Self { object: Map::new() });
         }
         check_type(&parts.headers)?;
         let text = std::str::from_utf8(&bytes).map_err(|error| {
@@ -42,8 +38,8 @@ impl<S: Sync> FromRequest<S> for JsonBody {
             unreadable(format!("the body is no UTF-8 from byte {place} on"))
         })?;
         match serde_json::from_str(text) {
-            Ok(Once(Value::Object(object))) => Ok(Self { object, hash }),
-            Ok(Once(Value::Null)) => Ok(Self { object: Map::new(), hash }),
+            Ok(Once(Value::Object(object))) => Ok(Self { object }),
+            Ok(Once(Value::Null)) => Ok(Self { object: Map::new() }),
             Ok(Once(other)) => {
                 Err(unreadable(format!("the body must be an object, not {}", name_of(&other))))
             }

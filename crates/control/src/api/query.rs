@@ -1,5 +1,6 @@
 //! The part of an address after `?`: every parameter known, each once, every mistake told.
 
+use event::EventType;
 use settings::nearest;
 use subscriptions::WebhookId;
 
@@ -106,6 +107,11 @@ impl Query {
             all => Err(Problem::new(ProblemKind::InvalidRequest, all.join("; "))),
         }
     }
+}
+
+/// The name of an event type, known or not.
+pub(super) fn event_type(text: &str) -> Result<String, String> {
+    EventType::try_new(text).map(|kind| kind.to_string()).map_err(|error| error.to_string())
 }
 
 /// What a time looks like.

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use subscriptions::WebhookId;
 
 use super::json::JsonBody;
+use super::params::PartParams;
 use super::query::Query;
 use super::{input, wire};
 use crate::App;
@@ -27,7 +28,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Makes a webhook.
 ///
-/// With an `Idempotency-Key`, the same request again within a day gives the same webhook and secret.
+/// With an `Idempotency-Key`, a request that means the same within a day gives the same webhook and
+/// secret, however it is written; once that webhook was deleted, it makes no other.
 #[utoipa::path(
     post, path = "/webhooks", tag = "webhooks",
     request_body = input::NewWebhook,
@@ -49,8 +51,7 @@ pub(super) async fn create(
     if !errors.is_empty() {
         return Err(all(errors, app.desk.mistakes(None, &edit).await));
     }
-    let key = key.as_deref().map(|key| (key, body.hash));
-    let made = app.desk.create(&edit, key, &viewer.name).await?;
+    let made = app.desk.create(&edit, key.as_deref(), &viewer.name).await?;
     let answer = Json(wire::WebhookWithSecret::of(&made, &viewer));
     let place = format!("{}/webhooks/{}", super::PREFIX, made.found.webhook.id);
     let place = HeaderValue::try_from(place).unwrap_or(HeaderValue::from_static(""));
@@ -66,8 +67,7 @@ pub(super) async fn create(
          description = "A text in the id, the URL without its query, or the description"),
         ("state" = Option<String>, Query, pattern = "^(enabled|disabled)$",
          description = "`enabled` or `disabled`"),
-        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{4,512}$", description = "`next` of the part before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "50 without it"),
+        PartParams,
     ),
     responses((status = 200, body = wire::Webhooks)),
 )]
@@ -238,8 +238,7 @@ pub(super) async fn stats(
     get, path = "/audit", tag = "audit",
     params(
         ("webhook" = Option<String>, Query, pattern = "^whk_[A-Za-z0-9_-]{1,64}$", description = "About this webhook only"),
-        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{4,512}$", description = "`next` of the part before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "50 without it"),
+        PartParams,
     ),
     responses((status = 200, body = wire::Audit)),
 )]

@@ -1,7 +1,7 @@
-//! The page's session: `name.expiry.mac` in a cookie, sealed with the token's hash.
+//! The page's session: `name.id.begin.expiry.mac` in a cookie, sealed with the token's hash.
 //!
-//! No replica remembers a session, and each can check it. It ends with its time, or when its token
-//! is taken out of the configuration; signing out takes it out of the browser.
+//! No replica remembers a session, and each can check it. It ends with its time, when its token is
+//! taken out of the configuration, or when somebody signs out ([`super::ended`]).
 
 use std::time::Duration;
 
@@ -35,27 +35,55 @@ pub(super) fn cookie(value: &str, lasts: Duration, secure: bool) -> HeaderValue 
     value
 }
 
-/// A session of this token until `expiry_ms`.
-pub(super) fn seal(token: &Token, expiry_ms: i64) -> String {
-    let mac = mac(&token.hash, "session", &format!("{}.{expiry_ms}", token.name));
-    format!("{}.{expiry_ms}.{mac}", token.name)
+/// What tells one session from all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    /// Random; it opens nothing by itself.
+    pub(super) id: String,
+    /// When it began, ms since 1970.
+    pub(super) began_ms: i64,
+    /// When it ends by itself, ms since 1970.
+    pub(super) until_ms: i64,
 }
 
-/// Whose session this is, if it is one of ours and not over.
-pub(super) fn open(text: &str, tokens: &Tokens, now_ms: i64) -> Option<Viewer> {
+impl Session {
+    /// A session that begins; `None` where the system gives no random bytes.
+    pub(super) fn begin(now_ms: i64, lasts: Duration) -> Option<Self> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).ok()?;
+        let lasts_ms = i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX);
+        let until_ms = now_ms.saturating_add(lasts_ms);
+        Some(Self { id: hex::encode(random), began_ms: now_ms, until_ms })
+    }
+
+    /// Its cookie, for who came with this token.
+    pub(super) fn seal(&self, token: &Token) -> String {
+        let Self { id, began_ms, until_ms } = self;
+        let signed = format!("{}.{id}.{began_ms}.{until_ms}", token.name);
+        let mac = mac(&token.hash, "session", &signed);
+        format!("{signed}.{mac}")
+    }
+}
+
+/// Whose session this is, if it is one of ours and its time is not over.
+pub(super) fn open(text: &str, tokens: &Tokens, now_ms: i64) -> Option<(Viewer, Session)> {
     if text.len() > LONGEST {
         return None;
     }
     let (signed, given) = text.rsplit_once('.')?;
-    let (name, expiry) = signed.rsplit_once('.')?;
+    let mut parts = signed.rsplitn(4, '.');
+    let (until, began, id) = (parts.next()?, parts.next()?, parts.next()?);
+    let name = parts.next()?;
     let token = tokens.named(name)?;
     let right = mac(&token.hash, "session", signed);
     let fits = bool::from(right.as_bytes().ct_eq(given.as_bytes()));
-    if !fits || expiry.parse::<i64>().ok()? <= now_ms {
+    let (began_ms, until_ms) = (began.parse().ok()?, until.parse().ok()?);
+    if !fits || until_ms <= now_ms {
         return None;
     }
     let csrf = mac(&token.hash, "csrf", text);
-    Some(Viewer { name: token.name.clone(), role: token.role, csrf, by: By::Session })
+    let viewer = Viewer { name: token.name.clone(), role: token.role, csrf, by: By::Session };
+    Some((viewer, Session { id: id.to_owned(), began_ms, until_ms }))
 }
 
 /// What only who knows the token's hash can compute; `purpose` keeps the two uses apart.
@@ -78,8 +106,10 @@ mod tests {
     #[test]
     fn a_session_opens_until_its_time_and_as_long_as_its_token_is_there() {
         let tokens: Tokens = LINES.parse().unwrap();
-        let session = seal(tokens.named("al.ice").unwrap(), 1_000);
-        let viewer = open(&session, &tokens, 999).unwrap();
+        let begun = Session::begin(0, Duration::from_secs(1)).unwrap();
+        let session = begun.seal(tokens.named("al.ice").unwrap());
+        let (viewer, opened) = open(&session, &tokens, 999).unwrap();
+        assert_eq!(opened, begun);
         assert_eq!((&*viewer.name, viewer.role), ("al.ice", Role::Admin));
         assert!(open(&session, &tokens, 1_000).is_none());
         let renewed: Tokens = "al.ice admin another_token_0123456789".parse().unwrap();
@@ -90,7 +120,9 @@ mod tests {
     #[test]
     fn what_was_tampered_with_opens_nothing() {
         let tokens: Tokens = LINES.parse().unwrap();
-        let session = seal(tokens.named("bob").unwrap(), 1_000);
+        let begun = Session::begin(0, Duration::from_secs(1)).unwrap();
+        let session = begun.seal(tokens.named("bob").unwrap());
+        let id = &begun.id;
         let mac = session.rsplit_once('.').unwrap().1;
         let long = "x".repeat(LONGEST + 1);
         for text in [
@@ -98,8 +130,11 @@ mod tests {
             "bob",
             "bob.1000",
             "bob.1000.",
-            &format!("al.ice.1000.{mac}"),
-            &format!("bob.9999.{mac}"),
+            &format!("bob.1000.{mac}"),
+            &format!("al.ice.{id}.0.1000.{mac}"),
+            &format!("bob.{id}.0.9999.{mac}"),
+            &format!("bob.{id}.1.1000.{mac}"),
+            &format!("bob.{}.0.1000.{mac}", &id[1..]),
             &session[..session.len() - 1],
             &long,
         ] {
@@ -111,14 +146,15 @@ mod tests {
     fn forms_are_proven_per_session() {
         let tokens: Tokens = LINES.parse().unwrap();
         let bob = tokens.named("bob").unwrap();
-        let csrf = |expiry| open(&seal(bob, expiry), &tokens, 0).unwrap().csrf;
-        assert_eq!(csrf(5), csrf(5));
-        assert_ne!(csrf(5), csrf(6));
-        let session = seal(bob, 5);
-        assert_ne!(csrf(5), session.rsplit_once('.').unwrap().1);
-        let viewer = open(&session, &tokens, 0).unwrap();
-        assert!(viewer.check_csrf(&csrf(5)).is_ok());
-        assert!(viewer.check_csrf("").is_err() && viewer.check_csrf(&csrf(6)).is_err());
+        let sealed = || Session::begin(0, Duration::from_secs(5)).unwrap().seal(bob);
+        let viewer = |session: &str| open(session, &tokens, 0).unwrap().0;
+        let (one, other) = (sealed(), sealed());
+        let (first, second) = (viewer(&one), viewer(&other));
+        assert_eq!(first.csrf, viewer(&one).csrf);
+        assert_ne!(first.csrf, second.csrf);
+        assert_ne!(first.csrf, one.rsplit_once('.').unwrap().1);
+        assert!(first.check_csrf(&first.csrf).is_ok());
+        assert!(first.check_csrf("").is_err() && first.check_csrf(&second.csrf).is_err());
     }
 
     #[test]

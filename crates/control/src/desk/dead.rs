@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use broker::{DeadFilter, DeadReach};
+use broker::{DeadFilter, DeadReach, MALFORMED};
 use subscriptions::WebhookId;
 use tokio::time::Instant;
 
@@ -19,6 +19,21 @@ use crate::problem::{Problem, ProblemKind};
 /// How long one request goes on with sending or dropping before it answers that there is more.
 const PATIENCE: Duration = Duration::from_secs(6);
 
+/// Why there are dead letters, as they say it themselves.
+pub(crate) const DEAD_REASONS: [&str; 4] = ["gave_up", "gone", "disabled", MALFORMED];
+
+/// One of [`DEAD_REASONS`].
+///
+/// # Errors
+///
+/// What was expected.
+pub(crate) fn dead_reason(text: &str) -> Result<String, String> {
+    match DEAD_REASONS.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("expected one of {}", DEAD_REASONS.join(", "))),
+    }
+}
+
 impl Desk {
     /// Dead letters, newest first.
     ///
@@ -27,18 +42,19 @@ impl Desk {
     /// A cursor that is none; the broker is away or somebody else works on them.
     pub async fn dead(&self, asked: &DeadAsked) -> Result<DeadPage, Problem> {
         let (desk, filter) = (self.clone(), asked.filter.clone());
-        let after = asked.cursor.as_deref().map(|cursor| List::Dead.place(cursor)).transpose()?;
+        let list = List::Dead.of(&filter);
+        let after = asked.cursor.as_deref().map(|cursor| list.place(cursor)).transpose()?;
         let limit = asked.limit.clamp(1, MAX_PAGE) as usize;
         self.to_the_end(async move {
             let after = after.as_ref().map(|(at, id)| (*at, id.as_str()));
-            let list = desk.0.broker.dead_letters(&filter, after, limit + 1).await;
-            let mut list = list.map_err(|error| trouble::client(&error))?;
-            let more = list.letters.len() > limit;
-            list.letters.truncate(limit);
-            let last = list.letters.last().filter(|_| more);
-            let next = last.map(|last| List::Dead.cursor(last.dead_ms, &last.delivery));
-            let (matching, total, truncated) = (list.matching, list.total, list.truncated);
-            Ok(DeadPage { letters: list.letters, next, matching, total, truncated })
+            let found = desk.0.broker.dead_letters(&filter, after, limit + 1).await;
+            let mut found = found.map_err(|error| trouble::client(&error))?;
+            let more = found.letters.len() > limit;
+            found.letters.truncate(limit);
+            let last = found.letters.last().filter(|_| more);
+            let next = last.map(|last| list.cursor(last.dead_ms, &last.delivery));
+            let (matching, total, truncated) = (found.matching, found.total, found.truncated);
+            Ok(DeadPage { letters: found.letters, next, matching, total, truncated })
         })
         .await
     }
@@ -48,7 +64,8 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// The webhook of each that was named was deleted. The broker is away or somebody else works on them: some may have been sent or dropped.
+    /// None of those that were named is there, or was met in that time; the webhook of each was
+    /// deleted. The broker is away or somebody else works on them: some may have been sent or dropped.
     pub async fn move_dead(
         &self,
         act: DeadAct,
@@ -62,10 +79,14 @@ impl Desk {
                 work.go(&desk.0.broker, act, &filter, Some(patience())).await;
             tell(untold);
             let reach = ended.map_err(|error| trouble::client(&error))?;
-            if deliveries.is_empty() && filter.deliveries.is_some() && !left_alone.is_empty() {
-                return Err(without_webhook(left_alone.len()));
+            let (more, named) = (reach != DeadReach::End, filter.deliveries.unwrap_or_default());
+            match named.first() {
+                Some(_) if !deliveries.is_empty() => {}
+                Some(_) if !left_alone.is_empty() => return Err(without_webhook(left_alone.len())),
+                Some(first) => return Err(none_of(first, named.len(), more)),
+                None => {}
             }
-            Ok(Moved { deliveries, left_alone: left_alone.len(), more: reach != DeadReach::End })
+            Ok(Moved { deliveries, left_alone: left_alone.len(), more })
         })
         .await
     }
@@ -81,11 +102,9 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// There is none of this id, or none among those that could be looked at; as for
-    /// [`Desk::move_dead`].
+    /// As for [`Desk::move_dead`].
     pub async fn drop_one(&self, delivery: &str, actor: &str) -> Result<(), Problem> {
-        let moved = self.move_dead(DeadAct::Drop, &only(delivery), actor).await?;
-        if moved.deliveries.is_empty() { Err(not_found(delivery, moved.more)) } else { Ok(()) }
+        self.move_dead(DeadAct::Drop, &only(delivery), actor).await.map(|_| ())
     }
 
     /// Waits for the work on dead letters that nobody waits for any more.
@@ -143,15 +162,25 @@ fn without_webhook(letters: usize) -> Problem {
 
 /// No dead letter of this id was met; `more` where not all were looked at.
 pub(super) fn not_found(delivery: &str, more: bool) -> Problem {
-    let shown: String = delivery.chars().take(40).collect();
+    none_of(delivery, 1, more)
+}
+
+/// None of so many that were named, of which this is the first, was met.
+fn none_of(first: &str, named: usize, more: bool) -> Problem {
+    let shown: String = first.chars().take(40).collect();
+    let these = match named {
+        1 => format!("{shown:?} is not"),
+        _ => format!("none of the {named} that were named is"),
+    };
     if more {
         let why = format!(
-            "there are more dead letters than could be looked at in one go, and {shown:?} is not \
-             among those that were"
+            "there are more dead letters than could be looked at in one go, and {these} among \
+             those that were"
         );
         return Problem::new(ProblemKind::NotAllSeen, why);
     }
-    Problem::new(ProblemKind::UnknownDeadLetter, format!("there is no dead letter {shown:?}"))
+    let why = format!("{these} among the dead letters");
+    Problem::new(ProblemKind::UnknownDeadLetter, why)
 }
 
 #[cfg(test)]
@@ -160,7 +189,9 @@ mod tests {
 
     #[test]
     fn what_was_not_looked_at_is_not_said_to_be_absent() {
-        assert_eq!(not_found("dlv_1", false).kind, ProblemKind::UnknownDeadLetter);
+        let absent = none_of("dlv_1", 2, false);
+        assert_eq!(absent.kind, ProblemKind::UnknownDeadLetter);
+        assert_eq!(absent.detail, "none of the 2 that were named is among the dead letters");
         let problem = not_found("dlv_1", true);
         assert_eq!((problem.kind, problem.status().as_u16()), (ProblemKind::NotAllSeen, 409));
     }

@@ -39,7 +39,9 @@ impl Desk {
         &self,
         asked: &DeliveriesAsked,
     ) -> Result<Listed<DeliveryRow>, Problem> {
-        let after = asked.cursor.as_deref().map(|cursor| List::Deliveries.place(cursor));
+        let DeliveriesAsked { webhook, state, kind, since_ms, until_ms, .. } = asked;
+        let list = List::Deliveries.of(&(webhook, state, kind, since_ms, until_ms));
+        let after = asked.cursor.as_deref().map(|cursor| list.place(cursor));
         let query = DeliveryQuery {
             webhook: asked.webhook.clone(),
             state: asked.state,
@@ -51,7 +53,7 @@ impl Desk {
         };
         let page = self.log()?.deliveries(&query).await;
         let page = page.map_err(|error| trouble::database(&error))?;
-        let next = page.next.map(|Position(place)| List::Deliveries.cursor(place, ""));
+        let next = page.next.map(|Position(place)| list.cursor(place, ""));
         Ok(Listed { items: page.items, next })
     }
 

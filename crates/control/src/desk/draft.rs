@@ -260,7 +260,12 @@ fn headers(
 ) -> Option<Headers> {
     let before = errors.0.len();
     let mut all: Vec<(String, String)> = present.map(pairs_of).unwrap_or_default();
-    for (name, value) in edits {
+    for (at, (name, value)) in edits.iter().enumerate() {
+        if edits[..at].iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            let pointer = format!("/headers/{}", escaped(name));
+            errors.add(pointer, &"is given twice: the case of a name does not count");
+            continue;
+        }
         all.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
         if let Some(value) = value {
             let pointer = format!("/headers/{}", escaped(name));

@@ -1,8 +1,9 @@
 //! Dead letters are sent again or dropped: as many calls of the broker as it takes, and log and audit
 //! know of each piece as soon as the broker has confirmed it.
 //!
-//! So whoever is killed in the middle leaves a log that is true. Log and audit follow and decide
-//! nothing: their trouble is told and no reason to stop.
+//! So whoever is killed in the middle leaves a log that lacks the last moment at most: what was sent
+//! again and not noted yet stands there as dead. Log and audit follow and decide nothing: their trouble
+//! is told and no reason to stop.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -10,6 +10,7 @@ pub(super) fn change(error: &ChangeError) -> Problem {
         ChangeError::Unknown(_) => ProblemKind::UnknownWebhook,
         ChangeError::Stale(_) => ProblemKind::Stale,
         ChangeError::Rotation(_) => ProblemKind::NoRotation,
+        ChangeError::MadeAndDeleted(_) => ProblemKind::WebhookDeleted,
         ChangeError::KeyReused => ProblemKind::IdempotencyKeyReused,
         ChangeError::Database(error) => return database(error),
     };

@@ -38,6 +38,11 @@ impl Desk {
         self.database().err().map(|problem| problem.detail)
     }
 
+    /// What all replicas share, where webhooks are kept in a database.
+    pub(crate) fn shared(&self) -> Option<&Database> {
+        self.0.store.database()
+    }
+
     /// Webhooks, newest first, as they are live.
     ///
     /// # Errors
@@ -56,7 +61,8 @@ impl Desk {
         snapshot: &Snapshot,
         asked: &WebhooksAsked,
     ) -> Result<Listed<Found>, Problem> {
-        let after = asked.cursor.as_deref().map(|cursor| List::Webhooks.place(cursor));
+        let list = List::Webhooks.of(&(&asked.search, &asked.state));
+        let after = asked.cursor.as_deref().map(|cursor| list.place(cursor));
         let after = after.transpose()?;
         let mut matcher = Matcher::new(asked);
         let beyond = |webhook: &Webhook| {
@@ -79,7 +85,7 @@ impl Desk {
         }
         fitting.sort_unstable_by(newest);
         let last = fitting.last().filter(|_| more);
-        let next = last.map(|last| List::Webhooks.cursor(last.created_at_ms, last.id.as_str()));
+        let next = last.map(|last| list.cursor(last.created_at_ms, last.id.as_str()));
         Ok(Listed { items: fitting.into_iter().map(found).collect(), next })
     }
 
@@ -118,16 +124,17 @@ impl Desk {
         draft::draft(edit, webhook, &self.rules()).errors
     }
 
-    /// Makes a webhook. `key` is an idempotency key with a hash of what came with it: who asks again
-    /// with the same gets the same webhook and secret.
+    /// Makes a webhook. `key` is an idempotency key: who asks again with the same for the same gets
+    /// the same webhook and secret.
     ///
     /// # Errors
     ///
-    /// All mistakes of the fields; a key that was used for something else; the store.
+    /// All mistakes of the fields; a key that was used for something else, or for a webhook that was
+    /// deleted; the store.
     pub async fn create(
         &self,
         edit: &Edit,
-        key: Option<(&str, [u8; 32])>,
+        key: Option<&str>,
         actor: &str,
     ) -> Result<Made, Problem> {
         let database = self.database()?;
@@ -135,7 +142,7 @@ impl Desk {
         let (draft, warnings) = self.judged(drafted).await?;
         let made = match key {
             None => database.create(&draft, actor).await,
-            Some((key, request)) => database.create_once(&draft, actor, key, request).await,
+            Some(key) => database.create_once(&draft, actor, key).await,
         };
         let made = made.map_err(|error| trouble::change(&error))?;
         told("created", made.id.as_str(), actor);
@@ -266,7 +273,8 @@ impl Desk {
     ///
     /// A cursor that is none; the store.
     pub async fn audit(&self, asked: &AuditAsked) -> Result<Listed<AuditEntry>, Problem> {
-        let before = asked.cursor.as_deref().map(|cursor| List::Audit.place(cursor));
+        let list = List::Audit.of(&asked.webhook);
+        let before = asked.cursor.as_deref().map(|cursor| list.place(cursor));
         let before = before.transpose()?.map(|(id, _)| id);
         let Some(database) = self.0.store.database() else {
             return Ok(Listed { items: Vec::new(), next: None });
@@ -276,7 +284,7 @@ impl Desk {
         let mut rows = rows.map_err(|error| trouble::database(&error))?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
-        let next = rows.last().filter(|_| more).map(|row| List::Audit.cursor(row.id, ""));
+        let next = rows.last().filter(|_| more).map(|row| list.cursor(row.id, ""));
         let entry = |row: store::AuditRow| AuditEntry {
             at_ms: row.at_ms,
             actor: row.actor,

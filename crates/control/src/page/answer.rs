@@ -83,11 +83,28 @@ impl IntoResponse for Refusal {
 
 /// A screen as a response.
 pub(super) fn screen(status: StatusCode, drawn: Markup) -> Response {
-    let mut response = Response::new(Body::from(drawn.into_string()));
+    let mut response = Response::new(Body::from(visible(drawn)));
     *response.status_mut() = status;
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, html);
     response
+}
+
+/// What is drawn, with a sign in the place of each control character: what a receiver answered is
+/// shown as text, and those are none that HTML may hold.
+pub(super) fn visible(drawn: Markup) -> String {
+    let text = drawn.into_string();
+    let hidden = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    if !text.contains(hidden) {
+        return text;
+    }
+    let sign = |c: char| match u32::from(c) {
+        // Unicode has a picture of each.
+        code @ 0..=0x1f => char::from_u32(0x2400 + code).unwrap_or(char::REPLACEMENT_CHARACTER),
+        0x7f => '\u{2421}',
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    text.chars().map(|c| if hidden(c) { sign(c) } else { c }).collect()
 }
 
 /// A way to another screen.
@@ -99,4 +116,18 @@ pub(super) fn go(address: &str) -> Response {
     let address = address.unwrap_or(HeaderValue::from_static("/admin/webhooks"));
     response.headers_mut().insert(LOCATION, address);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use maud::html;
+
+    use super::*;
+
+    #[test]
+    fn control_characters_are_seen_and_not_sent() {
+        let drawn = |text: &str| visible(html! { p { (text) } });
+        assert_eq!(drawn("a\0b\x1b[31m\x7f\u{85}\t\r\n<ä"), "<p>a␀b␛[31m␡\u{fffd}\t\r\n&lt;ä</p>");
+        assert_eq!(drawn("plain"), "<p>plain</p>");
+    }
 }

@@ -9,7 +9,7 @@ use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderValue, Method};
 
@@ -18,7 +18,7 @@ use super::fields::{Fields, address};
 use super::view::fault::fault;
 use super::view::frame::{Done, Frame, Said};
 use crate::App;
-use crate::auth::{Role, Viewer};
+use crate::auth::{By, Role, Viewer};
 use crate::clock::now_ms;
 use crate::desk::Desk;
 use crate::problem::{Problem, ProblemKind};
@@ -135,6 +135,7 @@ fn admit(app: &App, parts: &Parts) -> Result<Asked, Problem> {
     let query = Fields::read(parts.uri.query().unwrap_or_default().as_bytes())?;
     let frame = Frame {
         who: viewer.name.clone(),
+        session: viewer.by == By::Session,
         admin: viewer.role == Role::Admin,
         csrf: viewer.csrf.clone(),
         read_only: app.desk.read_only(),
@@ -157,10 +158,12 @@ fn said(query: &Fields) -> Option<Said> {
 /// The response, or the screen that says why there is none.
 fn drawn(response: Response, frame: Option<&Frame>) -> Response {
     match response.extensions().get::<Refusal>() {
-        Some(Refusal(problem)) => refused(frame, problem),
-        None if response.status().as_u16() == 405 => {
-            let problem = Problem::new(ProblemKind::MethodNotAllowed, "use the forms of this page");
-            refused(frame, &problem)
+        Some(Refusal(problem)) => {
+            let mut screen = refused(frame, problem);
+            if let Some(allow) = response.headers().get(ALLOW) {
+                screen.headers_mut().insert(ALLOW, allow.clone());
+            }
+            screen
         }
         None => response,
     }

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::answer::visible;
 use super::view::rows;
 use crate::clock::now_ms;
 use crate::desk::{DeliveriesAsked, Desk};
@@ -44,6 +45,8 @@ struct Reader {
     desk: Desk,
     asked: DeliveriesAsked,
     after: i64,
+    /// Whether who asked may still see it.
+    still: Box<dyn Fn() -> bool + Send>,
     until: Instant,
     first: bool,
     _slot: (OwnedSemaphorePermit, OpenStream),
@@ -55,7 +58,8 @@ impl Live {
         Self { slots: Arc::new(Semaphore::new(MAX_STREAMS)), metrics, stop }
     }
 
-    /// Rows of the deliveries that are asked for, each that changes after `after`.
+    /// Rows of the deliveries that are asked for, each that changes after `after`, as
+    /// long as whoever asked may `still` see them.
     ///
     /// # Errors
     ///
@@ -65,6 +69,7 @@ impl Live {
         desk: Desk,
         asked: DeliveriesAsked,
         after: i64,
+        still: Box<dyn Fn() -> bool + Send>,
     ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, Problem> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
             self.metrics.stream_refused();
@@ -73,7 +78,7 @@ impl Live {
         let asked = DeliveriesAsked { limit: MOST_ROWS, cursor: None, ..asked };
         let until = Instant::now() + LIFE;
         let slot = (slot, self.metrics.stream_opened());
-        let reader = Reader { desk, asked, after, until, first: true, _slot: slot };
+        let reader = Reader { desk, asked, after, still, until, first: true, _slot: slot };
         let events = stream::unfold(reader, Reader::next)
             .flat_map(stream::iter)
             .map(Ok)
@@ -88,7 +93,7 @@ impl Reader {
         if !std::mem::take(&mut self.first) {
             sleep(PERIOD).await;
         }
-        if Instant::now() >= self.until {
+        if Instant::now() >= self.until || !(self.still)() {
             return None;
         }
         // A log that is away for a moment is asked again.
@@ -98,7 +103,7 @@ impl Reader {
         let now = now_ms();
         let new = found.items.iter().filter(|row| row.position.0 > self.after).rev();
         let events = new.map(|row| {
-            let drawn = rows::row(row, now).into_string();
+            let drawn = visible(rows::row(row, now));
             // A line may hold neither; in a row they are but white space.
             let drawn = drawn.replace(['\r', '\n'], " ");
             Event::default().event("delivery").id(row.position.0.to_string()).data(drawn)

@@ -53,6 +53,7 @@ pub(crate) fn routes(app: &App, metrics: Metrics, stop: CancellationToken) -> Ro
         .route("/admin/audit", get(audit::list))
         .route("/admin/sign-out", post(sign_in::leave))
         .route("/admin/{*rest}", get(nothing))
+        .method_not_allowed_fallback(no_such_method)
         .with_state(Page { app: app.clone(), live: Live::new(metrics, stop) })
         .layer(from_fn_with_state(app.clone(), gate));
     let open = Router::new()
@@ -61,6 +62,7 @@ pub(crate) fn routes(app: &App, metrics: Metrics, stop: CancellationToken) -> Ro
         .route("/admin/", get(home))
         .route("/admin/sign-in", get(sign_in::show).post(sign_in::enter))
         .route("/admin/assets/{name}", get(asset))
+        .method_not_allowed_fallback(no_such_method)
         .with_state(app.clone())
         .layer(from_fn(open_gate));
     // Both have their state; what they are merged into has another.
@@ -82,6 +84,10 @@ fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
 
 async fn home() -> Reply {
     Reply::Go("/admin/webhooks".to_owned())
+}
+
+async fn no_such_method() -> Refusal {
+    Problem::new(ProblemKind::MethodNotAllowed, "use the forms of this page").into()
 }
 
 async fn nothing() -> Refusal {

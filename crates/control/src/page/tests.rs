@@ -328,8 +328,21 @@ async fn who_may_not_is_refused() {
         let posted = bench.post(&format!("{base}/{action}"), &[("csrf", csrf)]).await;
         assert_eq!(posted.status(), StatusCode::FORBIDDEN, "{action}");
     }
+    for (method, address) in
+        [("GET", "/admin/sign-out"), ("PUT", "/admin"), ("POST", "/admin/no/such")]
+    {
+        let request = Request::builder().method(method).uri(address).header(COOKIE, &bench.cookie);
+        let refused = bench.ask(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {address}");
+        assert!(refused.headers().contains_key("allow"), "{method} {address}");
+        assert!(text(refused).await.contains("id=\"fault\""), "{method} {address}");
+    }
     let out = bench.post("/admin/sign-out", &[("csrf", csrf)]).await;
     assert_eq!(place(&out), "/admin/sign-in");
+    let wrong = bench.get("/admin/sign-out").await;
+    assert_eq!(place(&wrong), "/admin/sign-in?next=%2Fadmin%2Fsign-out");
+    // Whoever kept the cookie has nothing of it.
+    assert_eq!(place(&bench.get("/admin/audit").await), "/admin/sign-in?next=%2Fadmin%2Faudit");
 
     bench.cookie.clear();
     let asked = bench.get(&format!("{base}?state=dead")).await;

@@ -84,6 +84,11 @@ pub enum ChangeError {
     /// A rotation is under way; or none is, where one must be.
     #[error("{0}")]
     Rotation(&'static str),
+    /// The idempotency key made this webhook within the last day, which is not there any more.
+    #[error(
+        "this idempotency key made the webhook {0}, which was deleted; make another with a new key"
+    )]
+    MadeAndDeleted(WebhookId),
     /// The idempotency key was used within the last day, for another request.
     #[error("this idempotency key was used for another request")]
     KeyReused,
@@ -467,6 +472,11 @@ impl Change<'_> {
             .bind(detail.to_string())
             .execute(&mut *self.tx)
             .await?;
+        self.announce().await
+    }
+
+    /// Commits and tells the feeds. Gives the number of the change.
+    pub(super) async fn announce(mut self) -> Result<i64, ChangeError> {
         if self.database.place().kind() == Kind::Postgres {
             sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut *self.tx).await?;
         }
@@ -502,15 +512,15 @@ fn new_id() -> Result<WebhookId, ChangeError> {
     Ok(id.map_err(|error| DatabaseError::Row { id: text, why: error.to_string() })?)
 }
 
-fn events_text(events: &EventFilter) -> String {
+pub(super) fn events_text(events: &EventFilter) -> String {
     json!(events.patterns().iter().map(ToString::to_string).collect::<Vec<_>>()).to_string()
 }
 
-fn projects_text(projects: &[ProjectId]) -> String {
+pub(super) fn projects_text(projects: &[ProjectId]) -> String {
     json!(projects.iter().map(ProjectId::as_str).collect::<Vec<_>>()).to_string()
 }
 
-fn settings_text(draft: &Draft) -> String {
+pub(super) fn settings_text(draft: &Draft) -> String {
     let retry = draft.retry.map(|policy| WireRetry::of(policy.values()));
     let settings = Settings {
         retry,
@@ -524,7 +534,7 @@ fn settings_text(draft: &Draft) -> String {
 }
 
 /// Checked header values are printable ASCII.
-fn header_texts(headers: &Headers) -> Vec<(String, Zeroizing<String>)> {
+pub(super) fn header_texts(headers: &Headers) -> Vec<(String, Zeroizing<String>)> {
     let text = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     headers.iter().map(|(name, value)| (name.to_string(), Zeroizing::new(text(value)))).collect()
 }

@@ -1,32 +1,35 @@
 //! Creating once: a request that is repeated, because its answer was lost, makes no second webhook.
 
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use signing::Secret;
 use sqlx::Row;
 use subscriptions::WebhookId;
 
-use crate::database::change::{Change, ChangeError, Created, Draft, detail_of};
+use crate::database::change::{
+    Change, ChangeError, Created, Draft, detail_of, events_text, header_texts, projects_text,
+    settings_text,
+};
 use crate::database::{Database, DatabaseError};
 
 /// How long a key is remembered.
 const REMEMBER_MS: i64 = 24 * 60 * 60 * 1_000;
 
 impl Database {
-    /// [`Database::create`], once for each key of an actor within a day: the same request again
-    /// gives the same webhook, with the secret that signs for it now, and says so.
+    /// [`Database::create`], once for each key of an actor within a day: the same draft again gives
+    /// the same webhook, with the secret that signs for it now, and says so.
     ///
     /// # Errors
     ///
-    /// [`ChangeError::KeyReused`] where the key came with another request, [`ChangeError::Unknown`]
+    /// [`ChangeError::KeyReused`] where the key came with another request, [`ChangeError::MadeAndDeleted`]
     /// where the webhook was deleted meanwhile, or the database's.
     pub async fn create_once(
         &self,
         draft: &Draft,
         actor: &str,
         key: &str,
-        request_hash: [u8; 32],
     ) -> Result<Created, ChangeError> {
-        let key = key_of(actor, key);
+        let (key, meaning) = (key_of(actor, key), meaning(draft));
         let mut change = self.change(actor).await?;
         sqlx::query("DELETE FROM idempotency WHERE at < $1")
             .bind(change.now_ms - REMEMBER_MS)
@@ -39,7 +42,7 @@ impl Database {
         if let Some(known) = known {
             let (request, id): (Vec<u8>, String) =
                 (known.try_get("request")?, known.try_get("webhook_id")?);
-            return if request == request_hash {
+            return if request == meaning {
                 change.again(id).await
             } else {
                 Err(ChangeError::KeyReused)
@@ -50,7 +53,7 @@ impl Database {
             "INSERT INTO idempotency (key, request, webhook_id, at) VALUES ($1, $2, $3, $4)";
         sqlx::query(query)
             .bind(key)
-            .bind(request_hash.to_vec())
+            .bind(meaning)
             .bind(id.as_str())
             .bind(change.now_ms)
             .execute(&mut *change.tx)
@@ -65,12 +68,38 @@ impl Change<'_> {
     async fn again(mut self, id: String) -> Result<Created, ChangeError> {
         let wrong = |id: &str, why: String| DatabaseError::Row { id: id.to_owned(), why };
         let id = WebhookId::try_new(&id).map_err(|error| wrong(&id, error.to_string()))?;
-        let sealed = self.find(&id).await?.settled(self.now_ms);
+        let found = self.find(&id).await.map_err(|error| match error {
+            ChangeError::Unknown(id) => ChangeError::MadeAndDeleted(id),
+            error => error,
+        })?;
+        let sealed = found.settled(self.now_ms);
         let secret = Secret::try_new(&sealed.secret)
             .map_err(|error| wrong(id.as_str(), error.to_string()))?;
         // The number that was taken for this change goes back with it.
         Ok(Created { id, secret, revision: self.revision - 1, repeated: true })
     }
+}
+
+/// What is asked for, however it was written; headers count in any order. A hash, for the values of
+/// headers are secrets.
+fn meaning(draft: &Draft) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    let mut add = |part: &str| {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    };
+    add(&draft.url.expose());
+    add(&events_text(&draft.events));
+    add(&projects_text(&draft.projects));
+    add(&json!([draft.description, draft.enabled]).to_string());
+    add(&settings_text(draft));
+    let mut headers = header_texts(&draft.headers);
+    headers.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    for (name, value) in headers {
+        add(&name);
+        add(&value);
+    }
+    hash.finalize().to_vec()
 }
 
 /// Keys are compared by hash: bounded, whatever was sent. Each actor has its own.

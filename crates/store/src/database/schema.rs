@@ -24,7 +24,7 @@ pub(crate) enum Tables {
 /// One step: its number, its name, what it belongs to, and the statements for SQLite and PostgreSQL.
 struct Step(i64, &'static str, Tables, [&'static str; 2]);
 
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     Step(
         1,
         "webhooks",
@@ -50,6 +50,15 @@ const STEPS: [Step; 3] = [
         [
             include_str!("../../migrations/sqlite/0003_log.sql"),
             include_str!("../../migrations/postgres/0003_log.sql"),
+        ],
+    ),
+    Step(
+        4,
+        "ended sessions",
+        Tables::Webhooks,
+        [
+            include_str!("../../migrations/sqlite/0004_ended_sessions.sql"),
+            include_str!("../../migrations/postgres/0004_ended_sessions.sql"),
         ],
     ),
 ];

@@ -36,6 +36,18 @@ fn urls_are_sent_as_browsers_would_send_them() {
     sent("http://example.com/", "http://example.com/");
 }
 
+fn unknown(given: &str, rules: UrlRules) -> InvalidUrl {
+    InvalidUrl::Scheme { given: given.to_owned(), rules }
+}
+
+#[test]
+fn the_schemes_that_are_told_are_those_that_may_be() {
+    for (allow_http, schemes) in [(false, "https"), (true, "https or http")] {
+        let told = WebhookUrl::try_new("ftp://a/", UrlRules { allow_http }).unwrap_err();
+        assert_eq!(told.to_string(), format!("the scheme must be {schemes}, not ftp"));
+    }
+}
+
 #[test]
 fn odd_spellings_of_addresses_become_addresses() {
     for text in [
@@ -73,8 +85,8 @@ fn what_is_no_url_of_a_webhook_is_refused() {
     refused("https://a/#", &InvalidUrl::Fragment);
     refused("https://a/#b", &InvalidUrl::Fragment);
     refused("http://a/", &InvalidUrl::PlainHttp);
-    refused("ftp://a/", &InvalidUrl::Scheme("ftp".into()));
-    refused("unix:/run/a.sock", &InvalidUrl::Scheme("unix".into()));
+    refused("ftp://a/", &unknown("ftp", UrlRules::default()));
+    refused("unix:/run/a.sock", &unknown("unix", UrlRules::default()));
     refused("https:example.com", &InvalidUrl::NotRequestable);
     refused("https:\\\\example.com", &InvalidUrl::NotRequestable);
     refused(" https://a/", &InvalidUrl::Whitespace);

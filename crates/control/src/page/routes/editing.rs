@@ -3,7 +3,6 @@
 use axum::extract::Path;
 use http::StatusCode;
 use maud::Markup;
-use sha2::{Digest, Sha256};
 use subscriptions::Webhook;
 
 use super::super::answer::{Answer, Reply};
@@ -46,8 +45,7 @@ pub(super) async fn create(posted: Posted) -> Answer {
         return Ok(reply);
     }
     let (edit, mistakes) = form.edit(None);
-    let hash = hash(&posted);
-    let key = Some((form.key.as_str(), hash)).filter(|(key, _)| !key.is_empty());
+    let key = Some(form.key.as_str()).filter(|key| !key.is_empty());
     let made = match posted.asked.desk.create(&edit, key, posted.actor()).await {
         Ok(made) => made,
         Err(problem) => return again(&posted.asked, &form, mistakes, None, problem),
@@ -191,16 +189,4 @@ fn fresh_key() -> Result<String, Problem> {
     getrandom::fill(&mut random)
         .map_err(|_| Problem::new(ProblemKind::Internal, "the system gives no random bytes"))?;
     Ok(format!("page-{}", hex::encode(random)))
-}
-
-/// A hash of what was typed, so that a key means one form.
-fn hash(posted: &Posted) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for (name, value) in posted.fields.iter().filter(|(name, _)| *name != "csrf") {
-        hash.update(name);
-        hash.update([0]);
-        hash.update(value);
-        hash.update([0]);
-    }
-    hash.finalize().into()
 }

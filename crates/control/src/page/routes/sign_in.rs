@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use super::super::answer::{Answer, Refusal, Reply};
 use super::super::fields::Fields;
@@ -50,8 +50,9 @@ pub(super) async fn enter(State(app): State<App>, request: Request) -> Response 
     response
 }
 
-pub(super) async fn leave(State(page): State<Page>, _form: Proved) -> Reply {
-    Reply::GoWith("/admin/sign-in".to_owned(), page.app.auth.sign_out())
+pub(super) async fn leave(State(page): State<Page>, headers: HeaderMap, _form: Proved) -> Reply {
+    let App { auth, desk } = &page.app;
+    Reply::GoWith("/admin/sign-in".to_owned(), auth.sign_out(&headers, desk.shared()).await)
 }
 
 /// The address if it is one of the page's, else the first screen: nobody is led elsewhere.

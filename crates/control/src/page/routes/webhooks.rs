@@ -128,7 +128,9 @@ pub(super) async fn live(
     let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = seen.unwrap_or(asked.query.get("after")).parse().unwrap_or(0);
     let filter = deliveries_asked(&asked, &found.webhook);
-    Ok(page.live.open(asked.desk, filter, after)?.into_response())
+    let auth = page.app.auth.clone();
+    let still = Box::new(move || auth.still_lets_in(&headers));
+    Ok(page.live.open(asked.desk, filter, after, still)?.into_response())
 }
 
 /// The known event types.

@@ -43,6 +43,13 @@ impl Hours {
         self.0.iter().rev().find_map(|hour| hour.p50_ms).map(time::length)
     }
 
+    /// The only hour in which there were attempts, if there is but one.
+    pub(super) fn only(&self) -> Option<String> {
+        let mut busy = self.0.iter().filter(|hour| hour.delivered + hour.failed > 0);
+        let only = busy.next().filter(|_| busy.next().is_none())?;
+        Some(format!("{}, {} UTC", time::day(only.from_ms), time::hour(only.from_ms)))
+    }
+
     fn most(&self) -> u64 {
         self.0.iter().map(|hour| hour.delivered + hour.failed).max().unwrap_or(0).max(1)
     }
@@ -69,7 +76,7 @@ pub(super) fn spark(hours: &Hours) -> Markup {
     let label = format!("Last 24 hours: {ok} attempts succeeded, {bad} failed");
     html! {
         svg.spark viewBox="0 0 120 26" role="img" aria-label=(label) {
-            @for bar in bars(hours, WIDTH, HEIGHT, 1.5) { (bar) }
+            @for bar in bars(hours, length_of(hours.most()), WIDTH, HEIGHT, 1.5) { (bar) }
         }
     }
 }
@@ -80,12 +87,13 @@ pub(super) fn attempts(hours: &Hours) -> Markup {
     const HEIGHT: f64 = 150.0;
     let gap = if hours.0.len() > 48 { 0.6 } else { 3.0 };
     let (ok, bad) = hours.totals();
+    let top = above(length_of(hours.most()));
     let label = format!("Attempts per hour: {ok} succeeded, {bad} failed in all");
     html! {
         svg.chart viewBox="0 0 612 182" role="img" aria-label=(label) {
-            (grid(&hours.most().to_string(), "0"))
+            (grid(&format!("{top:.0}"), "0"))
             g transform="translate(48 8)" {
-                @for bar in bars(hours, WIDTH, HEIGHT, gap) { (bar) }
+                @for bar in bars(hours, top, WIDTH, HEIGHT, gap) { (bar) }
             }
             (axis(hours))
         }
@@ -95,6 +103,9 @@ pub(super) fn attempts(hours: &Hours) -> Markup {
 /// How long attempts took, per hour: the half and the 95 of a hundred.
 pub(super) fn latency(hours: &Hours) -> Markup {
     let most = hours.0.iter().filter_map(|hour| hour.p95_ms.or(hour.p50_ms)).fold(1.0, f64::max);
+    let top = above(most);
+    // An hour without neighbours is a stroke as wide as it is.
+    let half = 280.0 / length(hours.0.len());
     let label = match hours.0.iter().rev().find_map(|hour| Some((hour.p50_ms?, hour.p95_ms?))) {
         Some((p50, p95)) => format!(
             "Time of attempts per hour; in the last hour half took at most {}, 95 of 100 at most {}",
@@ -105,15 +116,16 @@ pub(super) fn latency(hours: &Hours) -> Markup {
     };
     html! {
         svg.chart viewBox="0 0 612 182" role="img" aria-label=(label) {
-            (grid(&time::length(most), "0"))
+            (grid(&time::length(top), "0"))
             g transform="translate(48 8)" {
                 @for (class, dot, value) in [
                     ("p95", "p95-dot", (|hour: &Stretch| hour.p95_ms) as fn(&Stretch) -> Option<f64>),
                     ("p50", "p50-dot", |hour: &Stretch| hour.p50_ms),
                 ] {
-                    @for run in runs(hours, most, value) {
+                    @for run in runs(hours, top, value) {
                         @if let [(x, y)] = run[..] {
-                            circle class=(dot) cx=(one(x)) cy=(one(y)) r="2.2" {}
+                            polyline class=(class) points=(points(&[(x - half, y), (x + half, y)])) {}
+                            circle class=(dot) cx=(one(x)) cy=(one(y)) r="3" {}
                         } @else {
                             polyline class=(class) points=(points(&run)) {}
                         }
@@ -149,14 +161,15 @@ pub(super) fn table(hours: &Hours) -> Markup {
     }
 }
 
-fn bars(hours: &Hours, width: f64, height: f64, gap: f64) -> Vec<Markup> {
-    let most = hours.most();
+/// `top` is how many attempts are as tall as the field.
+fn bars(hours: &Hours, top: f64, width: f64, height: f64, gap: f64) -> Vec<Markup> {
     let step = width / length(hours.0.len());
     let draw = |(at, hour): (usize, &Stretch)| {
         let x = length(at) * step;
         let wide = step - gap;
         // What happened at all is seen, however little it was.
-        let tall = |count| if count == 0 { 0.0 } else { (part(count, most) * height).max(1.5) };
+        let tall =
+            |count| if count == 0 { 0.0 } else { (length_of(count) / top * height).max(1.5) };
         let (ok, bad) = (tall(hour.delivered), tall(hour.failed));
         html! {
             @if hour.delivered + hour.failed == 0 {
@@ -229,6 +242,25 @@ fn part(count: u64, all: u64) -> f64 {
     count as f64 / all as f64
 }
 
+#[expect(clippy::cast_precision_loss, reason = "the length of a bar, not an account")]
+fn length_of(count: u64) -> f64 {
+    count as f64
+}
+
+/// The next of 2, 5, 10, 20, 50, … above a number: an axis that ends in a round number, and room over
+/// what is highest.
+fn above(number: f64) -> f64 {
+    let mut ten = 1.0;
+    loop {
+        for step in [2.0, 5.0, 10.0] {
+            if step * ten > number {
+                return step * ten;
+            }
+        }
+        ten *= 10.0;
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a few hundred hours")]
 fn length(count: usize) -> f64 {
     count as f64
@@ -244,6 +276,31 @@ mod tests {
         assert_eq!(rate(7, 0).as_deref(), Some("100 %"));
         assert_eq!(rate(999_999, 1).as_deref(), Some("99.9 %"));
         assert_eq!(rate(0, 3).as_deref(), Some("0.0 %"));
+    }
+
+    #[test]
+    fn axes_end_above_what_is_shown() {
+        for (number, top) in [(1.0, 2.0), (2.0, 5.0), (9.9, 10.0), (10.0, 20.0), (142.0, 200.0)] {
+            assert!((above(number) - top).abs() < 1e-9, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_single_hour_is_drawn_and_named() {
+        let busy = |from_ms| Stretch {
+            from_ms,
+            delivered: 3,
+            p50_ms: Some(5.0),
+            p95_ms: Some(8.0),
+            ..Stretch::default()
+        };
+        let hours = Hours::new(&[busy(3 * HOUR_MS)], 24, 4 * HOUR_MS);
+        assert_eq!(hours.only().as_deref(), Some("1 Jan, 03:00 UTC"));
+        let drawn = latency(&hours).into_string();
+        assert_eq!(drawn.matches("<polyline").count(), 2, "{drawn}");
+        let two = Hours::new(&[busy(3 * HOUR_MS), busy(0)], 24, 4 * HOUR_MS);
+        assert_eq!(two.only(), None);
+        assert_eq!(Hours::new(&[], 24, 0).only(), None);
     }
 
     #[test]

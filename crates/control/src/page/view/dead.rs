@@ -9,10 +9,9 @@ use super::super::explain;
 use super::super::time::ago;
 use super::frame::{Frame, Screen, Section, screen};
 use super::icon::{Icon, icon};
-use super::pieces::{Tone, count, pager, pill};
+use super::pieces::{Tone, broken_url, count, pager, pill};
+use crate::desk::DEAD_REASONS;
 
-/// Reasons that can be asked for.
-const REASONS: [&str; 3] = ["gave_up", "gone", "disabled"];
 /// Times that can be asked for: words and names.
 pub(crate) const TIMES: [(&str, &str); 6] = [
     ("", "Any time"),
@@ -113,7 +112,7 @@ fn filters(view: &Dead<'_>) -> Markup {
                 label for="reason" { "Reason" }
                 select id="reason" name="reason" {
                     option value="" { "Any reason" }
-                    @for reason in REASONS {
+                    @for reason in DEAD_REASONS {
                         option value=(reason) selected[fields.reason == reason] { (explain::dead_name(reason)) }
                     }
                 }
@@ -183,7 +182,7 @@ fn row(frame: &Frame, view: &Dead<'_>, letter: &DeadLetter) -> Markup {
                     code { (letter.webhook) }
                     span.under { "webhook was deleted" }
                 } @else if is_delivery {
-                    a.small href={ "/admin/webhooks/" (letter.webhook) } { (url.unwrap_or(&letter.webhook)) }
+                    a.small href={ "/admin/webhooks/" (letter.webhook) } { (broken_url(url.unwrap_or(&letter.webhook))) }
                 } @else { span.muted { "–" } }
             }
             td {

@@ -147,7 +147,9 @@ fn attempts(frame: &Frame, view: DeliveryView<'_>) -> Markup {
                     div.attempt-head { strong { "Next attempt" } span.muted { (ago(next, frame.now_ms)) } }
                 }
             }
-            @for attempt in attempts.iter().rev() { (one(frame, view, attempt)) }
+            @for (at, attempt) in attempts.iter().enumerate().rev() {
+                (one(frame, view, attempt, attempts.get(at + 1)))
+            }
             @if attempts.is_empty() {
                 li { p.muted { "None was made, or the log has forgotten them." } }
             }
@@ -155,7 +157,17 @@ fn attempts(frame: &Frame, view: DeliveryView<'_>) -> Markup {
     }
 }
 
-fn one(frame: &Frame, view: DeliveryView<'_>, attempt: &AttemptRow) -> Markup {
+/// One attempt; `later` is the one that stands above it. Of several that ended in the same way the last
+/// one says why, and of all of them only the very last shows at once what came back.
+fn one(
+    frame: &Frame,
+    view: DeliveryView<'_>,
+    attempt: &AttemptRow,
+    later: Option<&AttemptRow>,
+) -> Markup {
+    let end =
+        |attempt: &AttemptRow| (attempt.failure.clone(), attempt.status, attempt.detail.clone());
+    let repeats = later.is_some_and(|later| end(later) == end(attempt));
     let duration = length(f64::from(attempt.duration_ms));
     let failure = attempt.failure.as_deref();
     let number = attempt.attempt;
@@ -170,18 +182,20 @@ fn one(frame: &Frame, view: DeliveryView<'_>, attempt: &AttemptRow) -> Markup {
                 span.muted.number { (duration) }
                 span.muted { (ago(attempt.at_ms, frame.now_ms)) }
             }
-            p.why.muted {
-                @match failure {
-                    Some(kind) => (explain::failure(kind, attempt.status, attempt.duration_ms)),
-                    None => "The receiver took it.",
+            @if !repeats {
+                p.why.muted {
+                    @match failure {
+                        Some(kind) => (explain::failure(kind, attempt.status, attempt.duration_ms)),
+                        None => "The receiver took it.",
+                    }
+                    @if let Some(detail) = &attempt.detail { " " span.mono { (detail) } }
                 }
-                @if let Some(detail) = &attempt.detail { " " span.mono { (detail) } }
             }
             details.soft {
                 summary { "Request headers" span.vh { " of attempt " (number) } }
                 div.stack { (request(view.detail, attempt)) }
             }
-            details.soft open[attempt.failure.is_some() && !attempt.response.is_empty()] {
+            details.soft open[later.is_none() && attempt.failure.is_some() && !attempt.response.is_empty()] {
                 summary { "Response" span.vh { " of attempt " (number) } }
                 div { (response(attempt)) }
             }

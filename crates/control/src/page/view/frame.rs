@@ -11,6 +11,8 @@ use super::pieces::{Tone, count, notice};
 pub(crate) struct Frame {
     /// Who is signed in.
     pub(crate) who: String,
+    /// Whether there is a session that they can sign out of.
+    pub(crate) session: bool,
     /// Whether they may change anything.
     pub(crate) admin: bool,
     /// What proves that a form was sent from this page.
@@ -285,9 +287,11 @@ fn account(frame: &Frame) -> Markup {
             div.who { (frame.who) }
             div.row {
                 span.tag { (if frame.admin { "admin" } else { "read" }) }
-                form method="post" action="/admin/sign-out" {
-                    (frame.csrf_field())
-                    button.link-button id="sign-out" type="submit" { "Sign out" }
+                @if frame.session {
+                    form method="post" action="/admin/sign-out" {
+                        (frame.csrf_field())
+                        button.link-button id="sign-out" type="submit" { "Sign out" }
+                    }
                 }
             }
         }

@@ -38,6 +38,16 @@ pub(super) fn pill(tone: Tone, text: &str) -> Markup {
     html! { span class={ "pill " (tone.class()) } { (text) } }
 }
 
+/// A URL that breaks between its parts, where it has to.
+pub(super) fn broken_url(url: &str) -> Markup {
+    html! {
+        @for (at, part) in url.split_inclusive(['/', '?', '&', '=', '.', '-', '_']).enumerate() {
+            @if at > 0 && part != "/" { wbr; }
+            (part)
+        }
+    }
+}
+
 /// How a delivery stands.
 pub(super) fn delivery_pill(delivery: &DeliveryRow) -> Markup {
     match delivery.state {

@@ -32,6 +32,7 @@ pub(crate) fn retry() -> RetryPolicy {
 pub(crate) fn frame() -> Frame {
     Frame {
         who: "ops-team".to_owned(),
+        session: true,
         admin: true,
         csrf: "csrf-proof".to_owned(),
         read_only: None,

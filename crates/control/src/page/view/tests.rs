@@ -12,7 +12,8 @@ use store::DeliveryState;
 use super::super::form::{Field, Mistakes, WebhookForm};
 use super::sample::{self, EVIL, NOW};
 use super::{
-    audit, confirm, dead, delivery, edit, fault, frame, list, secret, sign_in, test_event, webhook,
+    audit, confirm, dead, delivery, edit, fault, frame, list, pieces, secret, sign_in, test_event,
+    webhook,
 };
 
 use crate::problem::{Problem, ProblemKind};
@@ -418,4 +419,31 @@ fn screens_can_be_looked_at() {
     for asset in super::super::assets::Asset::ALL {
         std::fs::write(folder.join(&asset.url()[1..]), asset.content()).unwrap();
     }
+}
+
+#[test]
+fn only_a_session_can_be_signed_out_of() {
+    let none = frame::Frame { session: false, ..sample::frame() };
+    let drawn = |frame| list::list(&frame, &list_of(Vec::new(), 0)).into_string();
+    assert!(drawn(sample::frame()).contains("id=\"sign-out\""));
+    assert!(!drawn(none).contains("id=\"sign-out\""));
+}
+
+#[test]
+fn of_attempts_that_failed_alike_the_last_says_why() {
+    let failures = [Some("timeout"), Some("http_503"), Some("http_503"), Some("http_503")];
+    let detail = sample::detail(DeliveryState::Dead, &failures);
+    let view = delivery::DeliveryView { detail: &detail, webhook: None };
+    let drawn = delivery::delivery(&sample::frame(), view).into_string();
+    assert_eq!(drawn.matches("class=\"why muted\"").count(), 2, "{drawn}");
+    assert_eq!(drawn.matches("<details class=\"soft\" open").count(), 1, "{drawn}");
+    let last = drawn.split("id=\"attempt-4\"").nth(1).unwrap();
+    let last = last.split("id=\"attempt-3\"").next().unwrap();
+    assert!(last.contains("why muted") && last.contains(" open"), "{last}");
+}
+
+#[test]
+fn urls_break_between_their_parts() {
+    let drawn = pieces::broken_url("https://a.example/b?c").into_string();
+    assert_eq!(drawn, "https://<wbr>a.<wbr>example/<wbr>b?<wbr>c");
 }

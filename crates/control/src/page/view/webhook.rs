@@ -263,6 +263,9 @@ fn charts(view: &Deliveries<'_>, hours: &Hours) -> Markup {
                     }
                 }
             }
+            @if let Some(hour) = hours.only() {
+                p.hint id="one-hour" { "All of these attempts were made in one hour: " (hour) "." }
+            }
             @if ok + bad > 0 {
                 details.soft { summary { "The numbers as a table" } div.card { (chart::table(hours)) } }
             }

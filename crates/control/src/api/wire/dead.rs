@@ -1,0 +1,87 @@
+//! Dead letters.
+
+use broker::DeadLetter;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::clock::text_of;
+use crate::desk::DeadPage;
+
+/// A delivery that was given up.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct Dead {
+    delivery: String,
+    webhook: String,
+    event: String,
+    #[serde(rename = "type")]
+    kind: String,
+    /// Why: `gave_up`, `gone`, `disabled`; `malformed` for what is no delivery and can only be dropped.
+    reason: String,
+    attempts: u32,
+    /// Null where it does not say.
+    #[schema(format = DateTime)]
+    published_at: Option<String>,
+    /// Null where it does not say.
+    #[schema(format = DateTime)]
+    dead_at: Option<String>,
+    last_failure: Option<String>,
+    last_failure_detail: Option<String>,
+}
+
+/// Dead letters, newest first.
+#[derive(Serialize, ToSchema)]
+pub(in crate::api) struct DeadLetters {
+    items: Vec<Dead>,
+    /// The cursor of the next part; null at the end.
+    next: Option<String>,
+    /// How many fit the filter.
+    matching: u64,
+    /// How many there are.
+    total: u64,
+    /// Whether there are more than could be looked at.
+    truncated: bool,
+}
+
+/// Dead letters that were sent again.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct Replayed {
+    /// The deliveries.
+    pub(in crate::api) deliveries: Vec<String>,
+    /// How many were not sent and stay, because their webhook was deleted.
+    pub(in crate::api) left_alone: u64,
+    /// Whether there may be more: ask again.
+    pub(in crate::api) more: bool,
+}
+
+impl From<DeadLetter> for Dead {
+    fn from(letter: DeadLetter) -> Self {
+        // What is no delivery has no times.
+        let time = |ms| Some(ms).filter(|ms| *ms > 0).map(text_of);
+        Self {
+            delivery: letter.delivery,
+            webhook: letter.webhook,
+            event: letter.event,
+            kind: letter.kind,
+            reason: letter.reason,
+            attempts: letter.attempts,
+            published_at: time(letter.published_ms),
+            dead_at: time(letter.dead_ms),
+            last_failure: letter.last_failure,
+            last_failure_detail: letter.last_failure_detail,
+        }
+    }
+}
+
+impl From<DeadPage> for DeadLetters {
+    fn from(page: DeadPage) -> Self {
+        Self {
+            items: page.letters.into_iter().map(Dead::from).collect(),
+            next: page.next,
+            matching: page.matching as u64,
+            total: page.total as u64,
+            truncated: page.truncated,
+        }
+    }
+}
