@@ -7,6 +7,7 @@ use sqlx::AssertSqlSafe;
 use crate::database::{DatabaseError, Pool};
 use crate::log::LogBounds;
 use crate::log::batch::{Counter, Memory};
+use crate::log::chunk::PLACE_BITS;
 use crate::log::hours::{HOUR, Tallies};
 use crate::log::row::{COLUMNS, Row};
 use crate::log::rows::{self, NEAR, era};
@@ -69,16 +70,18 @@ pub(super) async fn prune(
     counter.amount -= i64::try_from(oldest.len()).unwrap_or_default();
     counter.amount -= i64::try_from(past).unwrap_or_default();
 
-    // What is below the first delivery belongs to none, unless it is known as a late one.
+    // What is below the first delivery belongs to none, unless it is known as a late one, or near.
     let first = left.first().map_or(counter.next(), |row| row.position);
     let chunk = i64::try_from(CHUNK).unwrap_or(i64::MAX);
-    let events = "DELETE FROM log_events WHERE number IN (\
-                  SELECT e.number FROM log_events e WHERE e.number < $1 \
-                  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.late = e.number) \
-                  AND e.number NOT IN (SELECT event FROM deliveries \
-                                       WHERE position >= $2 AND position < $3) \
-                  ORDER BY e.number LIMIT $4)";
-    let events = sqlx::query(events)
+    let events = format!(
+        "DELETE FROM log_events WHERE number IN (\
+         SELECT e.number FROM log_events e WHERE e.number < $1 \
+         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.late = e.number) \
+         AND e.number NOT IN (SELECT event >> {PLACE_BITS} FROM deliveries \
+                              WHERE position >= $2 AND position < $3) \
+         ORDER BY e.number LIMIT $4)"
+    );
+    let events = sqlx::query(AssertSqlSafe(events))
         .bind(first)
         .bind(first)
         .bind(first + NEAR)

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sqlx::{Any, Transaction};
 
 use crate::database::DatabaseError;
+use crate::log::chunk::chunk_of;
 use crate::log::entry::DeliveryState;
 use crate::log::row::Row;
 use crate::log::sql::{Shape, Statements, Values};
@@ -12,7 +13,7 @@ use crate::log::sql::{Shape, Statements, Values};
 /// Numbers of one era are the same above so many bits. An era's part of an index is what a batch
 /// touches; how many eras there are is what a reader pays. The tables' indexes say the same.
 const ERA_BITS: u32 = 14;
-/// How far from its event a delivery counts as late.
+/// How far from the chunk of its event a delivery counts as late.
 pub(super) const NEAR: i64 = 1_024;
 
 /// Deliveries at these positions.
@@ -25,8 +26,6 @@ pub(super) const BY_ID: Shape = Shape { head: "high IN (", row: "?", tail: ")" }
 
 const REMOVE: Shape =
     Shape { head: "DELETE FROM deliveries WHERE position IN (", row: "?", tail: ")" };
-const EVENTS: Shape =
-    Shape { head: "INSERT INTO log_events (number, packed) VALUES ", row: "(?, ?)", tail: "" };
 /// Delivered at the first attempt: most of them.
 const PLAIN: Shape = Shape {
     head: "INSERT INTO deliveries (position, high, low, webhook, state, kind, event, attempts, \
@@ -85,19 +84,6 @@ impl Eras {
 /// The era of a number.
 pub(super) fn era(number: i64) -> i64 {
     number >> ERA_BITS
-}
-
-pub(super) async fn write_events(
-    tx: &mut Transaction<'_, Any>,
-    statements: &mut Statements,
-    events: Vec<(i64, &[u8])>,
-) -> Result<(), DatabaseError> {
-    let put = |values: &mut Values, (number, packed): (i64, &[u8])| {
-        values.put(number);
-        values.put(packed.to_vec());
-    };
-    statements.write(tx, EVENTS, events, put).await?;
-    Ok(())
 }
 
 pub(super) async fn remove(
@@ -190,6 +176,8 @@ pub(super) async fn write_past(
     Ok(())
 }
 
+/// The chunk of its event, where that is far.
 fn late(row: &Row) -> Option<i64> {
-    (row.position - row.event > NEAR).then_some(row.event)
+    let chunk = chunk_of(row.event);
+    (row.position - chunk > NEAR).then_some(chunk)
 }
