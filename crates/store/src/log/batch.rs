@@ -293,7 +293,7 @@ impl<'a> Work<'a> {
         let deliveries = plain.iter().chain(&full).map(|row| (row.id, row.position)).collect();
         let statements = &mut memory.statements;
         events::write(tx, statements, &mut memory.packer, &self.events).await?;
-        rows::remove(tx, statements, gone).await?;
+        rows::remove(tx, statements, &gone).await?;
         rows::write_plain(tx, statements, plain).await?;
         rows::write_full(tx, statements, full).await?;
         rows::write_past(tx, statements, self.past).await?;

@@ -8,13 +8,18 @@ use crate::database::DatabaseError;
 use crate::log::chunk::{Chunk, Packer, chunk_of, numbers_of};
 use crate::log::entry::LoggedEvent;
 use crate::log::packed::unpack_event;
-use crate::log::sql::{Shape, Statements, Values, list};
+use crate::log::sql::{Form, Statements, list};
 
 /// Chunks that are read at once: each may hold one event of the largest size.
 const AT_ONCE: usize = 16;
 
-const EVENTS: Shape =
-    Shape { head: "INSERT INTO log_events (number, packed) VALUES ", row: "(?, ?)", tail: "" };
+const EVENTS: Form<(i64, Vec<u8>)> = Form {
+    name: "events",
+    table: "log_events",
+    numbers: &[("number", |(number, _)| Some(*number))],
+    bytes: Some(("packed", |(_, packed)| std::mem::take(packed))),
+    tail: "",
+};
 
 /// Writes new events, which are in the order of their numbers.
 pub(super) async fn write(
@@ -29,11 +34,7 @@ pub(super) async fn write(
     };
     let chunks = events.chunk_by(|(a, _), (b, _)| chunk_of(*a) == chunk_of(*b));
     let chunks: Vec<_> = chunks.filter_map(pack).collect();
-    let put = |values: &mut Values, (number, packed)| {
-        values.put::<i64>(number);
-        values.put::<Vec<u8>>(packed);
-    };
-    statements.write(tx, EVENTS, chunks, put).await?;
+    statements.write(tx, &EVENTS, chunks).await?;
     Ok(())
 }
 

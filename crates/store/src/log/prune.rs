@@ -11,12 +11,12 @@ use crate::log::chunk::PLACE_BITS;
 use crate::log::hours::{HOUR, Tallies};
 use crate::log::row::{COLUMNS, Row};
 use crate::log::rows::{self, NEAR, era};
-use crate::log::sql::{Shape, Values};
+use crate::log::sql::ByKeys;
 
 /// Rows of each kind that are forgotten at once: a transaction that nobody waits for long.
 pub(super) const CHUNK: usize = 1_000;
 
-const PAST: Shape = Shape { head: "DELETE FROM attempts WHERE high IN (", row: "?", tail: ")" };
+const PAST: ByKeys = ByKeys("DELETE FROM attempts WHERE high");
 
 /// What a look came to.
 #[derive(Debug)]
@@ -64,8 +64,9 @@ pub(super) async fn prune(
     let positions: Vec<i64> = oldest.iter().map(|row| row.position).collect();
     // Also of what has one attempt: it may have been reported twice, by two replicas.
     let past: BTreeSet<i64> = oldest.iter().map(|row| row.id.high).collect();
-    rows::remove(&mut tx, statements, positions).await?;
-    let past = statements.write(&mut tx, PAST, past, Values::put).await?;
+    let past: Vec<i64> = past.into_iter().collect();
+    rows::remove(&mut tx, statements, &positions).await?;
+    let past = statements.remove(&mut tx, PAST, &past).await?;
     tallies.write(&mut tx, statements).await?;
     counter.amount -= i64::try_from(oldest.len()).unwrap_or_default();
     counter.amount -= i64::try_from(past).unwrap_or_default();
