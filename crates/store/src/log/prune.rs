@@ -16,7 +16,7 @@ use crate::log::sql::ByKeys;
 /// Rows of each kind that are forgotten at once: a transaction that nobody waits for long.
 pub(super) const CHUNK: usize = 1_000;
 
-const PAST: ByKeys = ByKeys("DELETE FROM attempts WHERE high");
+const PAST: ByKeys = ByKeys { table: "attempts", key: "high" };
 
 /// What a look came to.
 #[derive(Debug)]

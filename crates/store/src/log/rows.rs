@@ -17,13 +17,11 @@ const ERA_BITS: u32 = 14;
 pub(super) const NEAR: i64 = 1_024;
 
 /// Deliveries at these positions.
-pub(super) const BY_POSITION: ByKeys = ByKeys("position");
+pub(super) const BY_POSITION: ByKeys = ByKeys { table: "deliveries", key: "position" };
 /// Deliveries whose ids begin so that no receiver took yet; the index of SQLite knows those.
-pub(super) const OPEN_BY_ID: ByKeys = ByKeys("state <> 1 AND high");
+pub(super) const OPEN_BY_ID: ByKeys = ByKeys { table: "deliveries", key: "state <> 1 AND high" };
 /// Deliveries whose ids begin so.
-pub(super) const BY_ID: ByKeys = ByKeys("high");
-
-const REMOVE: ByKeys = ByKeys("DELETE FROM deliveries WHERE position");
+pub(super) const BY_ID: ByKeys = ByKeys { table: "deliveries", key: "high" };
 
 // The columns, each said once.
 const POSITION: Number<Row> = ("position", |row| Some(row.position));
@@ -144,7 +142,7 @@ pub(super) async fn remove(
     statements: &mut Statements,
     positions: &[i64],
 ) -> Result<(), DatabaseError> {
-    statements.remove(tx, REMOVE, positions).await?;
+    statements.remove(tx, BY_POSITION, positions).await?;
     Ok(())
 }
 

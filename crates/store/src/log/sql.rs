@@ -50,15 +50,36 @@ pub(super) type Number<T> = (&'static str, fn(&T) -> Option<i64>);
 /// A column of bytes, and how to take a row's.
 pub(super) type Bytes<T> = (&'static str, fn(&mut T) -> Vec<u8>);
 
-/// How rows are told by a number: a condition, or a statement with one, up to the name of its column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ByKeys(pub(super) &'static str);
+/// Rows that are told by a number. A key is not looked for twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ByKeys {
+    /// Where they are.
+    pub(super) table: &'static str,
+    /// The column, perhaps behind another condition.
+    pub(super) key: &'static str,
+}
 
 /// The texts of the statements, made once for each form and size.
 #[derive(Debug)]
 pub(super) struct Statements {
     kind: Kind,
-    texts: HashMap<(&'static str, usize), Arc<str>>,
+    texts: HashMap<(What, usize), Arc<str>>,
+}
+
+/// What a statement does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum What {
+    /// It writes rows of the form of this name.
+    Write(&'static str),
+    About(Verb, ByKeys),
+}
+
+/// What is done to rows that are told by a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Verb {
+    /// They are read; they are deliveries.
+    Read,
+    Remove,
 }
 
 /// The values of a statement.
@@ -87,11 +108,11 @@ impl Statements {
         while let Some(size) = self.size(rows.len()) {
             let (text, values) = match self.kind {
                 Kind::Sqlite => {
-                    let text = self.text(form.name, size, || by_place(form, size));
+                    let text = self.text(What::Write(form.name), size, || by_place(form, size));
                     (text, row_by_row(form, rows.by_ref().take(size)))
                 }
                 Kind::Postgres => {
-                    let text = self.text(form.name, 0, || unnested(form));
+                    let text = self.text(What::Write(form.name), 0, || unnested(form));
                     (text, column_by_column(form, rows.by_ref(), size))
                 }
             };
@@ -100,61 +121,54 @@ impl Statements {
         Ok(())
     }
 
-    /// Removes the rows that have these keys; `what` is the statement. Gives how many there were.
+    /// Removes the rows that have these keys; gives how many there were.
     pub(super) async fn remove(
         &mut self,
         tx: &mut Transaction<'_, Any>,
-        what: ByKeys,
+        rows: ByKeys,
         mut keys: &[i64],
     ) -> Result<u64, sqlx::Error> {
-        let mut changed = 0;
-        while let Some((text, values)) = self.some("", what, &mut keys) {
+        let mut removed = 0;
+        while let Some(size) = self.size(keys.len()) {
+            let (text, values) = self.about(Verb::Remove, rows, some(&mut keys, size));
             let query = sqlx::query_with(AssertSqlSafe(text), values.finish()?);
-            changed += query.execute(&mut **tx).await?.rows_affected();
+            removed += query.execute(&mut **tx).await?.rows_affected();
         }
-        Ok(changed)
+        Ok(removed)
     }
 
-    /// Reads the deliveries that have these keys; `what` is the condition.
+    /// Reads the deliveries that have these keys.
     pub(super) async fn read(
         &mut self,
         tx: &mut Transaction<'_, Any>,
-        what: ByKeys,
+        rows: ByKeys,
         mut keys: &[i64],
     ) -> Result<Vec<AnyRow>, sqlx::Error> {
-        let head = format!("SELECT {COLUMNS} FROM deliveries WHERE ");
-        let mut rows = Vec::new();
-        while let Some((text, values)) = self.some(&head, what, &mut keys) {
+        let mut found = Vec::new();
+        while let Some(size) = self.size(keys.len()) {
+            let (text, values) = self.about(Verb::Read, rows, some(&mut keys, size));
             let query = sqlx::query_with(AssertSqlSafe(text), values.finish()?);
-            rows.append(&mut query.fetch_all(&mut **tx).await?);
+            found.append(&mut query.fetch_all(&mut **tx).await?);
         }
-        Ok(rows)
+        Ok(found)
     }
 
-    /// A statement about the first of these keys, which are taken away; `None` where there are none.
-    fn some(
-        &mut self,
-        head: &str,
-        ByKeys(what): ByKeys,
-        keys: &mut &[i64],
-    ) -> Option<(Arc<str>, Values)> {
-        let size = self.size(keys.len())?;
-        let (now, later) = keys.split_at(size);
-        *keys = later;
-        let mut values = Values::default();
+    /// A statement about the rows that have these keys.
+    fn about(&mut self, verb: Verb, rows: ByKeys, keys: &[i64]) -> (Arc<str>, Values) {
+        let (what, mut values) = (What::About(verb, rows), Values::default());
         let text = match self.kind {
             Kind::Sqlite => {
-                now.iter().for_each(|key| values.put(*key));
-                self.text(what, size, || format!("{head}{what} IN ({})", marks(size)))
+                keys.iter().for_each(|key| values.put(*key));
+                self.text(what, keys.len(), || any_of(verb, rows, keys.len()))
             }
             Kind::Postgres => {
-                let mut array = Array::new(size);
-                now.iter().for_each(|key| array.push(Some(*key)));
+                let mut array = Array::new(keys.len());
+                keys.iter().for_each(|key| array.push(Some(*key)));
                 values.put(array.finish());
-                self.text(what, 0, || format!("{head}{what} = ANY(CAST($1 AS BIGINT[]))"))
+                self.text(what, 0, || one_by_one(verb, rows))
             }
         };
-        Some((text, values))
+        (text, values)
     }
 
     /// How many of so many the next statement takes; `None` where there are none.
@@ -165,8 +179,8 @@ impl Statements {
         }
     }
 
-    fn text(&mut self, name: &'static str, size: usize, make: impl FnOnce() -> String) -> Arc<str> {
-        Arc::clone(self.texts.entry((name, size)).or_insert_with(|| make().into()))
+    fn text(&mut self, what: What, size: usize, make: impl FnOnce() -> String) -> Arc<str> {
+        Arc::clone(self.texts.entry((what, size)).or_insert_with(|| make().into()))
     }
 }
 
@@ -274,6 +288,41 @@ fn unnested<T>(form: &Form<T>) -> String {
     format!(
         "INSERT INTO {table} ({columns}) SELECT {chosen} FROM unnest({arrays}) AS new({names}){tail}"
     )
+}
+
+/// The statement for SQLite about rows that have any of so many keys.
+fn any_of(verb: Verb, ByKeys { table, key }: ByKeys, size: usize) -> String {
+    let marks = marks(size);
+    match verb {
+        Verb::Read => format!("SELECT {COLUMNS} FROM {table} WHERE {key} IN ({marks})"),
+        Verb::Remove => format!("DELETE FROM {table} WHERE {key} IN ({marks})"),
+    }
+}
+
+/// The statement for PostgreSQL about rows that have any of some keys. `OFFSET 0` makes it look for
+/// one key after the other: while it knows little of a table that grows it would rather compare all
+/// of its rows with all keys.
+fn one_by_one(verb: Verb, ByKeys { table, key }: ByKeys) -> String {
+    let wanted = "unnest(CAST($1 AS BIGINT[])) AS wanted(one)";
+    match verb {
+        Verb::Read => format!(
+            "SELECT {COLUMNS} FROM {wanted} CROSS JOIN LATERAL \
+             (SELECT * FROM {table} WHERE {key} = wanted.one OFFSET 0) AS found"
+        ),
+        // Nothing moves a row meanwhile: who holds the counter is the only one who writes.
+        Verb::Remove => format!(
+            "DELETE FROM {table} WHERE ctid = ANY(ARRAY(\
+             SELECT place FROM {wanted} CROSS JOIN LATERAL \
+             (SELECT ctid AS place FROM {table} WHERE {key} = wanted.one OFFSET 0) AS found))"
+        ),
+    }
+}
+
+/// Takes the first of these keys away.
+fn some<'a>(keys: &mut &'a [i64], size: usize) -> &'a [i64] {
+    let (now, later) = keys.split_at(size);
+    *keys = later;
+    now
 }
 
 fn columns<T>(form: &Form<T>) -> Vec<&'static str> {
