@@ -139,20 +139,20 @@ async fn lists(log: &DeliveryLog, webhooks: &[WebhookId]) {
         ("all, waiting", state(all.clone(), DeliveryState::Waiting)),
         ("all, dead", state(all.clone(), DeliveryState::Dead)),
         ("all, dropped (none)", state(all.clone(), DeliveryState::Dropped)),
-        ("all, of a rare type", kind(all.clone(), "domain.added")),
+        ("all, of a rare type", kind(all.clone(), "deployment.canceled")),
         (
             "all, of a rare type, dead",
-            state(kind(all.clone(), "domain.added"), DeliveryState::Dead),
+            state(kind(all.clone(), "deployment.canceled"), DeliveryState::Dead),
         ),
         ("all, one hour 15 days ago", window.clone()),
         ("busy webhook", busy.clone()),
         ("busy webhook, dead", state(busy.clone(), DeliveryState::Dead)),
         ("busy webhook, dropped (none)", state(busy.clone(), DeliveryState::Dropped)),
-        ("busy webhook, rare type", kind(busy.clone(), "domain.added")),
+        ("busy webhook, rare type", kind(busy.clone(), "deployment.canceled")),
         ("busy webhook, deep page", DeliveryQuery { after: Some(Position(1_000_000)), ..busy }),
         ("quiet webhook", quiet.clone()),
         ("quiet webhook, dead", state(quiet.clone(), DeliveryState::Dead)),
-        ("quiet webhook, rare type", kind(quiet.clone(), "domain.added")),
+        ("quiet webhook, rare type", kind(quiet.clone(), "deployment.canceled")),
         ("quiet webhook, one hour", DeliveryQuery { webhook: quiet.webhook.clone(), ..window }),
     ] {
         let mut items = 0;
@@ -240,7 +240,7 @@ fn an_event(n: u32) -> Event {
     let body = format!(
         r#"{{"type":"deployment.succeeded","createdAt":"2024-01-15T10:30:00Z","deployment":{{"id":"dpl_{n}","name":"production","url":"https://my-project.boottify.com","meta":{{"gitCommitSha":"abc123def","gitCommitMessage":"Update homepage","gitBranch":"main"}}}},"project":{{"id":"prj_xyz789","name":"my-project"}}}}"#
     );
-    let kind = if n % 5_000 < 2 { "domain.added" } else { "deployment.succeeded" };
+    let kind = if n % 5_000 < 2 { "deployment.canceled" } else { "deployment.succeeded" };
     let body = body.replace("deployment.succeeded", kind);
     let id = EventId::try_new(&format!("evt_{n}")).unwrap();
     Event::restore(body.as_bytes(), id).unwrap()

@@ -3,14 +3,17 @@
 //! The delivery path offers attempts (`record`) and goes on; a writer (`writer`) takes them in
 //! batches (`batch`). What could not be kept is counted, and nothing waits for it.
 //!
-//! What a healthy delivery costs decides the tables. It is one row; its event is another, shared by
-//! all deliveries of that event; attempts have rows of their own only where there is more than one.
+//! What a healthy delivery costs decides the tables. It is one row; its event is a part of another,
+//! a `chunk`, and shared by all deliveries of that event; attempts have rows of their own only where
+//! there is more than one.
 //! Indexes begin with an *era*, a stretch of numbers: so a batch touches few pages of them, however
 //! large the log is, and readers (`query`) go era by era. What charts show is counted while writing
 //! (`hours`).
 
 mod batch;
+mod chunk;
 mod entry;
+mod events;
 mod health;
 mod hours;
 mod id;
@@ -206,7 +209,8 @@ impl DeliveryLog {
     ///
     /// The database's.
     pub async fn recent_events(&self, limit: u32) -> Result<Vec<LoggedEvent>, DatabaseError> {
-        query::recent_events(self.0.ready().await?, limit).await
+        let limit = usize::try_from(limit.min(query::MOST)).unwrap_or_default();
+        events::recent(self.0.ready().await?, limit).await
     }
 
     /// An event with its body, where the log still has its delivery for this webhook. (Events have

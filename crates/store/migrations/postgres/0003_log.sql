@@ -16,7 +16,7 @@ CREATE TABLE log_names (
     name TEXT NOT NULL UNIQUE
 );
 
--- Events, packed: they are only looked at.
+-- Events, packed: they are only looked at. A row is a chunk of up to 64 of them, compressed.
 CREATE TABLE log_events (
     number BIGINT PRIMARY KEY NOT NULL,
     packed BYTEA NOT NULL
@@ -25,17 +25,18 @@ CREATE TABLE log_events (
 -- Deliveries with their last attempt. An id is `dlv_` and the 32 digits of `high` and `low`.
 -- `position` is a number that is taken anew at every change. Above 14 bits it counts eras: an index
 -- that begins with the era is written in one place at a time, however large it is; who reads it
--- names the eras. `late` is the number of the event where that is far from the position.
+-- names the eras. `event` is the number of its chunk, and in the lower 6 bits its place there; `late`
+-- is that of the chunk where it is far from the position.
 -- `state`: 0 waiting, 1 delivered, 2 dead, 3 dropped. `trace` is packed: it is only looked at.
 CREATE TABLE deliveries (
     position BIGINT PRIMARY KEY NOT NULL,
     high BIGINT NOT NULL,
     low BIGINT NOT NULL,
     webhook BIGINT NOT NULL,
-    state BIGINT NOT NULL,
+    state BIGINT NOT NULL DEFAULT 1,
     kind BIGINT NOT NULL,
     event BIGINT NOT NULL,
-    attempts BIGINT NOT NULL,
+    attempts BIGINT NOT NULL DEFAULT 1,
     last_at BIGINT NOT NULL,
     duration BIGINT NOT NULL,
     status BIGINT,

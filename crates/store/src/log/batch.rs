@@ -15,7 +15,9 @@ use std::ops::Range;
 use sqlx::{Any, AnyPool, Row as _, Transaction};
 
 use crate::database::{DatabaseError, Kind};
+use crate::log::chunk::{Packer, Places, chunk_of};
 use crate::log::entry::{DeliveryState, LoggedNext};
+use crate::log::events;
 use crate::log::hours::Tallies;
 use crate::log::id::{BuildQuick, Id};
 use crate::log::names::Names;
@@ -33,9 +35,10 @@ pub(super) struct Memory {
     /// Numbers of events, by the hashes of their ids.
     events: Recent<u64>,
     deliveries: Recent<Id>,
-    /// Events below this number may be gone.
+    /// Chunks of events below this number may be gone.
     pub(super) floor: i64,
     pub(super) statements: Statements,
+    packer: Packer,
     warm: bool,
 }
 
@@ -53,8 +56,9 @@ struct Work<'a> {
     waiting: &'a Waiting,
     slots: Vec<Slot>,
     by_id: HashMap<Id, usize, BuildQuick>,
-    /// New ones, packed.
+    /// New ones, packed, in the order of their numbers.
     events: Vec<(i64, &'a [u8])>,
+    places: Places,
     event_numbers: HashMap<u64, i64, BuildQuick>,
     past: Vec<Row>,
     tallies: Tallies,
@@ -85,6 +89,7 @@ impl Memory {
             deliveries: Recent::default(),
             floor: 0,
             statements: Statements::new(kind),
+            packer: Packer::default(),
             warm: false,
         }
     }
@@ -170,6 +175,7 @@ impl<'a> Work<'a> {
             slots: Vec::with_capacity(attempts),
             by_id: HashMap::with_capacity_and_hasher(attempts, BuildQuick::default()),
             events: Vec::with_capacity(attempts),
+            places: Places::default(),
             event_numbers: HashMap::default(),
             past: Vec::new(),
             tallies: Tallies::default(),
@@ -253,11 +259,14 @@ impl<'a> Work<'a> {
     /// The number of an event, which is written where it is new.
     fn event(&mut self, of: &'a WaitingAttempt, memory: &Memory, counter: &mut Counter) -> i64 {
         let event = self.waiting.event(of);
-        let known = memory.events.get(&event.hash).filter(|number| *number >= memory.floor);
+        let is_there = |number: &i64| chunk_of(*number) >= memory.floor;
+        let known = memory.events.get(&event.hash).filter(is_there);
         known.unwrap_or_else(|| {
             *self.event_numbers.entry(event.hash).or_insert_with(|| {
-                let number = counter.next();
-                self.events.push((number, self.waiting.packed(event)));
+                let packed = self.waiting.packed(event);
+                let last = counter.value;
+                let number = self.places.next(packed.len(), last, || counter.next());
+                self.events.push((number, packed));
                 number
             })
         })
@@ -283,8 +292,8 @@ impl<'a> Work<'a> {
         }
         let deliveries = plain.iter().chain(&full).map(|row| (row.id, row.position)).collect();
         let statements = &mut memory.statements;
-        rows::write_events(tx, statements, self.events).await?;
-        rows::remove(tx, statements, gone).await?;
+        events::write(tx, statements, &mut memory.packer, &self.events).await?;
+        rows::remove(tx, statements, &gone).await?;
         rows::write_plain(tx, statements, plain).await?;
         rows::write_full(tx, statements, full).await?;
         rows::write_past(tx, statements, self.past).await?;

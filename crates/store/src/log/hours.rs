@@ -10,7 +10,7 @@ use crate::log::entry::DeliveryState;
 use crate::log::id::BuildQuick;
 use crate::log::names;
 use crate::log::row::Row;
-use crate::log::sql::{Shape, Statements, Values, list};
+use crate::log::sql::{Form, Statements, list};
 
 /// An hour in ms.
 pub(super) const HOUR: i64 = 3_600_000;
@@ -63,10 +63,39 @@ struct Tally {
     buckets: [i64; BUCKETS],
 }
 
-const ADD: Shape = Shape {
-    head: "INSERT INTO log_hours (hour, webhook, succeeded, failed, waiting, delivered, dead, \
-           dropped, b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+/// What is added to an hour of a webhook.
+type Addition = ((i64, i64), Tally);
+
+const ADD: Form<Addition> = Form {
+    name: "hours",
+    table: "log_hours",
+    numbers: &[
+        ("hour", |((hour, _), _)| Some(*hour)),
+        ("webhook", |((_, webhook), _)| Some(*webhook)),
+        ("succeeded", |(_, tally)| Some(tally.succeeded)),
+        ("failed", |(_, tally)| Some(tally.failed)),
+        ("waiting", |(_, tally)| Some(tally.states[0])),
+        ("delivered", |(_, tally)| Some(tally.states[1])),
+        ("dead", |(_, tally)| Some(tally.states[2])),
+        ("dropped", |(_, tally)| Some(tally.states[3])),
+        ("b0", |(_, tally)| Some(tally.buckets[0])),
+        ("b1", |(_, tally)| Some(tally.buckets[1])),
+        ("b2", |(_, tally)| Some(tally.buckets[2])),
+        ("b3", |(_, tally)| Some(tally.buckets[3])),
+        ("b4", |(_, tally)| Some(tally.buckets[4])),
+        ("b5", |(_, tally)| Some(tally.buckets[5])),
+        ("b6", |(_, tally)| Some(tally.buckets[6])),
+        ("b7", |(_, tally)| Some(tally.buckets[7])),
+        ("b8", |(_, tally)| Some(tally.buckets[8])),
+        ("b9", |(_, tally)| Some(tally.buckets[9])),
+        ("b10", |(_, tally)| Some(tally.buckets[10])),
+        ("b11", |(_, tally)| Some(tally.buckets[11])),
+        ("b12", |(_, tally)| Some(tally.buckets[12])),
+        ("b13", |(_, tally)| Some(tally.buckets[13])),
+        ("b14", |(_, tally)| Some(tally.buckets[14])),
+        ("b15", |(_, tally)| Some(tally.buckets[15])),
+    ],
+    bytes: None,
     tail: " ON CONFLICT (hour, webhook) DO UPDATE SET \
            succeeded = log_hours.succeeded + excluded.succeeded, \
            failed = log_hours.failed + excluded.failed, \
@@ -117,14 +146,9 @@ impl Tallies {
         tx: &mut Transaction<'_, Any>,
         statements: &mut Statements,
     ) -> Result<(), DatabaseError> {
-        let mut tallies: Vec<_> = self.0.into_iter().collect();
+        let mut tallies: Vec<Addition> = self.0.into_iter().collect();
         tallies.sort_unstable_by_key(|(key, _)| *key);
-        let put = |values: &mut Values, ((hour, webhook), tally): ((i64, i64), Tally)| {
-            let head = [hour, webhook, tally.succeeded, tally.failed];
-            let numbers = head.into_iter().chain(tally.states).chain(tally.buckets);
-            numbers.for_each(|number| values.put(number));
-        };
-        statements.write(tx, ADD, tallies, put).await?;
+        statements.write(tx, &ADD, tallies).await?;
         Ok(())
     }
 

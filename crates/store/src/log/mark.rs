@@ -94,7 +94,7 @@ async fn mark_some(
         eras.note(&row);
         changed.push(row);
     }
-    rows::remove(&mut tx, statements, gone).await?;
+    rows::remove(&mut tx, statements, &gone).await?;
     rows::write_full(&mut tx, statements, changed).await?;
     eras.write(&mut tx, statements).await?;
     tallies.write(&mut tx, statements).await?;

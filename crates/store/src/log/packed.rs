@@ -18,8 +18,6 @@ const VERSION: u8 = 1;
 const RESPONSE_MAX: usize = 4 * 1024;
 /// Bytes kept of each text.
 const TEXT_MAX: usize = 2 * 1024;
-/// The bytes of an event that hold its id.
-pub(super) const EVENT_HEAD: usize = 1 + 2 + TEXT_MAX;
 
 /// What is kept of an attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,13 +65,10 @@ pub(super) fn unpack_event(packed: &[u8]) -> Option<LoggedEvent> {
     Some(LoggedEvent { id, kind, project, published_ms, body: body.to_vec().into() })
 }
 
-/// The id of an event of which only [`EVENT_HEAD`] bytes are there; empty where it has none.
-pub(super) fn unpack_event_id(packed: &[u8]) -> String {
-    let read = || {
-        let (&VERSION, mut rest) = packed.split_first()? else { return None };
-        text(&mut rest)
-    };
-    read().unwrap_or_default()
+/// The id of an event that was packed; `None` where this version did not pack it.
+pub(super) fn unpack_event_id(packed: &[u8]) -> Option<String> {
+    let (&VERSION, mut rest) = packed.split_first()? else { return None };
+    text(&mut rest)
 }
 
 fn pack(packed: &mut Vec<u8>, texts: [&str; 3], rest: &[&[u8]]) {
@@ -137,7 +132,7 @@ mod tests {
         let LoggedEvent { id, kind, project, published_ms, body } = unpack_event(&packed).unwrap();
         assert_eq!((&*id, &*kind, project.as_deref()), ("evt_é", "domain.added", Some("prj_1")));
         assert_eq!((published_ms, &body), (-5, event.body()));
-        assert_eq!(unpack_event_id(&packed[..10]), id);
+        assert_eq!(unpack_event_id(&packed), Some(id));
     }
 
     #[test]
@@ -152,6 +147,6 @@ mod tests {
             assert!(unpack_event(&packed[..cut]).is_none());
         }
         assert_eq!(unpack_trace(&[9, 0, 0]), Trace::default());
-        assert_eq!(unpack_event_id(&[1, 9, 0, b'a']), "");
+        assert_eq!(unpack_event_id(&[1, 9, 0, b'a']), None);
     }
 }

@@ -7,15 +7,16 @@ use sqlx::AssertSqlSafe;
 use crate::database::{DatabaseError, Pool};
 use crate::log::LogBounds;
 use crate::log::batch::{Counter, Memory};
+use crate::log::chunk::PLACE_BITS;
 use crate::log::hours::{HOUR, Tallies};
 use crate::log::row::{COLUMNS, Row};
 use crate::log::rows::{self, NEAR, era};
-use crate::log::sql::{Shape, Values};
+use crate::log::sql::ByKeys;
 
 /// Rows of each kind that are forgotten at once: a transaction that nobody waits for long.
 pub(super) const CHUNK: usize = 1_000;
 
-const PAST: Shape = Shape { head: "DELETE FROM attempts WHERE high IN (", row: "?", tail: ")" };
+const PAST: ByKeys = ByKeys { table: "attempts", key: "high" };
 
 /// What a look came to.
 #[derive(Debug)]
@@ -63,22 +64,25 @@ pub(super) async fn prune(
     let positions: Vec<i64> = oldest.iter().map(|row| row.position).collect();
     // Also of what has one attempt: it may have been reported twice, by two replicas.
     let past: BTreeSet<i64> = oldest.iter().map(|row| row.id.high).collect();
-    rows::remove(&mut tx, statements, positions).await?;
-    let past = statements.write(&mut tx, PAST, past, Values::put).await?;
+    let past: Vec<i64> = past.into_iter().collect();
+    rows::remove(&mut tx, statements, &positions).await?;
+    let past = statements.remove(&mut tx, PAST, &past).await?;
     tallies.write(&mut tx, statements).await?;
     counter.amount -= i64::try_from(oldest.len()).unwrap_or_default();
     counter.amount -= i64::try_from(past).unwrap_or_default();
 
-    // What is below the first delivery belongs to none, unless it is known as a late one.
+    // What is below the first delivery belongs to none, unless it is known as a late one, or near.
     let first = left.first().map_or(counter.next(), |row| row.position);
     let chunk = i64::try_from(CHUNK).unwrap_or(i64::MAX);
-    let events = "DELETE FROM log_events WHERE number IN (\
-                  SELECT e.number FROM log_events e WHERE e.number < $1 \
-                  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.late = e.number) \
-                  AND e.number NOT IN (SELECT event FROM deliveries \
-                                       WHERE position >= $2 AND position < $3) \
-                  ORDER BY e.number LIMIT $4)";
-    let events = sqlx::query(events)
+    let events = format!(
+        "DELETE FROM log_events WHERE number IN (\
+         SELECT e.number FROM log_events e WHERE e.number < $1 \
+         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.late = e.number) \
+         AND e.number NOT IN (SELECT event >> {PLACE_BITS} FROM deliveries \
+                              WHERE position >= $2 AND position < $3) \
+         ORDER BY e.number LIMIT $4)"
+    );
+    let events = sqlx::query(AssertSqlSafe(events))
         .bind(first)
         .bind(first)
         .bind(first + NEAR)

@@ -4,6 +4,8 @@
 //! what it shows, and at most one look per era at what does not match. What an era cannot hold, by
 //! type, state or time, is known without looking.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Executor, Row as _};
@@ -11,14 +13,15 @@ use subscriptions::WebhookId;
 
 use crate::database::{DatabaseError, Kind};
 use crate::log::entry::{DeliveryState, LoggedEvent};
+use crate::log::events;
 use crate::log::id::Id;
 use crate::log::names;
-use crate::log::packed::{EVENT_HEAD, unpack_event, unpack_event_id, unpack_trace};
+use crate::log::packed::{unpack_event, unpack_event_id, unpack_trace};
 use crate::log::rows::era;
 use crate::log::sql::list;
 
 /// Items of one page at most.
-const MOST: u32 = 500;
+pub(super) const MOST: u32 = 500;
 /// Eras that one statement looks at, at most.
 const ERAS: usize = 64;
 /// Attempts shown of one delivery at most; the last ones.
@@ -138,8 +141,12 @@ pub(super) async fn deliveries(
 ) -> Result<Page<DeliveryRow>, DatabaseError> {
     let (positions, next) = page(pool, query).await?;
     let rows = rows_at(pool, &positions, false).await?;
-    let items = rows.iter().map(read_row).collect::<Result<_, _>>()?;
-    Ok(Page { items, next })
+    let ids = events::find(pool, events_of(&rows)?, unpack_event_id).await?;
+    let read = |row: &AnyRow| {
+        let event = ids.get(&row.try_get("event")?).cloned();
+        read_row(row, event.unwrap_or_default())
+    };
+    Ok(Page { items: rows.iter().map(read).collect::<Result<_, _>>()?, next })
 }
 
 /// The same with the events.
@@ -148,12 +155,9 @@ pub(super) async fn deliveries_with_events(
     query: &DeliveryQuery,
 ) -> Result<Page<(DeliveryRow, LoggedEvent)>, DatabaseError> {
     let (positions, next) = page(pool, query).await?;
-    let rows = rows_at(pool, &positions, true).await?;
-    let read = |row: &AnyRow| {
-        let delivery = read_row(row)?;
-        let event = read_event(row, &delivery)?;
-        Ok::<_, DatabaseError>((delivery, event))
-    };
+    let rows = rows_at(pool, &positions, false).await?;
+    let events = events::find(pool, events_of(&rows)?, unpack_event).await?;
+    let read = |row: &AnyRow| read_whole(row, &events);
     Ok(Page { items: rows.iter().map(read).collect::<Result<_, _>>()?, next })
 }
 
@@ -168,7 +172,8 @@ pub(super) async fn delivery(
     let is_it = |row: &&AnyRow| Id::read(row).is_ok_and(|found| found == id);
     let rows: Vec<&AnyRow> = rows.iter().filter(is_it).collect();
     let Some(newest) = rows.first() else { return Ok(None) };
-    let row = read_row(newest)?;
+    let events = events::find(pool, [newest.try_get("event")?], unpack_event).await?;
+    let (row, event) = read_whole(newest, &events)?;
     let mut attempts = past(pool, id).await?;
     for row in &rows {
         if row.try_get::<i64, _>("attempts")? > 0 {
@@ -177,22 +182,7 @@ pub(super) async fn delivery(
     }
     attempts.sort_by_key(|attempt| (attempt.at_ms, attempt.attempt));
     attempts.dedup_by_key(|attempt| (attempt.at_ms, attempt.attempt));
-    Ok(Some(DeliveryDetail { event: read_event(newest, &row)?, row, attempts }))
-}
-
-pub(super) async fn recent_events(
-    pool: &AnyPool,
-    limit: u32,
-) -> Result<Vec<LoggedEvent>, DatabaseError> {
-    let query = "SELECT packed FROM log_events ORDER BY number DESC LIMIT $1";
-    let rows = sqlx::query(query).bind(i64::from(limit.min(MOST))).fetch_all(pool).await?;
-    let mut events = Vec::<LoggedEvent>::new();
-    for row in rows {
-        let event = unpack_event(&row.try_get::<Vec<u8>, _>("packed")?);
-        // Two replicas may both have kept it.
-        events.extend(event.filter(|event| events.iter().all(|known| known.id != event.id)));
-    }
-    Ok(events)
+    Ok(Some(DeliveryDetail { row, event, attempts }))
 }
 
 /// Where the deliveries of this id may be, newest first; others may be among them.
@@ -316,29 +306,25 @@ impl Wanted<'_> {
     }
 }
 
-/// The deliveries at these places, newest first, with their names, and the events' bodies if asked.
+/// The deliveries at these places, newest first, with their names, and their traces if asked.
 async fn rows_at(
     pool: &AnyPool,
     positions: &[i64],
-    whole: bool,
+    traces: bool,
 ) -> Result<Vec<AnyRow>, DatabaseError> {
     if positions.is_empty() {
         return Ok(Vec::new());
     }
-    let more = if whole {
-        ", d.trace AS trace, e.packed AS packed".to_owned()
-    } else {
-        format!(", substr(e.packed, 1, {EVENT_HEAD}) AS packed")
-    };
+    let trace = if traces { ", d.trace AS trace" } else { "" };
     let query = format!(
         "SELECT d.position AS position, d.high AS high, d.low AS low, \
          w.name AS webhook_name, k.name AS kind_name, d.state AS state, \
          r.name AS reason_name, d.attempts AS attempts, d.last_at AS at, d.duration AS duration, \
-         d.status AS status, f.name AS failure_name, d.next_at AS next_at{more} \
+         d.status AS status, f.name AS failure_name, d.next_at AS next_at, \
+         d.event AS event{trace} \
          FROM deliveries d \
          JOIN log_names w ON w.id = d.webhook JOIN log_names k ON k.id = d.kind \
          LEFT JOIN log_names r ON r.id = d.dead_reason LEFT JOIN log_names f ON f.id = d.failure \
-         LEFT JOIN log_events e ON e.number = d.event \
          WHERE d.position IN ({}) ORDER BY d.position DESC",
         list(positions.iter().copied()),
     );
@@ -369,7 +355,11 @@ fn positions(rows: &[AnyRow]) -> Result<Vec<i64>, DatabaseError> {
     rows.iter().map(|row| Ok(row.try_get("position")?)).collect()
 }
 
-fn read_row(row: &AnyRow) -> Result<DeliveryRow, DatabaseError> {
+fn events_of(rows: &[AnyRow]) -> Result<Vec<i64>, DatabaseError> {
+    rows.iter().map(|row| Ok(row.try_get("event")?)).collect()
+}
+
+fn read_row(row: &AnyRow, event: String) -> Result<DeliveryRow, DatabaseError> {
     let id = Id::read(row)?.to_string();
     let wrong = |why: String| DatabaseError::Row { id: id.clone(), why };
     let webhook: String = row.try_get("webhook_name")?;
@@ -378,7 +368,7 @@ fn read_row(row: &AnyRow) -> Result<DeliveryRow, DatabaseError> {
     Ok(DeliveryRow {
         position: Position(row.try_get("position")?),
         webhook: WebhookId::try_new(&webhook).map_err(|error| wrong(error.to_string()))?,
-        event: unpack_event_id(&row.try_get::<Option<Vec<u8>>, _>("packed")?.unwrap_or_default()),
+        event,
         kind: row.try_get("kind_name")?,
         state: state.ok_or_else(|| wrong("unknown state".to_owned()))?,
         dead_reason: row.try_get("reason_name")?,
@@ -392,17 +382,21 @@ fn read_row(row: &AnyRow) -> Result<DeliveryRow, DatabaseError> {
     })
 }
 
-/// The event of a delivery; where it was forgotten, what the delivery itself knows of it.
-fn read_event(row: &AnyRow, delivery: &DeliveryRow) -> Result<LoggedEvent, DatabaseError> {
-    let packed: Option<Vec<u8>> = row.try_get("packed")?;
-    let event = packed.and_then(|packed| unpack_event(&packed));
-    Ok(event.unwrap_or_else(|| LoggedEvent {
-        id: delivery.event.clone(),
+/// A delivery and its event; where that was forgotten, what the delivery itself knows of it.
+fn read_whole(
+    row: &AnyRow,
+    events: &HashMap<i64, LoggedEvent>,
+) -> Result<(DeliveryRow, LoggedEvent), DatabaseError> {
+    let event = events.get(&row.try_get("event")?).cloned();
+    let delivery = read_row(row, event.as_ref().map(|event| event.id.clone()).unwrap_or_default())?;
+    let event = event.unwrap_or_else(|| LoggedEvent {
+        id: String::new(),
         kind: delivery.kind.clone(),
         project: None,
         published_ms: 0,
         body: Bytes::new(),
-    }))
+    });
+    Ok((delivery, event))
 }
 
 fn read_attempt(row: &AnyRow) -> Result<AttemptRow, DatabaseError> {

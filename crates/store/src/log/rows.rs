@@ -5,51 +5,104 @@ use std::collections::HashMap;
 use sqlx::{Any, Transaction};
 
 use crate::database::DatabaseError;
+use crate::log::chunk::chunk_of;
 use crate::log::entry::DeliveryState;
 use crate::log::row::Row;
-use crate::log::sql::{Shape, Statements, Values};
+use crate::log::sql::{ByKeys, Bytes, Form, Number, Statements};
 
 /// Numbers of one era are the same above so many bits. An era's part of an index is what a batch
 /// touches; how many eras there are is what a reader pays. The tables' indexes say the same.
 const ERA_BITS: u32 = 14;
-/// How far from its event a delivery counts as late.
+/// How far from the chunk of its event a delivery counts as late.
 pub(super) const NEAR: i64 = 1_024;
 
 /// Deliveries at these positions.
-pub(super) const BY_POSITION: Shape = Shape { head: "position IN (", row: "?", tail: ")" };
+pub(super) const BY_POSITION: ByKeys = ByKeys { table: "deliveries", key: "position" };
 /// Deliveries whose ids begin so that no receiver took yet; the index of SQLite knows those.
-pub(super) const OPEN_BY_ID: Shape =
-    Shape { head: "state <> 1 AND high IN (", row: "?", tail: ")" };
+pub(super) const OPEN_BY_ID: ByKeys = ByKeys { table: "deliveries", key: "state <> 1 AND high" };
 /// Deliveries whose ids begin so.
-pub(super) const BY_ID: Shape = Shape { head: "high IN (", row: "?", tail: ")" };
+pub(super) const BY_ID: ByKeys = ByKeys { table: "deliveries", key: "high" };
 
-const REMOVE: Shape =
-    Shape { head: "DELETE FROM deliveries WHERE position IN (", row: "?", tail: ")" };
-const EVENTS: Shape =
-    Shape { head: "INSERT INTO log_events (number, packed) VALUES ", row: "(?, ?)", tail: "" };
-/// Delivered at the first attempt: most of them.
-const PLAIN: Shape = Shape {
-    head: "INSERT INTO deliveries (position, high, low, webhook, state, kind, event, attempts, \
-           last_at, duration, status, trace) VALUES ",
-    row: "(?, ?, ?, ?, 1, ?, ?, 1, ?, ?, ?, ?)",
+// The columns, each said once.
+const POSITION: Number<Row> = ("position", |row| Some(row.position));
+const HIGH: Number<Row> = ("high", |row| Some(row.id.high));
+const LOW: Number<Row> = ("low", |row| Some(row.id.low));
+const WEBHOOK: Number<Row> = ("webhook", |row| Some(row.webhook));
+const STATE: Number<Row> = ("state", |row| Some(row.state.number()));
+const KIND: Number<Row> = ("kind", |row| Some(row.kind));
+const EVENT: Number<Row> = ("event", |row| Some(row.event));
+const ATTEMPTS: Number<Row> = ("attempts", |row| Some(row.attempts));
+const LAST_AT: Number<Row> = ("last_at", |row| Some(row.last_at));
+const DURATION: Number<Row> = ("duration", |row| Some(row.duration));
+const STATUS: Number<Row> = ("status", |row| row.status);
+const FAILURE: Number<Row> = ("failure", |row| row.failure);
+const NEXT_AT: Number<Row> = ("next_at", |row| row.next_at);
+const DEAD_REASON: Number<Row> = ("dead_reason", |row| row.dead_reason);
+const SENT_AGAIN_AT: Number<Row> = ("sent_again_at", |row| row.sent_again_at);
+const LATE: Number<Row> = ("late", late);
+const TRACE: Bytes<Row> = ("trace", |row| std::mem::take(&mut row.trace));
+
+/// Delivered at the first attempt, which the table takes for granted: most of them.
+const PLAIN: Form<Row> = Form {
+    name: "plain",
+    table: "deliveries",
+    numbers: &[POSITION, HIGH, LOW, WEBHOOK, KIND, EVENT, LAST_AT, DURATION, STATUS],
+    bytes: Some(TRACE),
     tail: "",
 };
-const FULL: Shape = Shape {
-    head: "INSERT INTO deliveries (position, high, low, webhook, state, kind, event, attempts, \
-           last_at, duration, status, failure, next_at, dead_reason, sent_again_at, late, trace) \
-           VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    tail: "",
+const FULL: Form<Row> = Form {
+    name: "full",
+    numbers: &[
+        POSITION,
+        HIGH,
+        LOW,
+        WEBHOOK,
+        STATE,
+        KIND,
+        EVENT,
+        ATTEMPTS,
+        LAST_AT,
+        DURATION,
+        STATUS,
+        FAILURE,
+        NEXT_AT,
+        DEAD_REASON,
+        SENT_AGAIN_AT,
+        LATE,
+    ],
+    ..PLAIN
 };
-const PAST: Shape = Shape {
-    head: "INSERT INTO attempts (number, high, low, attempt, at, duration, status, failure, \
-           trace) VALUES ",
-    row: "(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    tail: "",
+/// The same as an attempt: its position is its number.
+const PAST: Form<Row> = Form {
+    name: "past",
+    table: "attempts",
+    numbers: &[
+        ("number", POSITION.1),
+        HIGH,
+        LOW,
+        ("attempt", ATTEMPTS.1),
+        ("at", LAST_AT.1),
+        DURATION,
+        STATUS,
+        FAILURE,
+    ],
+    ..PLAIN
 };
-const ERAS: Shape = Shape {
-    head: "INSERT INTO log_eras (era, kind, state, first_at, last_at) VALUES ",
-    row: "(?, ?, ?, ?, ?)",
+
+/// What an era may hold: its key, and the first and the last time.
+type Era = ((i64, i64, i64), (i64, i64));
+
+const ERAS: Form<Era> = Form {
+    name: "eras",
+    table: "log_eras",
+    numbers: &[
+        ("era", |((era, _, _), _)| Some(*era)),
+        ("kind", |((_, kind, _), _)| Some(*kind)),
+        ("state", |((_, _, state), _)| Some(*state)),
+        ("first_at", |(_, (first, _))| Some(*first)),
+        ("last_at", |(_, (_, last))| Some(*last)),
+    ],
+    bytes: None,
     tail: " ON CONFLICT (era, kind, state) DO UPDATE SET \
            first_at = CASE WHEN excluded.first_at < log_eras.first_at THEN excluded.first_at \
                            ELSE log_eras.first_at END, \
@@ -74,10 +127,7 @@ impl Eras {
         tx: &mut Transaction<'_, Any>,
         statements: &mut Statements,
     ) -> Result<(), DatabaseError> {
-        let put = |values: &mut Values, ((era, kind, state), (first, last))| {
-            [era, kind, state, first, last].into_iter().for_each(|number| values.put(number));
-        };
-        statements.write(tx, ERAS, self.0, put).await?;
+        statements.write(tx, &ERAS, self.0.into_iter().collect()).await?;
         Ok(())
     }
 }
@@ -87,25 +137,12 @@ pub(super) fn era(number: i64) -> i64 {
     number >> ERA_BITS
 }
 
-pub(super) async fn write_events(
-    tx: &mut Transaction<'_, Any>,
-    statements: &mut Statements,
-    events: Vec<(i64, &[u8])>,
-) -> Result<(), DatabaseError> {
-    let put = |values: &mut Values, (number, packed): (i64, &[u8])| {
-        values.put(number);
-        values.put(packed.to_vec());
-    };
-    statements.write(tx, EVENTS, events, put).await?;
-    Ok(())
-}
-
 pub(super) async fn remove(
     tx: &mut Transaction<'_, Any>,
     statements: &mut Statements,
-    positions: Vec<i64>,
+    positions: &[i64],
 ) -> Result<(), DatabaseError> {
-    statements.write(tx, REMOVE, positions, Values::put).await?;
+    statements.remove(tx, BY_POSITION, positions).await?;
     Ok(())
 }
 
@@ -124,49 +161,16 @@ pub(super) async fn write_plain(
     statements: &mut Statements,
     rows: Vec<Row>,
 ) -> Result<(), DatabaseError> {
-    let put = |values: &mut Values, row: Row| {
-        values.put(row.position);
-        values.put(row.id.high);
-        values.put(row.id.low);
-        values.put(row.webhook);
-        values.put(row.kind);
-        values.put(row.event);
-        values.put(row.last_at);
-        values.put(row.duration);
-        values.put(row.status);
-        values.put(row.trace);
-    };
-    statements.write(tx, PLAIN, rows, put).await?;
-    Ok(())
+    Ok(statements.write(tx, &PLAIN, rows).await?)
 }
 
+/// Writes any rows.
 pub(super) async fn write_full(
     tx: &mut Transaction<'_, Any>,
     statements: &mut Statements,
     rows: Vec<Row>,
 ) -> Result<(), DatabaseError> {
-    let put = |values: &mut Values, row: Row| {
-        let late = late(&row);
-        values.put(row.position);
-        values.put(row.id.high);
-        values.put(row.id.low);
-        values.put(row.webhook);
-        values.put(row.state.number());
-        values.put(row.kind);
-        values.put(row.event);
-        values.put(row.attempts);
-        values.put(row.last_at);
-        values.put(row.duration);
-        values.put(row.status);
-        values.put(row.failure);
-        values.put(row.next_at);
-        values.put(row.dead_reason);
-        values.put(row.sent_again_at);
-        values.put(late);
-        values.put(row.trace);
-    };
-    statements.write(tx, FULL, rows, put).await?;
-    Ok(())
+    Ok(statements.write(tx, &FULL, rows).await?)
 }
 
 /// Writes attempts that are not the last of their delivery; their position is their number.
@@ -175,21 +179,11 @@ pub(super) async fn write_past(
     statements: &mut Statements,
     rows: Vec<Row>,
 ) -> Result<(), DatabaseError> {
-    let put = |values: &mut Values, row: Row| {
-        values.put(row.position);
-        values.put(row.id.high);
-        values.put(row.id.low);
-        values.put(row.attempts);
-        values.put(row.last_at);
-        values.put(row.duration);
-        values.put(row.status);
-        values.put(row.failure);
-        values.put(row.trace);
-    };
-    statements.write(tx, PAST, rows, put).await?;
-    Ok(())
+    Ok(statements.write(tx, &PAST, rows).await?)
 }
 
+/// The chunk of its event, where that is far.
 fn late(row: &Row) -> Option<i64> {
-    (row.position - row.event > NEAR).then_some(row.event)
+    let chunk = chunk_of(row.event);
+    (row.position - chunk > NEAR).then_some(chunk)
 }

@@ -381,14 +381,50 @@ async fn replicas_write_at_the_same_time(mut place: Place) {
     place.close().await;
 }
 
+async fn every_delivery_has_its_event(mut place: Place) {
+    let writer = place.writer(BOUNDS);
+    let name = |n: usize| format!("{n}");
+    // More than a chunk holds, of many sizes, some too large to share one.
+    let event = |n: usize| {
+        let long = "x".repeat(if n % 50 == 9 { 70_000 } else { n * 7 });
+        let body = format!(
+            r#"{{"type":"domain.added","createdAt":"2024-01-15T10:30:00Z","domain":{{"name":"{n}"}},"project":{{"id":"prj_1"}},"note":"{long}"}}"#
+        );
+        Arc::new(Event::restore(body.as_bytes(), event_id(&name(n))).unwrap())
+    };
+    let events: Vec<Arc<Event>> = (0..300).map(event).collect();
+    let attempt = |n: usize| LoggedAttempt { event: Arc::clone(&events[n]), ..delivered(&name(n)) };
+    place.write(writer, (0..300).map(attempt).collect()).await;
+    // A later attempt, and another delivery of an event, in another batch.
+    let other = DeliveryId::derive(&event_id("9"), "whk_b");
+    let other = LoggedAttempt { delivery: other, webhook: webhook("b"), ..attempt(9) };
+    place.write(writer, vec![other]).await;
+    let query = DeliveryQuery { limit: 500, ..DeliveryQuery::default() };
+    let found = place.log.deliveries(&query).await.unwrap().items;
+    let found: Vec<&str> = found.iter().map(|row| row.event.as_str()).collect();
+    let mut expected: Vec<&str> = events.iter().rev().map(|event| event.id().as_str()).collect();
+    expected.insert(0, "evt_9");
+    assert_eq!(found, expected);
+    for n in [0, 9, 63, 64, 65, 128, 299] {
+        let event = place.log.event(&event_id(&name(n)), &webhook("a")).await.unwrap().unwrap();
+        assert_eq!((&*event.id, &event.body), (&*format!("evt_{n}"), events[n].body()));
+    }
+    assert!(place.log.event(&event_id("9"), &webhook("b")).await.unwrap().is_some());
+    let recent = place.log.recent_events(250).await.unwrap();
+    let recent: Vec<&str> = recent.iter().map(|event| event.id.as_str()).collect();
+    assert_eq!(recent, expected[1..=250]);
+    place.close().await;
+}
+
 async fn what_is_beyond_the_bounds_is_forgotten(mut place: Place) {
     // A writer looks when it starts, and long after.
     let writer = place.writer(LogBounds { max_age: Duration::from_secs(1_000_000), ..BOUNDS });
     let old = |name: &str| LoggedAttempt { at_ms: now() - 2 * HOUR, ..delivered(name) };
     let mut attempts = vec![old("old1"), LoggedAttempt { attempt: 2, ..old("old2") }];
     attempts.insert(1, LoggedAttempt { attempt: 1, next: LoggedNext::Retry(1), ..old("old2") });
-    attempts.extend((0..20).map(|n| delivered(&format!("{n}"))));
     place.write(writer, attempts).await;
+    place.write(writer, (0..20).map(|n| delivered(&format!("{n}"))).collect()).await;
+    assert_eq!(place.log.recent_events(100).await.unwrap().len(), 22);
     let status = |writer: usize, place: &Place| {
         let status = place.writers[writer].recorder.status();
         (status.rows(), status.forgotten())
@@ -400,6 +436,7 @@ async fn what_is_beyond_the_bounds_is_forgotten(mut place: Place) {
     .await
     .unwrap();
     assert_eq!(place.ids(all()).await.len(), 20);
+    assert_eq!(place.log.recent_events(100).await.unwrap().len(), 20);
     assert!(place.log.delivery(&id("old2")).await.unwrap().is_none());
     assert!(place.log.event(&event_id("old1"), &webhook("a")).await.unwrap().is_none());
     assert!(place.log.event(&event_id("0"), &webhook("a")).await.unwrap().is_some());
@@ -410,9 +447,17 @@ async fn what_is_beyond_the_bounds_is_forgotten(mut place: Place) {
     .await
     .unwrap();
     assert_eq!(place.ids(all()).await, [id("19"), id("18"), id("17"), id("16"), id("15")]);
-    assert_eq!(place.log.recent_events(100).await.unwrap().len(), 5);
+    // Events that were written together go together, with the last of their deliveries.
+    assert_eq!(place.log.recent_events(100).await.unwrap().len(), 20);
+    let none_left = place.writer(LogBounds { max_rows: 0, ..BOUNDS });
+    eventually("all are gone", SOON, || async {
+        (status(none_left, &place) == (0, 5)).then_some(())
+    })
+    .await
+    .unwrap();
+    assert!(place.log.recent_events(100).await.unwrap().is_empty());
     let counts = place.log.counts(&webhook("a"), now() - HOUR).await.unwrap();
-    assert_eq!(counts.delivered, 5);
+    assert_eq!(counts.delivered, 0);
     // What is written next is whole, although its event was known before.
     place.write(writer, vec![delivered("3")]).await;
     assert!(place.log.event(&event_id("3"), &webhook("a")).await.unwrap().is_some());
@@ -540,6 +585,11 @@ mod sqlite {
     }
 
     #[tokio::test]
+    async fn every_delivery_has_its_event() {
+        super::every_delivery_has_its_event(Place::sqlite().await).await;
+    }
+
+    #[tokio::test]
     async fn what_is_beyond_the_bounds_is_forgotten() {
         super::what_is_beyond_the_bounds_is_forgotten(Place::sqlite().await).await;
     }
@@ -572,6 +622,11 @@ mod postgres {
     #[tokio::test]
     async fn attempts_are_counted_by_hour() {
         super::attempts_are_counted_by_hour(Place::postgres().await).await;
+    }
+
+    #[tokio::test]
+    async fn every_delivery_has_its_event() {
+        super::every_delivery_has_its_event(Place::postgres().await).await;
     }
 
     #[tokio::test]
