@@ -6,6 +6,7 @@ mod hidden;
 mod hostile;
 mod lost;
 mod sessions;
+mod standing;
 
 use serde_json::{Value, json};
 use testbed::eventually;

@@ -48,6 +48,7 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .routes(routes!(webhooks::promote))
         .routes(routes!(webhooks::reveal))
         .routes(routes!(webhooks::stats))
+        .routes(routes!(webhooks::standing))
         .routes(routes!(webhooks::audit))
         .routes(routes!(webhooks::event_types))
         .routes(routes!(deliveries::test))

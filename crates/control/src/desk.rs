@@ -36,7 +36,7 @@ use broker::Client;
 use event::Catalog;
 use futures_util::future::BoxFuture;
 use store::{DeliveryLog, Store};
-use subscriptions::{RetryPolicy, UrlRules, WebhookUrl};
+use subscriptions::{RetryPolicy, UrlRules, WebhookId, WebhookUrl};
 use tokio_util::task::TaskTracker;
 
 /// See the module. Cheap to clone.
@@ -57,6 +57,30 @@ pub struct Parts {
     pub check: AddressCheck,
     /// How long the old secret goes on signing after a rotation, if nobody says otherwise.
     pub overlap: Duration,
+    /// How a webhook's receiver stands, as far as this replica has seen.
+    pub standing: Box<dyn Fn(&WebhookId) -> Option<Standing> + Send + Sync>,
+}
+
+/// What a webhook's receiver has shown this replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Attempts under way.
+    pub in_flight: u32,
+    /// Attempts at the same time that the receiver gets now.
+    pub limit: u32,
+    /// Failures in a row.
+    pub failures: u32,
+    /// For how long it has been left alone, and in how long it is probed next.
+    pub left_alone: Option<(Duration, Duration)>,
+}
+
+impl Standing {
+    /// Since when it is left alone, and when it is probed next, ms since 1970.
+    pub(crate) fn left_alone_ms(&self, now_ms: i64) -> Option<(i64, i64)> {
+        let ms = |length: Duration| i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+        let (since, next) = self.left_alone?;
+        Some((now_ms.saturating_sub(ms(since)), now_ms.saturating_add(ms(next))))
+    }
 }
 
 /// What the configuration says about webhooks.
@@ -104,6 +128,13 @@ impl Desk {
     #[must_use]
     pub fn has_log(&self) -> bool {
         self.0.log.is_some()
+    }
+
+    /// How a webhook's receiver stands, as far as this replica has seen; `None` where it has sent
+    /// nothing lately.
+    #[must_use]
+    pub fn standing(&self, webhook: &WebhookId) -> Option<Standing> {
+        (self.0.standing)(webhook)
     }
 
     /// How long the old secret goes on signing after a rotation, if nobody says otherwise.

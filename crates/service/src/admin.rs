@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use broker::Client;
 use control::{AddressCheck, Auth, Desk, Parts, Reach, Rules};
 use delivery::Guard;
+use dispatch::Standings;
 use metering::Meter;
 use prometheus::Registry;
 use store::{DeliveryLog, Store};
@@ -36,6 +37,7 @@ pub(crate) struct With {
     pub(crate) client: Client,
     pub(crate) guard: Guard,
     pub(crate) rules: watch::Receiver<Rules>,
+    pub(crate) standings: Standings,
     pub(crate) closing: CancellationToken,
 }
 
@@ -51,7 +53,7 @@ pub(crate) async fn start(
     with: With,
 ) -> Result<impl Future<Output = ()> + Send + 'static> {
     let admin = &config.admin;
-    let With { store, log, client, guard, rules, closing } = with;
+    let With { store, log, client, guard, rules, standings, closing } = with;
     let metrics = control::Metrics::register(registry)?;
     let public_url = admin.public_url.as_deref();
     let (tokens, proxies) = (admin.tokens.clone(), admin.trusted_proxies.clone());
@@ -69,6 +71,7 @@ pub(crate) async fn start(
         rules: Box::new(move || rules.borrow().clone()),
         check: check(guard),
         overlap: config.webhooks.secret_overlap,
+        standing: Box::new(move |webhook| standings.of(webhook).map(standing)),
     });
     let app = control::router(desk.clone(), auth.clone(), metrics, admin.timeout, closing.clone());
     let refused = Meter::new(registry).counter(
@@ -102,6 +105,12 @@ pub(crate) async fn start(
         // Whose asker is gone is done all the same.
         desk.ended().await;
     })
+}
+
+/// As people see it.
+fn standing(seen: dispatch::Standing) -> control::Standing {
+    let dispatch::Standing { in_flight, limit, failures, open } = seen;
+    control::Standing { in_flight, limit, failures, left_alone: open }
 }
 
 /// What the Control Center checks webhooks against.

@@ -137,6 +137,7 @@ async fn start(config: &Config) -> Result<Service> {
         client: client.clone(),
         guard,
         rules: rules_seen,
+        standings: flow.standings(),
         closing: closing.clone(),
     };
     start_admin(config, &registry, with, &mut tasks).await?;

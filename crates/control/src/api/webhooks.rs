@@ -233,6 +233,22 @@ pub(super) async fn stats(
     Ok(Json(hours.remove(&id).unwrap_or_default().into()))
 }
 
+/// What a webhook's receiver has shown the replica that answers: how many attempts it gets, and
+/// whether it is left alone.
+#[utoipa::path(
+    get, path = "/webhooks/{id}/standing", tag = "webhooks",
+    params(("id" = String, Path, description = "The webhook's id")),
+    responses((status = 200, body = wire::Standing)),
+)]
+pub(super) async fn standing(
+    State(app): State<App>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<wire::Standing>, Problem> {
+    let id = id(path)?;
+    app.desk.webhook(&id).await?;
+    Ok(Json(wire::Standing::of(app.desk.standing(&id), now_ms())))
+}
+
 /// Who changed what, newest first.
 #[utoipa::path(
     get, path = "/audit", tag = "audit",

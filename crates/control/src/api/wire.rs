@@ -15,5 +15,5 @@ pub(super) use self::deliveries::{Deliveries, DeliveryOut, RecoveredOut, SentOut
 use self::events::EventOut;
 pub(super) use self::events::{EventTypes, Tried};
 pub(super) use self::webhooks::{
-    ChangedWebhook, Secrets, Stats, Webhook, WebhookWithSecret, Webhooks,
+    ChangedWebhook, Secrets, Standing, Stats, Webhook, WebhookWithSecret, Webhooks,
 };

@@ -73,6 +73,7 @@ impl Bench {
             rules: Box::new(move || rules.clone()),
             check: Arc::new(|_| Box::pin(async { Reach::Allowed })),
             overlap: Duration::from_secs(86_400),
+            standing: Box::new(|_| None),
         });
         let tokens = format!("alice admin {ADMIN}\nbob read {READ}").parse().unwrap();
         let metrics = Metrics::register(&registry).unwrap();

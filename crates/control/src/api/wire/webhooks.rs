@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::auth::{Role, Viewer};
 use crate::clock::{duration_text, text_of};
-use crate::desk::{Found, Listed, Made};
+use crate::desk::{self, Found, Listed, Made};
 
 /// A webhook.
 #[derive(Serialize, ToSchema)]
@@ -133,6 +133,37 @@ pub(in crate::api) struct Hour {
     p50_ms: Option<f64>,
     /// Of a hundred attempts, 95 took at most so long.
     p95_ms: Option<f64>,
+}
+
+/// What a webhook's receiver has shown the replica that answers.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct Standing {
+    /// Attempts under way.
+    in_flight: u32,
+    /// Attempts at the same time that the receiver gets now; null where nothing was sent lately.
+    limit: Option<u32>,
+    /// Failures in a row.
+    failures: u32,
+    /// Since when it is left alone but for single probes; null where it is not.
+    #[schema(format = DateTime)]
+    left_alone_since: Option<String>,
+    /// When it is probed next.
+    #[schema(format = DateTime)]
+    next_probe_at: Option<String>,
+}
+
+impl Standing {
+    pub(in crate::api) fn of(standing: Option<desk::Standing>, now_ms: i64) -> Self {
+        let left_alone = standing.and_then(|standing| standing.left_alone_ms(now_ms));
+        Self {
+            in_flight: standing.map_or(0, |standing| standing.in_flight),
+            limit: standing.map(|standing| standing.limit),
+            failures: standing.map_or(0, |standing| standing.failures),
+            left_alone_since: left_alone.map(|(since, _)| text_of(since)),
+            next_probe_at: left_alone.map(|(_, next)| text_of(next)),
+        }
+    }
 }
 
 impl Webhook {

@@ -81,7 +81,7 @@ pub(super) async fn deliveries(Path(id): Path<String>, asked: Asked) -> Answer {
     let newest = rows.iter().flatten().map(|row| row.position.0).max().unwrap_or(0).to_string();
     let live = address(&format!("{base}/live"), &[filter[0], filter[1], ("after", &newest)]);
     let view = webhook::Deliveries {
-        head: webhook::Head { webhook, dead: has_dead(&asked, webhook).await },
+        head: head(&asked, webhook, has_dead(&asked, webhook).await),
         rows: rows.as_deref(),
         state,
         kind,
@@ -96,9 +96,13 @@ pub(super) async fn deliveries(Path(id): Path<String>, asked: Asked) -> Answer {
     Ok(Reply::Screen(webhook::deliveries(&asked.frame, &view)))
 }
 
+fn head<'a>(asked: &Asked, webhook: &'a Webhook, dead: bool) -> webhook::Head<'a> {
+    webhook::Head { webhook, dead, standing: asked.desk.standing(&webhook.id) }
+}
+
 pub(super) async fn settings(Path(id): Path<String>, asked: Asked) -> Answer {
     let found = asked.desk.webhook(&webhook_id(&id)?).await?;
-    let head = webhook::Head { webhook: &found.webhook, dead: false };
+    let head = head(&asked, &found.webhook, false);
     let retry = asked.desk.rules().retry;
     let view = webhook::Settings { head, retry: &retry };
     Ok(Reply::Screen(webhook::settings(&asked.frame, view)))
@@ -112,7 +116,7 @@ pub(super) async fn history(Path(id): Path<String>, asked: Asked) -> Answer {
         asked.desk.audit(&AuditAsked { webhook: Some(id.clone()), cursor, limit: 50 }).await?;
     let base = format!("/admin/webhooks/{}/audit", id.as_str());
     let next = listed.next.as_deref().map(|cursor| address(&base, &[("cursor", cursor)]));
-    let head = webhook::Head { webhook: &found.webhook, dead: false };
+    let head = head(&asked, &found.webhook, false);
     let rows = rows_of(&listed.items);
     Ok(Reply::Screen(webhook::history(&asked.frame, head, &rows, next.as_deref())))
 }

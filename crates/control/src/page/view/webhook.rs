@@ -15,6 +15,7 @@ use super::icon::{Icon, icon};
 use super::list::state_pill;
 use super::pieces::{Tone, id, notice, pager};
 use super::rows;
+use crate::desk::Standing;
 
 /// How far back the charts look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub(crate) struct Head<'a> {
     pub(crate) webhook: &'a Webhook,
     /// Whether it is known to have dead letters.
     pub(crate) dead: bool,
+    /// How its receiver stands, as far as is known.
+    pub(crate) standing: Option<Standing>,
 }
 
 /// Its deliveries.
@@ -209,6 +212,19 @@ fn remarks(frame: &Frame, head: Head<'_>, base: &str) -> Markup {
                             button.button.small id="promote" type="submit" { "Promote the new secret now" }
                         }
                     }
+                }
+            }))
+        }
+        @if let (true, Some(standing)) = (webhook.enabled, head.standing)
+            && let Some((since, next)) = standing.left_alone_ms(frame.now_ms) {
+            (notice(Tone::Warn, &html! {
+                p id="left-alone" {
+                    strong { "This endpoint is left alone. " }
+                    "Its last " (standing.failures) " attempts failed, so nothing but single probes is sent since "
+                    (super::super::time::exact(since)) " (" (ago(since, frame.now_ms)) "). "
+                    "What waits for it counts as no attempt and goes out when it answers again. "
+                    @if next > frame.now_ms { "The next probe goes at " (super::super::time::exact(next)) "." }
+                    @else { "The next probe goes with the next delivery." }
                 }
             }))
         }
