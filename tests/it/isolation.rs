@@ -83,6 +83,28 @@ async fn a_receiver_that_answers_again_gets_what_waited() {
 }
 
 #[tokio::test]
+async fn what_was_tried_is_given_up_in_time_though_its_webhook_is_left_alone() {
+    let stage = Stage::new(|setup, receiver| {
+        receiver.answer("/hook", Script::fail(1_000, 503));
+        setup
+            .set("webhooks.breaker.failures", 1)
+            .set("webhooks.breaker.first_pause", "1h")
+            .set("webhooks.breaker.max_pause", "1h")
+            .set("retry.first_delay", "1s")
+            .set("retry.max_delay", "1s")
+            .set("retry.give_up_after", "4s")
+            .webhook(Webhook::new("whk_1", &receiver.url("/hook")))
+    })
+    .await;
+    stage.publish("domain.added", "prj_1", "evt_1").await;
+    stage.reaches("deliveries_total", &[("outcome", "dead"), ("failure", "http_503")], 1.0).await;
+    assert_eq!(stage.receiver.requests().len(), 1, "it was tried although it was to be left alone");
+    let dead = &stage.space.names().dead_queue;
+    assert_eq!(stage.client.depth(dead).await.unwrap(), 1);
+    stage.close().await;
+}
+
+#[tokio::test]
 async fn no_more_attempts_begin_than_the_rate_allows() {
     let stage = Stage::new(|setup, receiver| {
         let slow = Webhook::new("whk_slow", &receiver.url("/slow"));

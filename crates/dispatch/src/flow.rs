@@ -340,7 +340,7 @@ impl Parts {
         }
         let slot = match self.pass(&task) {
             Pass::Go(slot) => slot,
-            Pass::Wait(bound, wait) => return self.postpone(&task, bound.as_str(), wait).await,
+            Pass::Wait(bound, wait) => return self.hold_back(&task, bound, wait).await,
         };
         let Ok(permit) = self.in_flight.try_acquire() else {
             return self.postpone(&task, IN_FLIGHT, POSTPONE).await;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use broker::{IncomingEvent, Once, Parked, PublishError, Rejected, Session};
 use delivery::FailureKind;
 use event::TraceContext;
-use subscriptions::Webhook;
+use subscriptions::{RetryPolicy, Webhook};
 
 use super::{Parts, duration_ms};
 use crate::clock::now_ms;
+use crate::gate::Bound;
 use crate::metrics::{DISABLED, GAVE_UP, GONE, MALFORMED, TEST};
 use crate::report::{Following, Report};
 use crate::retry::{self, Next};
@@ -66,11 +67,28 @@ impl Parts {
     }
 
     fn next(&self, task: &Task<'_>, now: i64, failure: &delivery::Failure) -> Next {
-        let policy = task.webhook.retry.as_ref().unwrap_or(&task.rules.retry);
-        let elapsed = now.saturating_sub(task.first_attempt_ms.unwrap_or(now));
-        let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or_default());
         let attempts = task.attempts.saturating_sub(task.earlier_attempts);
-        retry::next(policy, attempts, elapsed, failure)
+        retry::next(policy(task), attempts, elapsed(task, now), failure)
+    }
+
+    /// The gate lets it wait; what was tried already is given up all the same when its time is over,
+    /// as if it had been tried again.
+    pub(super) async fn hold_back(
+        &self,
+        task: &Task<'_>,
+        bound: Bound,
+        wait: Duration,
+    ) -> Result<(), PublishError> {
+        let now = now_ms();
+        let tried = task.attempts > task.earlier_attempts && task.once.is_none();
+        let left = tried.then(|| policy(task).give_up_after().saturating_sub(elapsed(task, now)));
+        if left.is_some_and(|left| left.is_zero()) {
+            let failure = task.last.map_or("", |last| last.kind);
+            self.bury_task(task, GAVE_UP, failure).await?;
+            (self.tell)(Report::Attempt(task.without_attempt(now, Following::Dead(GAVE_UP))));
+            return Ok(());
+        }
+        self.postpone(task, bound.as_str(), left.map_or(wait, |left| wait.min(left))).await
     }
 
     /// The webhook is disabled: the delivery is a dead letter until people decide about it.
@@ -200,4 +218,14 @@ impl Parts {
             );
         }
     }
+}
+
+fn policy<'a>(task: &Task<'a>) -> &'a RetryPolicy {
+    task.webhook.retry.as_ref().unwrap_or(&task.rules.retry)
+}
+
+/// The time since its first attempt began.
+fn elapsed(task: &Task<'_>, now: i64) -> Duration {
+    let elapsed = now.saturating_sub(task.first_attempt_ms.unwrap_or(now));
+    Duration::from_millis(u64::try_from(elapsed).unwrap_or_default())
 }

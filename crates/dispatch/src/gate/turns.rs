@@ -2,9 +2,9 @@
 //!
 //! Turns are given out like numbers at a counter, one behind the other at the pace at which the
 //! receiver takes deliveries (virtual scheduling, as in ITU-T I.371's generic cell rate algorithm).
-//! So a delivery that waits circles through the broker about once, whatever waits before it. What
-//! has waited long already may be sent further away than what is new: however wrong the pace was,
-//! a delivery circles no more often than its wait can be doubled.
+//! So a delivery that waits circles through the broker about once, whatever waits before it. How far
+//! away a turn may be grows with the time that the delivery has waited already: a receiver that was
+//! away for long is caught up with a little later, and thousands that wait for it cost little.
 
 use std::time::Duration;
 
@@ -12,8 +12,12 @@ use tokio::time::Instant;
 
 /// The shortest wait: the broker's shortest delay.
 const SHORTEST: Duration = Duration::from_millis(250);
-/// How far away the turn of something new may be.
+/// How far away the turn of something new may be,
 const HORIZON: Duration = Duration::from_secs(60);
+/// and of anything at all.
+const FARTHEST: Duration = Duration::from_secs(60 * 60);
+/// What part of the time that it has waited something may have to wait once more.
+const PART: u32 = 4;
 /// The pace where nothing is known of the receiver.
 const UNKNOWN: Duration = Duration::from_millis(50);
 
@@ -34,7 +38,7 @@ impl Turns {
         age: Duration,
     ) -> Duration {
         let earliest = from.max(now);
-        let horizon = earliest + HORIZON.max(age);
+        let horizon = earliest + horizon(age);
         let mut turn = self.next.map_or(earliest, |next| next.max(earliest));
         if turn > horizon {
             // A new round of turns, among those of the round before.
@@ -53,6 +57,10 @@ impl Turns {
     pub(super) fn is_empty(&self, now: Instant) -> bool {
         self.next.is_none_or(|next| next <= now)
     }
+}
+
+fn horizon(age: Duration) -> Duration {
+    (age / PART).clamp(HORIZON, FARTHEST)
 }
 
 #[cfg(test)]
@@ -98,7 +106,7 @@ mod tests {
             }
             let wait = turns.take(now, now, pace, age);
             prop_assert!(wait >= SHORTEST);
-            prop_assert!(wait <= HORIZON.max(age));
+            prop_assert!(wait <= horizon(age) && wait <= FARTHEST);
         }
     }
 }
