@@ -58,8 +58,11 @@ pub struct Parts {
     /// How long the old secret goes on signing after a rotation, if nobody says otherwise.
     pub overlap: Duration,
     /// How a webhook's receiver stands, as far as this replica has seen.
-    pub standing: Box<dyn Fn(&WebhookId) -> Option<Standing> + Send + Sync>,
+    pub standing: Standings,
 }
+
+/// Tells how a webhook's receiver stands.
+pub type Standings = Box<dyn Fn(&WebhookId) -> Option<Standing> + Send + Sync>;
 
 /// What a webhook's receiver has shown this replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

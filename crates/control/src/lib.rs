@@ -18,8 +18,8 @@ pub use auth::{
 pub use desk::{
     AddressCheck, AuditAsked, AuditEntry, Change, ClauseEdit, DeadAct, DeadAsked, DeadPage,
     DeadWork, DeadWorked, DeliveriesAsked, Desk, Edit, EventTypeInfo, Found, Listed, MAX_PAGE,
-    Made, Moved, Parts, RateEdit, Reach, Recovered, RetryEdit, Rules, Sent, Standing, State,
-    TriedEvent, TryOut, WebhooksAsked, request_headers, rotated_again,
+    Made, Moved, Parts, RateEdit, Reach, Recovered, RetryEdit, Rules, Sent, Standing, Standings,
+    State, TriedEvent, TryOut, WebhooksAsked, request_headers, rotated_again,
 };
 pub use metrics::Metrics;
 pub use problem::{FieldError, Problem, ProblemKind};

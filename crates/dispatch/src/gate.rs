@@ -114,7 +114,7 @@ pub(crate) enum Pass<'a> {
 }
 
 /// What a webhook's receiver has shown, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Attempts under way.
     pub in_flight: u32,
