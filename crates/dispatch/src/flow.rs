@@ -393,8 +393,11 @@ impl Parts {
             breaker: rules.breaker,
         };
         let (free, by_hand) = (self.in_flight.available_permits(), task.once.is_some());
-        let age =
-            Duration::from_millis(now_ms().saturating_sub(task.published_ms).max(0).unsigned_abs());
+        let published_ms = task.published_ms;
+        let age = move || {
+            let waited = now_ms().saturating_sub(published_ms).max(0);
+            Duration::from_millis(waited.unsigned_abs())
+        };
         self.gate.pass(&webhook.id, bounds, free, age, by_hand)
     }
 

@@ -198,7 +198,8 @@ impl Gate {
         self.0.clone()
     }
 
-    /// A place for one more attempt of a delivery that has waited for `age`, or when to ask again.
+    /// A place for one more attempt, or when to ask again: that depends on how long (`age`) the
+    /// delivery has waited already.
     /// `free` is how many places are left of all. What people wish to try (`by_hand`) need not heed
     /// the breaker, and is its probe.
     pub(crate) fn pass<'a>(
@@ -206,24 +207,21 @@ impl Gate {
         webhook: &'a WebhookId,
         bounds: Bounds,
         free: usize,
-        age: Duration,
+        age: impl FnOnce() -> Duration,
         by_hand: bool,
     ) -> Pass<'a> {
         let now = Instant::now();
         let mut webhooks = self.0.lock();
         webhooks.forget(now);
-        if !webhooks.by_id.contains_key(webhook) {
-            webhooks.by_id.insert(webhook.clone(), Seen::new(now));
-        }
-        let Some(seen) = webhooks.by_id.get_mut(webhook) else {
-            return Pass::Wait(Bound::WebhookInFlight, SILENCE);
-        };
-        (seen.asked, seen.most) = (now, bounds.max_in_flight.get());
-        match seen.pass(now, &bounds, free, by_hand) {
+        let ask = |seen: &mut Seen| match seen.pass(now, &bounds, free, by_hand) {
             Ok(probe) => {
                 Pass::Go(Slot { gate: self, webhook, bounds, begun: now, probe, open: true })
             }
-            Err((bound, from, pace)) => Pass::Wait(bound, seen.turns.take(now, from, pace, age)),
+            Err((bound, from, pace)) => Pass::Wait(bound, seen.turns.take(now, from, pace, age())),
+        };
+        match webhooks.by_id.get_mut(webhook) {
+            Some(seen) => ask(seen),
+            None => ask(webhooks.by_id.entry(webhook.clone()).or_insert(Seen::new(now))),
         }
     }
 }
@@ -261,6 +259,7 @@ impl Seen {
         free: usize,
         by_hand: bool,
     ) -> Result<bool, (Bound, Instant, Option<Duration>)> {
+        (self.asked, self.most) = (now, bounds.max_in_flight.get());
         let probe = match self.breaker.says(now) {
             Says::Go => false,
             Says::Probe => true,

@@ -20,7 +20,7 @@ fn webhook(name: &str) -> WebhookId {
 }
 
 fn ask<'a>(gate: &'a Gate, webhook: &'a WebhookId) -> Pass<'a> {
-    gate.pass(webhook, BOUNDS, FREE, Duration::ZERO, false)
+    gate.pass(webhook, BOUNDS, FREE, || Duration::ZERO, false)
 }
 
 /// As many places as there are now.
@@ -83,7 +83,7 @@ async fn what_people_try_goes_although_the_breaker_is_open() {
         slot.ended(Sign::Overloaded);
     }
     assert!(matches!(ask(&gate, &failing), Pass::Wait(Bound::Breaker, _)));
-    let by_hand = gate.pass(&failing, BOUNDS, FREE, Duration::ZERO, true);
+    let by_hand = gate.pass(&failing, BOUNDS, FREE, || Duration::ZERO, true);
     let Pass::Go(slot) = by_hand else { panic!("refused") };
     assert_eq!(slot.ended(Sign::Answered), Turned::Closed);
 }
@@ -96,7 +96,7 @@ async fn many_that_say_nothing_leave_places_free() {
     for _ in 0..32 {
         for webhook in &webhooks {
             let free = FREE - slots.len();
-            match gate.pass(webhook, BOUNDS, free, Duration::ZERO, false) {
+            match gate.pass(webhook, BOUNDS, free, || Duration::ZERO, false) {
                 Pass::Go(slot) => slots.push(slot),
                 Pass::Wait(..) => {}
             }
@@ -113,7 +113,7 @@ async fn what_is_over_the_rate_comes_back_at_the_rate() {
     let bounds = Bounds { rate: Some(RateLimit::try_new(2.0, 2).unwrap()), ..BOUNDS };
     let mut waits = Vec::new();
     for _ in 0..6 {
-        match gate.pass(&slow, bounds, FREE, Duration::ZERO, false) {
+        match gate.pass(&slow, bounds, FREE, || Duration::ZERO, false) {
             Pass::Go(slot) => drop(slot.ended(Sign::Answered)),
             Pass::Wait(bound, wait) => {
                 assert_eq!(bound, Bound::Rate);
