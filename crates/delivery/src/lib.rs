@@ -9,6 +9,9 @@
 
 mod attempt;
 mod connector;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod headers;
 mod metrics;
