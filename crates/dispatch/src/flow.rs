@@ -72,6 +72,15 @@ pub struct Rules {
     pub propagate_trace: bool,
 }
 
+/// How many attempts go on at the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// To all webhooks together.
+    pub all: usize,
+    /// To all webhooks of one host.
+    pub per_host: NonZeroU32,
+}
+
 /// Where the webhooks come from: the present snapshot, and the time (ms since the epoch) as of
 /// which the store is known to hold just that.
 #[derive(Clone)]
@@ -92,6 +101,7 @@ struct Parts {
     sender: Sender,
     gate: Gate,
     in_flight: Semaphore,
+    max_per_host: NonZeroU32,
     backlog: Backlog,
     metrics: Metrics,
     health: Health,
@@ -101,11 +111,11 @@ struct Parts {
 }
 
 impl Flow {
-    /// A flow that has taken nothing yet, for at most `max_in_flight` attempts at the same time.
+    /// A flow that has taken nothing yet, for so many attempts at the same time.
     #[must_use]
     pub fn new(
         rules: Rules,
-        max_in_flight: usize,
+        places: Places,
         feed: Feed,
         sender: Sender,
         metrics: Metrics,
@@ -118,7 +128,8 @@ impl Flow {
             feed,
             sender,
             gate: Gate::default(),
-            in_flight: Semaphore::new(max_in_flight),
+            in_flight: Semaphore::new(places.all),
+            max_per_host: places.per_host,
             backlog: Backlog::default(),
             metrics,
             health: Health::default(),
@@ -389,6 +400,7 @@ impl Parts {
         let Task { rules, webhook, .. } = *task;
         let bounds = Bounds {
             max_in_flight: webhook.max_in_flight.unwrap_or(rules.webhook_max_in_flight),
+            max_per_host: self.max_per_host,
             rate: webhook.rate_limit,
             breaker: rules.breaker,
         };
@@ -398,7 +410,7 @@ impl Parts {
             let waited = now_ms().saturating_sub(published_ms).max(0);
             Duration::from_millis(waited.unsigned_abs())
         };
-        self.gate.pass(&webhook.id, bounds, free, age, by_hand)
+        self.gate.pass((&webhook.id, webhook.url.authority()), bounds, free, age, by_hand)
     }
 
     /// What the attempt showed of its receiver.

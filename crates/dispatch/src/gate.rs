@@ -1,8 +1,8 @@
 //! May this webhook have one more attempt now, and if not, when?
 //!
 //! ```text
-//! breaker open? ─► rate used up? ─► limit reached, or nothing comes back? ─► share used up? ─► go
-//!       └───────────────┴───────────────────────┴────────────────────────────────┴──► wait
+//! breaker open? ─► limit reached, or silence? ─► share used up? ─► host full? ─► rate used up? ─► go
+//!       └──────────────────────┴──────────────────────┴────────────────┴───────────────┴──► wait
 //! ```
 //!
 //! Who may not go gets a turn ([`turns`]) and waits for it in the broker. What is remembered of a
@@ -12,9 +12,11 @@
 //! The share is what keeps many slow receivers from filling the service: a webhook may hold no more
 //! than a quarter of the places that are free (Choudhury and Hahne, "Dynamic queue length
 //! thresholds for shared-memory packet switches", 1998), and at least one. However many hold what
-//! they may, some places stay free for the others.
+//! they may, some places stay free for the others. A host, too, has a bound: over all its webhooks
+//! ([`hosts`]).
 
 mod breaker;
+mod hosts;
 mod limit;
 mod rate;
 mod turns;
@@ -31,6 +33,7 @@ use tokio::time::Instant;
 pub use crate::gate::breaker::BreakerPolicy;
 pub(crate) use crate::gate::breaker::Turned;
 use crate::gate::breaker::{Breaker, Says};
+use crate::gate::hosts::Hosts;
 use crate::gate::limit::Limit;
 pub(crate) use crate::gate::limit::Sign;
 use crate::gate::rate::Rate;
@@ -54,6 +57,8 @@ const STALLED: u32 = 2;
 pub(crate) struct Bounds {
     /// Attempts at the same time.
     pub(crate) max_in_flight: NonZeroU32,
+    /// Attempts at the same time of all webhooks of its host.
+    pub(crate) max_per_host: NonZeroU32,
     pub(crate) rate: Option<RateLimit>,
     pub(crate) breaker: BreakerPolicy,
 }
@@ -69,11 +74,13 @@ pub(crate) enum Bound {
     WebhookInFlight,
     /// Its webhook holds its share of what is left of all places.
     Share,
+    /// As many attempts are under way to its host, for all its webhooks, as may be.
+    Host,
 }
 
 impl Bound {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Breaker, Self::Rate, Self::WebhookInFlight, Self::Share];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Breaker, Self::Rate, Self::WebhookInFlight, Self::Share, Self::Host];
 
     /// As the metric has it.
     pub(crate) fn as_str(self) -> &'static str {
@@ -82,6 +89,7 @@ impl Bound {
             Self::Rate => "rate",
             Self::WebhookInFlight => "webhook_in_flight",
             Self::Share => "share",
+            Self::Host => "host",
         }
     }
 }
@@ -137,6 +145,7 @@ pub(crate) struct Gate(Standings);
 #[derive(Debug, Default)]
 struct Webhooks {
     by_id: HashMap<WebhookId, Seen>,
+    hosts: Hosts,
     looked: Option<Instant>,
 }
 
@@ -154,10 +163,14 @@ struct Seen {
     asked: Instant,
 }
 
+/// What bit, from when on turns are given out, and at which pace.
+type Refusal = (Bound, Instant, Option<Duration>);
+
 /// One attempt's place; given up when dropped.
 pub(crate) struct Slot<'a> {
     gate: &'a Gate,
     webhook: &'a WebhookId,
+    host: &'a str,
     bounds: Bounds,
     begun: Instant,
     probe: bool,
@@ -199,12 +212,12 @@ impl Gate {
     }
 
     /// A place for one more attempt, or when to ask again: that depends on how long (`age`) the
-    /// delivery has waited already.
+    /// delivery has waited already. `host` is the receiver's host and port.
     /// `free` is how many places are left of all. What people wish to try (`by_hand`) need not heed
     /// the breaker, and is its probe.
     pub(crate) fn pass<'a>(
         &'a self,
-        webhook: &'a WebhookId,
+        (webhook, host): (&'a WebhookId, &'a str),
         bounds: Bounds,
         free: usize,
         age: impl FnOnce() -> Duration,
@@ -213,15 +226,27 @@ impl Gate {
         let now = Instant::now();
         let mut webhooks = self.0.lock();
         webhooks.forget(now);
+        let Webhooks { by_id, hosts, .. } = &mut *webhooks;
         let ask = |seen: &mut Seen| match seen.pass(now, &bounds, free, by_hand) {
-            Ok(probe) => {
-                Pass::Go(Slot { gate: self, webhook, bounds, begun: now, probe, open: true })
+            // A host's turns are its own: all its webhooks wait for the same places.
+            Ok(_) if hosts.is_full(host, bounds.max_per_host) => {
+                Pass::Wait(Bound::Host, hosts.turn(host, now, bounds.max_per_host, age()))
             }
+            Ok(probe) => match seen.begin(now, &bounds, probe) {
+                Ok(()) => {
+                    hosts.begin(host);
+                    let begun = now;
+                    Pass::Go(Slot { gate: self, webhook, host, bounds, begun, probe, open: true })
+                }
+                Err((bound, from, pace)) => {
+                    Pass::Wait(bound, seen.turns.take(now, from, pace, age()))
+                }
+            },
             Err((bound, from, pace)) => Pass::Wait(bound, seen.turns.take(now, from, pace, age())),
         };
-        match webhooks.by_id.get_mut(webhook) {
+        match by_id.get_mut(webhook) {
             Some(seen) => ask(seen),
-            None => ask(webhooks.by_id.entry(webhook.clone()).or_insert(Seen::new(now))),
+            None => ask(by_id.entry(webhook.clone()).or_insert(Seen::new(now))),
         }
     }
 }
@@ -233,6 +258,7 @@ impl Webhooks {
         }
         self.looked = Some(now);
         self.by_id.retain(|_, seen| !seen.is_forgotten(now));
+        self.hosts.forget(now);
     }
 }
 
@@ -250,15 +276,15 @@ impl Seen {
         }
     }
 
-    /// Takes a place, and says whether as a probe; or what bit, and from when on turns are given
-    /// out, and at which pace.
+    /// Whether there is a place, and whether for a probe; or what bit, and from when on turns are
+    /// given out, and at which pace. Nothing is taken yet.
     fn pass(
         &mut self,
         now: Instant,
         bounds: &Bounds,
         free: usize,
         by_hand: bool,
-    ) -> Result<bool, (Bound, Instant, Option<Duration>)> {
+    ) -> Result<bool, Refusal> {
         (self.asked, self.most) = (now, bounds.max_in_flight.get());
         let probe = match self.breaker.says(now) {
             Says::Go => false,
@@ -274,6 +300,11 @@ impl Seen {
         if self.in_flight >= share && !probe {
             return Err((Bound::Share, now, self.pace()));
         }
+        Ok(probe)
+    }
+
+    /// Takes a place that is there, if the rate lets it.
+    fn begin(&mut self, now: Instant, bounds: &Bounds, probe: bool) -> Result<(), Refusal> {
         if let Some(limit) = bounds.rate {
             self.rate.take(now, limit).map_err(|at| (Bound::Rate, at, Some(limit.interval())))?;
         }
@@ -284,7 +315,7 @@ impl Seen {
             self.stirred = now;
         }
         self.in_flight += 1;
-        Ok(probe)
+        Ok(())
     }
 
     fn allowed(&self, now: Instant) -> u32 {
@@ -341,9 +372,11 @@ impl Slot<'_> {
         if !std::mem::take(&mut self.open) {
             return Turned::Stayed;
         }
+        let now = Instant::now();
         let mut webhooks = self.gate.0.lock();
+        webhooks.hosts.ended(self.host, sign.map(|_| now.duration_since(self.begun)));
         let seen = webhooks.by_id.get_mut(self.webhook);
-        seen.map_or(Turned::Stayed, |seen| seen.ended(self, sign, Instant::now()))
+        seen.map_or(Turned::Stayed, |seen| seen.ended(self, sign, now))
     }
 }
 
