@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use hyper::Version;
 use testbed::eventually;
 use testbed::hostile::{Behaviour, Hostile};
 use testbed::memory::memory_mb;
-use testbed::receiver::{Answer, Authority, Script};
+use testbed::proxy::{Fault, Proxy};
+use testbed::receiver::{Answer, Authority, Receiver, Script};
 use testbed::setup::Webhook;
 
 use crate::stage::{SOON, Stage};
@@ -76,7 +78,9 @@ async fn a_thousand_connections_that_say_nothing_cost_no_thread_and_little_memor
     .await
     .unwrap();
     let (during, threads_during) = (memory_mb(pid, "VmRSS").unwrap(), threads(pid));
-    println!("memory {before} MB, then {during} MB; threads {threads_before}, then {threads_during}");
+    println!(
+        "memory {before} MB, then {during} MB; threads {threads_before}, then {threads_during}"
+    );
     assert!(threads_during <= threads_before + 2, "{threads_before}, then {threads_during}");
     assert!(during - before < EACH_MB * CONNECTIONS as f64, "{before} MB, then {during} MB");
     // Its bound is reached, and others get theirs.
@@ -86,6 +90,38 @@ async fn a_thousand_connections_that_say_nothing_cost_no_thread_and_little_memor
     program.kill9().unwrap();
     drop((program, client));
     space.close().await.unwrap();
+}
+
+/// Over HTTP/2 all requests to a host go over one connection, and nothing tells of its death.
+#[tokio::test]
+async fn a_connection_that_dies_silently_is_found_and_replaced() {
+    let authority = Authority::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = authority.write_pem(folder.path()).unwrap();
+    let identity = authority.identity("127.0.0.1").unwrap();
+    let receiver = Receiver::start_tls(Script::ok(), &identity).await.unwrap();
+    let proxy = Proxy::start(receiver.address()).await.unwrap();
+    let stage = Stage::new(|setup, _| {
+        let webhook = Webhook::new("whk_1", &proxy.before(&receiver.url("/")));
+        setup
+            // Longer than anything is waited for here.
+            .set("delivery.timeout", "5m")
+            .set("delivery.idle_timeout", "5m")
+            .set("delivery.ca_file", ca_file.display().to_string())
+            .webhook(webhook.retry("first_delay", "1s").retry("max_delay", "1s"))
+    })
+    .await;
+    stage.publish("domain.added", "prj_1", "evt_1").await;
+    stage.reaches("deliveries_total", &[("outcome", "delivered")], 1.0).await;
+    assert_eq!(receiver.requests()[0].version, Version::HTTP_2);
+
+    proxy.set(Fault::Swallow).await.unwrap();
+    stage.publish("domain.added", "prj_1", "evt_2").await;
+    let failed = [("outcome", "failed"), ("failure", "timeout")];
+    stage.reaches("deliveries_total", &failed, 1.0).await;
+    proxy.set(Fault::Pass).await.unwrap();
+    stage.reaches("deliveries_total", &[("outcome", "delivered")], 2.0).await;
+    stage.close().await;
 }
 
 fn threads(pid: u32) -> usize {

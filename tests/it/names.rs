@@ -153,7 +153,8 @@ impl Full {
         let listener = socket.listen(1).ok()?;
         let mut queued = Vec::new();
         for _ in 0..64 {
-            let next = tokio::time::timeout(Duration::from_millis(500), TcpStream::connect(address));
+            let next =
+                tokio::time::timeout(Duration::from_millis(500), TcpStream::connect(address));
             match next.await {
                 Ok(stream) => queued.push(stream.ok()?),
                 Err(_) => return Some(Self { _listener: listener, _queued: queued }),

@@ -187,12 +187,7 @@ impl Hostile {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    behaviour: Behaviour,
-    tls: Option<TlsAcceptor>,
-    sent: Sent,
-) {
+async fn accept(listener: TcpListener, behaviour: Behaviour, tls: Option<TlsAcceptor>, sent: Sent) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -246,7 +241,9 @@ async fn answer(
             sent.once(&mut stream, head).await?;
             return slowly(&mut stream, &[b'x'; 1_000]).await;
         }
-        Behaviour::EndlessHeaders => return sent.flood(&mut stream, OK, b"x-more: and more\r\n").await,
+        Behaviour::EndlessHeaders => {
+            return sent.flood(&mut stream, OK, b"x-more: and more\r\n").await;
+        }
         Behaviour::EndlessLine => return sent.flood(&mut stream, OK, b"more").await,
         Behaviour::EndlessInformational => {
             return sent.flood(&mut stream, b"", b"HTTP/1.1 102 Processing\r\n\r\n").await;
@@ -269,7 +266,8 @@ async fn answer(
         Behaviour::NegativeLength => ok("content-length: -1", b"ok"),
         Behaviour::Bomb => ok(&format!("content-encoding: gzip\r\n{}", length(BOMB)), BOMB),
         Behaviour::RedirectToMetadata => {
-            format!("HTTP/1.1 302 Found\r\nlocation: {METADATA}\r\ncontent-length: 0\r\n\r\n").into()
+            format!("HTTP/1.1 302 Found\r\nlocation: {METADATA}\r\ncontent-length: 0\r\n\r\n")
+                .into()
         }
         // Their harm was done before, or they have no words.
         _ => ok("content-length: 2", b"ok"),
@@ -312,7 +310,7 @@ impl Sent {
         more: &[u8],
     ) -> io::Result<()> {
         self.once(stream, begin).await?;
-        let block = more.repeat(16 * 1024 / more.len());
+        let block = more.repeat((16 * 1024 / more.len()).max(1));
         while self.0.load(Ordering::Relaxed) < FLOOD {
             self.once(stream, &block).await?;
         }

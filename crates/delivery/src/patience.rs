@@ -16,9 +16,11 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The most credit that a connection has, in bytes, and that it begins with: far more than the
-/// responses take that one connection can bring at the same time.
-const MOST: usize = 8 * 1024 * 1024;
+/// The most credit that a connection has, in bytes, and that it begins with: several times what the
+/// responses take that one connection can bring before the first of them is noticed (bodies up to
+/// HTTP/2's window, 1 MiB, and the heads of as many requests as a host gets), and little enough
+/// that as many frames of nothing cost a fraction of a second.
+const MOST: usize = 4 * 1024 * 1024;
 /// What a response may take beside its body: its head, and what TLS and framing add.
 const HEAD: usize = 128 * 1024;
 /// How many times its length a body may take on the wire, in small frames.

@@ -174,12 +174,8 @@ mod tests {
 
     async fn reach(url: &str) -> Reach {
         let url = WebhookUrl::try_new(url, UrlRules::default()).unwrap();
-        let rules = NameRules {
-            servers: Vec::new(),
-            limit: RESOLVING,
-            max_ttl: RESOLVING,
-            max_names: 1,
-        };
+        let rules =
+            NameRules { servers: Vec::new(), limit: RESOLVING, max_ttl: RESOLVING, max_names: 1 };
         let names = Names::new(rules, delivery::Metrics::register(&Registry::new()).unwrap());
         check(Guard::new(vec!["10.1.0.0/16".parse().unwrap()]), names)(&url).await
     }

@@ -128,7 +128,7 @@ impl Frames {
             Self::Resets => (none, frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes())),
             Self::WindowCrumbs => (none, frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes())),
             Self::WindowOverflow => {
-                (frame(WINDOW_UPDATE, 0, 1, &0x7fff_ffff_u32.to_be_bytes()).repeat(2), none)
+                (frame(WINDOW_UPDATE, 0, 0, &0x7fff_ffff_u32.to_be_bytes()).repeat(2), none)
             }
             Self::WindowOfNothing => (frame(WINDOW_UPDATE, 0, 1, &[0; 4]), none),
             Self::Continuations => {

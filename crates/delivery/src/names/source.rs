@@ -53,7 +53,8 @@ impl Source {
     pub(super) async fn ask(&self, name: &str) -> Result<(Vec<IpAddr>, Duration), NameError> {
         let resolver = self.present()?;
         let found = resolver.lookup_ip(name).await.map_err(|error| self.named(&error))?;
-        let ttl = found.valid_until().saturating_duration_since(std::time::Instant::now());
+        let until = Instant::from_std(found.valid_until());
+        let ttl = until.saturating_duration_since(Instant::now());
         Ok((found.iter().collect(), ttl))
     }
 

@@ -45,9 +45,8 @@ impl Delivery {
         let [max_in_flight, max_connections] = ["max_in_flight", "max_connections"]
             .map(|key| section.required(key, "a number", |value| value.integer(1..=100_000)));
         let max_in_flight_per_host =
-            section.required("max_in_flight_per_host", "a number", |value| {
-                value.integer(1..=100_000)
-            });
+            section
+                .required("max_in_flight_per_host", "a number", |value| value.integer(1..=100_000));
         let idle_timeout = section
             .required("idle_timeout", "a duration", |value| value.duration(SECOND..=10 * MINUTE));
         let max_idle_per_host =
@@ -57,8 +56,8 @@ impl Delivery {
         });
         let dns_max_ttl =
             section.required("dns_max_ttl", "a duration", |value| value.duration(SECOND..=DAY));
-        let dns_max_names = section
-            .required("dns_max_names", "a number", |value| value.integer(1..=1_000_000));
+        let dns_max_names =
+            section.required("dns_max_names", "a number", |value| value.integer(1..=1_000_000));
         let allow_addresses = section.required("allow_addresses", "a list of networks", |value| {
             value.list(|element| element.parse(network))
         });
