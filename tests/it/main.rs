@@ -28,6 +28,10 @@ mod failing;
 #[cfg(test)]
 mod guarded;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod hosts;
+#[cfg(test)]
 mod image;
 #[cfg(test)]
 mod isolation;
@@ -36,6 +40,8 @@ mod limits;
 mod listen;
 #[cfg(test)]
 mod misfortune;
+#[cfg(test)]
+mod names;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
