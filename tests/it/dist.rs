@@ -23,7 +23,7 @@ const EXPOSURE: u32 = 12;
 const SUMS: &str = "SHA256SUMS";
 
 /// What every archive has, beside a page for each subcommand.
-const FILES: [&str; 11] = [
+const FILES: [&str; 14] = [
     "CHANGELOG.md",
     "LICENSE",
     "README.md",
@@ -32,6 +32,9 @@ const FILES: [&str; 11] = [
     "completions/boottify-webhooks.bash",
     "completions/boottify-webhooks.fish",
     "default.toml",
+    "deploy/grafana/dashboard.json",
+    "deploy/prometheus/rules.yml",
+    "docs/operate.md",
     "man/boottify-webhooks.1",
     "man/boottify-webhooks-webhooks-create.1",
     "systemd/boottify-webhooks.service",
@@ -227,12 +230,19 @@ async fn package(file: &Path, folder: &Path) {
         "usr/share/man/man1/boottify-webhooks.1",
         "usr/share/bash-completion/completions/boottify-webhooks",
         "usr/share/doc/boottify-webhooks/copyright",
+        "usr/share/doc/boottify-webhooks/docs/operate.md",
+        "usr/share/doc/boottify-webhooks/deploy/prometheus/rules.yml",
     ] {
         assert!(root.join(name).is_file(), "{name}");
     }
     let control = |name: &str| fs::read_to_string(folder.join("control").join(name)).unwrap();
     assert_eq!(control("conffiles").trim(), "/etc/boottify-webhooks/config.toml");
     assert!(control("control").contains("ca-certificates"));
+    // Policy wants a name and an address.
+    let maintainer = control("control");
+    let maintainer = maintainer.lines().find_map(|line| line.strip_prefix("Maintainer: "));
+    let (name, address) = maintainer.unwrap().split_once(" <").unwrap();
+    assert!(!name.is_empty() && address.contains('@') && address.ends_with('>'), "{address}");
     for script in ["postinst", "prerm", "postrm"] {
         assert!(control(script).contains("boottify-webhooks.service"), "{script}");
         run(Command::new("sh").arg("-n").arg(folder.join("control").join(script)));

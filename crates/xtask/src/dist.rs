@@ -35,14 +35,19 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// Files of the sources that go into the archive: from where, and to where.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 8] = [
     ("README.md", "README.md"),
     ("LICENSE", "LICENSE"),
     ("CHANGELOG.md", "CHANGELOG.md"),
     ("crates/service/src/default.toml", "default.toml"),
     ("deploy/systemd/boottify-webhooks.service", "systemd/boottify-webhooks.service"),
     ("deploy/systemd/config.toml", "systemd/config.toml"),
+    ("deploy/prometheus/rules.yml", "deploy/prometheus/rules.yml"),
+    ("deploy/grafana/dashboard.json", "deploy/grafana/dashboard.json"),
 ];
+
+/// The guides, whose links to each other and to what is above hold in the archive, too.
+const GUIDES: &str = "docs";
 
 /// Shells, and what their users call a file of completions.
 const SHELLS: [(&str, &str); 3] = [
@@ -147,6 +152,10 @@ async fn lay_out(tree: &Path, binary: &Path) -> Result<()> {
     for (origin, name) in FILES {
         let origin = workspace::root().join(origin);
         fs::copy(&origin, place(name)?).with_context(|| origin.display().to_string())?;
+    }
+    for guide in fs::read_dir(workspace::root().join(GUIDES))? {
+        let guide = guide?;
+        fs::copy(guide.path(), place(&format!("{GUIDES}/{}", guide.file_name().display()))?)?;
     }
     let program = place(NAME)?;
     fs::copy(binary, &program).with_context(|| binary.display().to_string())?;
