@@ -212,8 +212,16 @@ async fn prometheus_finds_the_figures_and_the_rules() {
         assert_eq!(&labels[key], value, "{key}");
     }
     assert_eq!(monitor["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
-    // The job that alerts and dashboard ask for.
-    assert_eq!(labels[monitor["jobLabel"].as_str().unwrap()], "boottify-webhooks");
+    // The job that alerts and dashboard ask for, also where the objects are called otherwise.
+    let job = json!({ "targetLabel": "job", "replacement": "boottify-webhooks" });
+    assert_eq!(monitor["endpoints"][0]["relabelings"], json!([job]));
+    let renamed =
+        ["--set", "nameOverride=hooks", "--set", "serviceMonitor.relabelings[0].action=keep"];
+    let yaml = chart.helm.template(&super::set("monitoring"), &renamed).await.unwrap();
+    let renamed = chart.kubernetes.documents(&yaml).await.unwrap();
+    let monitor = &find(&renamed, "ServiceMonitor", "")["spec"];
+    let relabelings = json!([job, { "action": "keep" }]);
+    assert_eq!(monitor["endpoints"][0]["relabelings"], relabelings);
 
     let rules = find(&objects, "PrometheusRule", "");
     assert_eq!(rules["metadata"]["labels"]["release"], "prometheus");
