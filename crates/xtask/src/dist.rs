@@ -26,6 +26,8 @@ use anyhow::{Context, Result, ensure};
 use testbed::debian::said;
 use testbed::workspace;
 
+use self::package::Effort;
+
 const NAME: &str = "boottify-webhooks";
 
 /// Every crate has the workspace's version, and so has what is made of them.
@@ -81,9 +83,9 @@ pub(crate) async fn run(wanted: Wanted) -> Result<ExitCode> {
     // From here on the folder is known as ours.
     fs::write(out.join("SHA256SUMS"), "")?;
     let work = out.join("work");
-    let binary = match wanted.binary {
-        Some(path) => path,
-        None => build(&work.join("root")).await?,
+    let (binary, effort) = match wanted.binary {
+        Some(path) => (path, Effort::Trial),
+        None => (build(&work.join("root")).await?, Effort::Release),
     };
 
     let name = format!("{NAME}-{VERSION}-{target}");
@@ -97,7 +99,7 @@ pub(crate) async fn run(wanted: Wanted) -> Result<ExitCode> {
 
     // cargo-deb looks for everything built below a profile's folder.
     symlink(&tree, work.join("release"))?;
-    match package::make(&work, &out, epoch).await? {
+    match package::make(&work, &out, epoch, effort).await? {
         Some(package) => made.push(package),
         None => println!("skipped: the Debian package, for cargo-deb is not installed"),
     }
