@@ -24,6 +24,8 @@ mod documents;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod failing;
 #[cfg(test)]
 mod guarded;
