@@ -72,15 +72,6 @@ pub struct Rules {
     pub propagate_trace: bool,
 }
 
-/// How many attempts go on at the same time.
-#[derive(Clone, Copy, Debug)]
-pub struct Places {
-    /// To all webhooks together.
-    pub all: usize,
-    /// To all webhooks of one host.
-    pub per_host: NonZeroU32,
-}
-
 /// Where the webhooks come from: the present snapshot, and the time (ms since the epoch) as of
 /// which the store is known to hold just that.
 #[derive(Clone)]
@@ -89,6 +80,17 @@ pub struct Feed {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Moves on whenever the store was read, changed or not.
     pub read_at_ms: Arc<AtomicI64>,
+}
+
+/// What can be under way at the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// Attempts.
+    pub max_in_flight: usize,
+    /// Attempts to one host, for all its webhooks.
+    pub max_per_host: NonZeroU32,
+    /// Messages of a queue that are unsettled.
+    pub prefetch: u16,
 }
 
 /// See the module. Cheap to clone.
@@ -111,7 +113,7 @@ struct Parts {
 }
 
 impl Flow {
-    /// A flow that has taken nothing yet, for so many attempts at the same time.
+    /// A flow that has taken nothing yet.
     #[must_use]
     pub fn new(
         rules: Rules,
@@ -122,14 +124,15 @@ impl Flow {
         tell: Tell,
         spans: Spans,
     ) -> Self {
+        let Places { max_in_flight, max_per_host, prefetch } = places;
         metrics.know(&rules.catalog);
         Self(Arc::new(Parts {
             rules: ArcSwap::from_pointee(rules),
             feed,
             sender,
-            gate: Gate::default(),
-            in_flight: Semaphore::new(places.all),
-            max_per_host: places.per_host,
+            gate: Gate::new(max_in_flight.min(usize::from(prefetch))),
+            in_flight: Semaphore::new(max_in_flight),
+            max_per_host,
             backlog: Backlog::default(),
             metrics,
             health: Health::default(),

@@ -147,10 +147,13 @@ impl JournalCounters {
     }
 }
 
-/// How many attempts the flow makes at the same time.
+/// What can be under way in the flow at the same time.
 pub(crate) fn places(config: &Config) -> Places {
-    let delivery = &config.delivery;
-    Places { all: delivery.max_in_flight, per_host: delivery.max_in_flight_per_host }
+    Places {
+        max_in_flight: config.delivery.max_in_flight,
+        max_per_host: config.delivery.max_in_flight_per_host,
+        prefetch: config.broker.prefetch,
+    }
 }
 
 /// What the flow goes by; can change while it runs.
