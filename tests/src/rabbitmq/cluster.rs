@@ -27,6 +27,9 @@ const TICK_TIME: u32 = 8;
 /// Longest time until all nodes are one cluster again.
 const TOGETHER: Duration = Duration::from_secs(120);
 
+/// How long nodes are given to become one cluster again without help.
+const BY_THEMSELVES: Duration = Duration::from_secs(30);
+
 /// A running cluster. Dropped, it is gone without a trace.
 #[derive(Debug)]
 pub struct Cluster {
@@ -149,12 +152,32 @@ impl Cluster {
         Ok(())
     }
 
+    /// Waits until every node sees all others run, after something was done to one of them. Where they
+    /// do not come together by themselves, that one is started anew, as an operator does: a node of
+    /// RabbitMQ 3 that stood still for too long has another opinion of who is there, and keeps it.
+    ///
+    /// # Errors
+    ///
+    /// When they do not within two minutes of that.
+    pub async fn mended(&mut self, met: usize) -> Result<()> {
+        if self.together_within(BY_THEMSELVES).await.is_ok() {
+            return Ok(());
+        }
+        self.nodes[met].stop().await?;
+        self.nodes[met].start_again().await?;
+        self.together().await
+    }
+
     /// Waits until every node sees all others run.
     ///
     /// # Errors
     ///
     /// When they do not within two minutes.
     pub async fn together(&self) -> Result<()> {
+        self.together_within(TOGETHER).await
+    }
+
+    async fn together_within(&self, deadline: Duration) -> Result<()> {
         // Of each node, for a node may be seen that does not see.
         let all = format!(
             "length(rabbit_nodes:all_running()) =:= {} andalso rabbit:is_running().",
@@ -162,7 +185,7 @@ impl Cluster {
         );
         for (n, node) in self.nodes.iter().enumerate() {
             let what = format!("node {n} is in the cluster with all others");
-            eventually(&what, TOGETHER, || async {
+            eventually(&what, deadline, || async {
                 let said = node.ctl(&["eval", &all]).await.ok()?;
                 (said.trim() == "true").then_some(())
             })
