@@ -102,6 +102,8 @@ pub(crate) struct Verdict {
     pub(crate) letters: usize,
     pub(crate) rejected: usize,
     pub(crate) kinds: Vec<OfKind>,
+    /// Requests that nobody needed, each with when the delivery came first.
+    pub(crate) repeated: Vec<(u32, Record)>,
 }
 
 /// The faults of one kind.
@@ -193,9 +195,11 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     };
     let complete = judge_arrivals(evidence, pairs(), &mut verdict, &mut complaints);
     judge_queues(evidence, &mut verdict, &mut complaints);
-    let repeats: Vec<u32> = pairs()
-        .flat_map(|pair| pair.repeats().map(|record| record.at).collect::<Vec<_>>())
+    let first = |pair: &Pair<'_>| pair.records[0].at;
+    verdict.repeated = pairs()
+        .flat_map(|pair| pair.repeats().map(|one| (first(&pair), *one)).collect::<Vec<_>>())
         .collect();
+    let repeats: Vec<u32> = verdict.repeated.iter().map(|(_, record)| record.at).collect();
     verdict.repeats += repeats.len() as u64;
     verdict.allowed = allowed(evidence);
     if verdict.repeats > verdict.allowed {

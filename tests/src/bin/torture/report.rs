@@ -1,4 +1,4 @@
-//! The tables on the terminal, and `table.md` and `torture.json` below `target/torture/`.
+//! The tables on the terminal, and `table.md`, `torture.json` and `repeats.csv` below `target/torture/`.
 
 use std::fmt::Write;
 use std::fs;
@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use testbed::workspace;
 
+use crate::inbox::Record;
 use crate::judge::{OfKind, Verdict};
 use crate::options::Options;
 
@@ -42,6 +43,12 @@ pub(crate) fn write(options: &Options, told: Told, verdict: &Verdict) -> Result<
     fs::write(folder.join("table.md"), &table)?;
     let json = json(options, told, verdict);
     fs::write(folder.join("torture.json"), serde_json::to_string_pretty(&json)?)?;
+    let mut repeats = String::from("webhook,event,attempt,status,first_ms,again_ms\n");
+    for (first, record) in &verdict.repeated {
+        let Record { at, event, hook, attempt, status, .. } = *record;
+        writeln!(repeats, "{hook},{event},{attempt},{status},{first},{at}")?;
+    }
+    fs::write(folder.join("repeats.csv"), repeats)?;
     println!("\n{table}");
     for violation in &verdict.violations {
         println!("WRONG: {}, {} times", violation.what, violation.count);
