@@ -82,6 +82,15 @@ pub struct Feed {
     pub read_at_ms: Arc<AtomicI64>,
 }
 
+/// What can be under way at the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// Attempts.
+    pub max_in_flight: usize,
+    /// Messages of a queue that are unsettled.
+    pub prefetch: u16,
+}
+
 /// See the module. Cheap to clone.
 #[derive(Clone)]
 pub struct Flow(Arc<Parts>);
@@ -101,23 +110,24 @@ struct Parts {
 }
 
 impl Flow {
-    /// A flow that has taken nothing yet, for at most `max_in_flight` attempts at the same time.
+    /// A flow that has taken nothing yet.
     #[must_use]
     pub fn new(
         rules: Rules,
-        max_in_flight: usize,
+        places: Places,
         feed: Feed,
         sender: Sender,
         metrics: Metrics,
         tell: Tell,
         spans: Spans,
     ) -> Self {
+        let Places { max_in_flight, prefetch } = places;
         metrics.know(&rules.catalog);
         Self(Arc::new(Parts {
             rules: ArcSwap::from_pointee(rules),
             feed,
             sender,
-            gate: Gate::default(),
+            gate: Gate::new(max_in_flight.min(usize::from(prefetch))),
             in_flight: Semaphore::new(max_in_flight),
             backlog: Backlog::default(),
             metrics,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use broker::{Client, Intake, Supervisor};
 use delivery::Guard;
-use dispatch::{Feed, Flow, Spans, Tell};
+use dispatch::{Feed, Flow, Places, Spans, Tell};
 use prometheus::Registry;
 use store::{DeliveryLog, Notice, Recorder, Store};
 use tokio::sync::{mpsc, watch};
@@ -176,8 +176,10 @@ fn flow(
     let sender = wiring::sender(config, guard, registry)?;
     let metrics = dispatch::Metrics::register(registry, config.operations.webhook_label)?;
     let feed = Feed { snapshot: store.snapshots(), read_at_ms: store.status().read_at_ms_shared() };
-    let (rules, most) = (wiring::flow_rules(config), config.delivery.max_in_flight);
-    Ok(Flow::new(rules, most, feed, sender, metrics, tell, spans))
+    let rules = wiring::flow_rules(config);
+    let (max_in_flight, prefetch) = (config.delivery.max_in_flight, config.broker.prefetch);
+    let places = Places { max_in_flight, prefetch };
+    Ok(Flow::new(rules, places, feed, sender, metrics, tell, spans))
 }
 
 /// What brings the computed metrics up to date before they are read.
