@@ -180,6 +180,10 @@ async fn carry(near: TcpStream, line: Line) {
     let Line { targets, fault, mut cuts, open, turn } = line;
     // Only cuts from now on concern this connection.
     cuts.mark_unchanged();
+    if *fault.borrow() == Fault::Refuse {
+        // It was accepted just before nothing was to be.
+        return;
+    }
     let Some(far) = reach(&targets, turn.fetch_add(1, Ordering::Relaxed)).await else {
         return;
     };
