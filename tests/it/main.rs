@@ -8,6 +8,8 @@ mod browser;
 #[cfg(test)]
 mod chart;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod compose;
 #[cfg(test)]
 mod configuration;

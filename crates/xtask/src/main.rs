@@ -1,4 +1,5 @@
-//! The project's only tool: `cargo xtask check`, `test`, `demo`, `bench`, `docs` and `dist`.
+//! The project's only tool: `cargo xtask check`, `test`, `demo`, `bench`, `torture`, `docs` and
+//! `dist`.
 //!
 //! This file reads the command line; each command is a file of its own. Nothing here is part of
 //! the product, and CI calls the same commands as people do.
@@ -13,6 +14,7 @@ mod progress;
 mod steps;
 mod test;
 mod tidy;
+mod torture;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ Commands:
   bench [--quick] [PART...]         the service beside the bare loop, and beside receivers that
                                     misbehave, in one run; writes a table, JSON and charts below
                                     target/bench; PART: throughput, latency, loaded, isolation
+  torture [--short] [OPTIONS]       the service in several replicas under faults at random moments, and
+                                    a judge of what arrived; `torture help` says more
   docs                              writes what docs/ has of the code (the list of all keys)
   dist [--binary FILE] [--out DIR]  a release: archive, list of what is in it (CycloneDX), Debian
                                     package if cargo-deb is installed, checksums; below
@@ -58,6 +62,7 @@ enum Order {
     Test { broker: Option<String>, rest: Vec<String> },
     Demo { once: bool },
     Bench { arguments: Vec<String> },
+    Torture { rest: Vec<String> },
     Docs,
     Dist(dist::Wanted),
 }
@@ -93,6 +98,7 @@ fn obey(order: Order) -> Result<ExitCode> {
         Order::Docs => runtime.block_on(docs::run()),
         Order::Dist(wanted) => runtime.block_on(dist::run(wanted)),
         Order::Bench { arguments } => runtime.block_on(bench::run(&arguments)),
+        Order::Torture { rest } => runtime.block_on(torture::run(&rest)),
     }
 }
 
@@ -106,6 +112,7 @@ fn parse(arguments: &[String]) -> Result<Order, String> {
         "check" => flag(command, rest, "--fast").map(|fast| Order::Check { fast }),
         "demo" => flag(command, rest, "--once").map(|once| Order::Demo { once }),
         "bench" => parse_bench(rest),
+        "torture" => Ok(Order::Torture { rest: rest.to_vec() }),
         "docs" if rest.is_empty() => Ok(Order::Docs),
         "dist" => parse_dist(rest).map(Order::Dist),
         "test" => parse_test(rest),
@@ -195,6 +202,7 @@ mod tests {
             ("demo --once", Order::Demo { once: true }),
             ("bench", Order::Bench { arguments: vec![] }),
             ("bench --quick loaded", bench),
+            ("torture --seed 7", Order::Torture { rest: vec!["--seed".into(), "7".into()] }),
             ("dist --out o", Order::Dist(dist::Wanted { binary: None, out: Some("o".into()) })),
             ("test", test(None, &[])),
             ("test --broker 4 -p testbed", test(Some("4"), &["-p", "testbed"])),
