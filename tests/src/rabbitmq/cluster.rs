@@ -64,19 +64,22 @@ impl Cluster {
             meetings.push(Meeting::start(others, Registered::clone(&registered)).await?);
         }
         let cookie = cookie()?;
-        let mut nodes = Vec::new();
+        let mut brokers = Vec::new();
         for (n, (amqp, distribution)) in amqp.into_iter().zip(distribution).enumerate() {
+            // The first forms the cluster by itself; told of the others, RabbitMQ 4 would wait for them.
+            let mut nodes = vec![names[0].clone(), names[n].clone()];
+            nodes.dedup();
             let member = Member {
                 cookie: cookie.clone(),
                 meeting: meetings[n].port(),
                 distribution,
-                nodes: names.clone(),
+                nodes,
                 tick_time: TICK_TIME,
             };
             let parts = (amqp, Some(member));
-            nodes.push(Broker::start_as(source, Features::default(), parts, report).await?);
+            brokers.push(Broker::start_as(source, Features::default(), parts, report).await?);
         }
-        let cluster = Self { nodes, names, ways, _meetings: meetings };
+        let cluster = Self { nodes: brokers, names, ways, _meetings: meetings };
         cluster.together().await?;
         Ok(cluster)
     }

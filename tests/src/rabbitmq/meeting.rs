@@ -111,7 +111,9 @@ async fn serve(
         }
         PORT_PLEASE => {
             let name = std::str::from_utf8(&question[1..]).ok()?;
-            let port = others.get(name).copied().or_else(|| locked().get(name).copied());
+            // Who is away is known nowhere, proxy or not.
+            let own = locked().get(name).copied();
+            let port = own.map(|own| others.get(name).copied().unwrap_or(own));
             let answer = port.map_or_else(|| vec![PORT_ANSWER, 1], |port| found(name, port));
             stream.write_all(&answer).await.ok()?;
         }

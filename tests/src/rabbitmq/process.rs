@@ -38,7 +38,7 @@ pub(super) struct Member {
     pub(super) meeting: u16,
     /// Where it listens for the others.
     pub(super) distribution: Port,
-    /// The nodes of all members, in the same order for each.
+    /// Nodes that it joins at its first start, if they run; it is one of them itself.
     pub(super) nodes: Vec<String>,
     /// After so many seconds of silence a member counts as away.
     pub(super) tick_time: u32,
