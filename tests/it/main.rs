@@ -26,9 +26,15 @@ mod documents;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod failing;
 #[cfg(test)]
 mod guarded;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod hosts;
 #[cfg(test)]
 mod image;
 #[cfg(test)]
@@ -38,6 +44,8 @@ mod limits;
 mod listen;
 #[cfg(test)]
 mod misfortune;
+#[cfg(test)]
+mod names;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! May this webhook have one more attempt now, and if not, when?
 //!
 //! ```text
-//! breaker open? ─► limit reached, or nothing comes back? ─► share used up? ─► rate used up? ─► go
-//!       └────────────────────────────┴───────────────────────────┴───────────────┴──► wait
+//! breaker open? ─► limit reached, or silence? ─► share used up? ─► slow ones' places used up?
+//!     ─► host full? ─► rate used up? ─► go; at each of them else ─► wait
 //! ```
 //!
 //! Who may not go gets a turn ([`turns`]) and waits for it in the broker. What is remembered of a
@@ -12,7 +12,8 @@
 //! The share is what keeps many slow receivers from filling the service: a webhook may hold no more
 //! than a quarter of the places that are free (Choudhury and Hahne, "Dynamic queue length
 //! thresholds for shared-memory packet switches", 1998), and at least one. However many hold what
-//! they may, some places stay free for the others.
+//! they may, some places stay free for the others. A host, too, has a bound: over all its webhooks
+//! ([`hosts`]).
 //!
 //! A share alone does not do: what a slow receiver holds it holds for long, and an event's message is
 //! unsettled as long as one of its attempts is under way, so that slow receivers could use up the
@@ -21,6 +22,7 @@
 //! nothing is known of yet, hold half of the places together. The other half is for those that answer.
 
 mod breaker;
+mod hosts;
 mod limit;
 mod rate;
 mod turns;
@@ -37,6 +39,7 @@ use tokio::time::Instant;
 pub use crate::gate::breaker::BreakerPolicy;
 pub(crate) use crate::gate::breaker::Turned;
 use crate::gate::breaker::{Breaker, Says};
+use crate::gate::hosts::Hosts;
 use crate::gate::limit::Limit;
 pub(crate) use crate::gate::limit::Sign;
 use crate::gate::rate::Rate;
@@ -68,6 +71,8 @@ const PAUSE_PART: u32 = 10;
 pub(crate) struct Bounds {
     /// Attempts at the same time.
     pub(crate) max_in_flight: NonZeroU32,
+    /// Attempts at the same time of all webhooks of its host.
+    pub(crate) max_per_host: NonZeroU32,
     pub(crate) rate: Option<RateLimit>,
     pub(crate) breaker: BreakerPolicy,
 }
@@ -85,11 +90,13 @@ pub(crate) enum Bound {
     Share,
     /// Its webhook's receiver is slow, and slow ones hold all that they may together.
     Slow,
+    /// As many attempts are under way to its host, for all its webhooks, as may be.
+    Host,
 }
 
 impl Bound {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Breaker, Self::Rate, Self::WebhookInFlight, Self::Share, Self::Slow];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Breaker, Self::Rate, Self::WebhookInFlight, Self::Share, Self::Slow, Self::Host];
 
     /// As the metric has it.
     pub(crate) fn as_str(self) -> &'static str {
@@ -99,6 +106,7 @@ impl Bound {
             Self::WebhookInFlight => "webhook_in_flight",
             Self::Share => "share",
             Self::Slow => "slow",
+            Self::Host => "host",
         }
     }
 }
@@ -154,6 +162,7 @@ pub(crate) struct Gate(Standings);
 #[derive(Debug, Default)]
 struct Webhooks {
     by_id: HashMap<WebhookId, Seen>,
+    hosts: Hosts,
     looked: Option<Instant>,
     all: All,
 }
@@ -195,10 +204,14 @@ struct Seen {
     asked: Instant,
 }
 
+/// What bit, from when on turns are given out, and at which pace.
+type Refusal = (Bound, Instant, Option<Duration>);
+
 /// One attempt's place; given up when dropped.
 pub(crate) struct Slot<'a> {
     gate: &'a Gate,
     webhook: &'a WebhookId,
+    host: &'a str,
     bounds: Bounds,
     begun: Instant,
     probe: bool,
@@ -247,12 +260,12 @@ impl Gate {
     }
 
     /// A place for one more attempt, or when to ask again: that depends on how long (`age`) the
-    /// delivery has waited already.
+    /// delivery has waited already. `host` is the receiver's host and port.
     /// `free` is how many places are left of all. What people wish to try (`by_hand`) need not heed
     /// the breaker, and is its probe.
     pub(crate) fn pass<'a>(
         &'a self,
-        webhook: &'a WebhookId,
+        (webhook, host): (&'a WebhookId, &'a str),
         bounds: Bounds,
         free: usize,
         age: impl FnOnce() -> Duration,
@@ -262,11 +275,22 @@ impl Gate {
         let mut webhooks = self.0.lock();
         webhooks.forget(now);
         webhooks.look(now);
-        let Webhooks { by_id, all, .. } = &mut *webhooks;
+        let Webhooks { by_id, hosts, all, .. } = &mut *webhooks;
         let ask = |seen: &mut Seen| match seen.pass(now, &bounds, free, all, by_hand) {
-            Ok(probe) => {
-                Pass::Go(Slot { gate: self, webhook, bounds, begun: now, probe, open: true })
+            // A host's turns are its own: all its webhooks wait for the same places.
+            Ok(_) if hosts.is_full(host, bounds.max_per_host) => {
+                Pass::Wait(Bound::Host, hosts.turn(host, now, bounds.max_per_host, age()))
             }
+            Ok(probe) => match seen.begin(now, &bounds, all, probe) {
+                Ok(()) => {
+                    hosts.begin(host);
+                    let begun = now;
+                    Pass::Go(Slot { gate: self, webhook, host, bounds, begun, probe, open: true })
+                }
+                Err((bound, from, pace)) => {
+                    Pass::Wait(bound, seen.turns.take(now, from, pace, age()))
+                }
+            },
             Err((bound, from, pace)) => Pass::Wait(bound, seen.turns.take(now, from, pace, age())),
         };
         match by_id.get_mut(webhook) {
@@ -283,6 +307,7 @@ impl Webhooks {
         }
         self.looked = Some(now);
         self.by_id.retain(|_, seen| !seen.is_forgotten(now));
+        self.hosts.forget(now);
     }
 
     /// Whoever has fallen silent is seen to be slow although nobody asks for it.
@@ -311,8 +336,8 @@ impl Seen {
         }
     }
 
-    /// Takes a place, and says whether as a probe; or what bit, and from when on turns are given
-    /// out, and at which pace.
+    /// Whether there is a place, and whether for a probe; or what bit, and from when on turns are
+    /// given out, and at which pace. Nothing is taken yet.
     fn pass(
         &mut self,
         now: Instant,
@@ -320,7 +345,7 @@ impl Seen {
         free: usize,
         all: &mut All,
         by_hand: bool,
-    ) -> Result<bool, (Bound, Instant, Option<Duration>)> {
+    ) -> Result<bool, Refusal> {
         (self.asked, self.most) = (now, bounds.max_in_flight.get());
         let probe = match self.breaker.says(now) {
             Says::Go => false,
@@ -355,6 +380,17 @@ impl Seen {
                 return Err((Bound::Slow, now, self.pace_now()));
             }
         }
+        Ok(probe)
+    }
+
+    /// Takes a place that is there, if the rate lets it.
+    fn begin(
+        &mut self,
+        now: Instant,
+        bounds: &Bounds,
+        all: &mut All,
+        probe: bool,
+    ) -> Result<(), Refusal> {
         if let Some(limit) = bounds.rate {
             self.rate.take(now, limit).map_err(|at| (Bound::Rate, at, Some(limit.interval())))?;
         }
@@ -367,7 +403,7 @@ impl Seen {
         self.in_flight += 1;
         all.in_flight += 1;
         all.slow += u32::from(self.slow);
-        Ok(probe)
+        Ok(())
     }
 
     /// Whether it is slow, as of now.
@@ -449,10 +485,12 @@ impl Slot<'_> {
         if !std::mem::take(&mut self.open) {
             return Turned::Stayed;
         }
+        let now = Instant::now();
         let mut webhooks = self.gate.0.lock();
-        let Webhooks { by_id, all, .. } = &mut *webhooks;
+        let Webhooks { by_id, hosts, all, .. } = &mut *webhooks;
+        hosts.ended(self.host, sign.map(|_| now.duration_since(self.begun)));
         let seen = by_id.get_mut(self.webhook);
-        seen.map_or(Turned::Stayed, |seen| seen.ended(self, sign, all, Instant::now()))
+        seen.map_or(Turned::Stayed, |seen| seen.ended(self, sign, all, now))
     }
 }
 

@@ -7,6 +7,7 @@ use super::*;
 const FREE: usize = 1_024;
 const BOUNDS: Bounds = Bounds {
     max_in_flight: NonZeroU32::new(64).unwrap(),
+    max_per_host: NonZeroU32::new(512).unwrap(),
     rate: None,
     breaker: BreakerPolicy {
         failures: NonZeroU32::new(10).unwrap(),
@@ -20,7 +21,7 @@ fn webhook(name: &str) -> WebhookId {
 }
 
 fn ask<'a>(gate: &'a Gate, webhook: &'a WebhookId) -> Pass<'a> {
-    gate.pass(webhook, BOUNDS, FREE, || Duration::ZERO, false)
+    gate.pass((webhook, webhook.as_str()), BOUNDS, FREE, || Duration::ZERO, false)
 }
 
 /// As many places as there are now.
@@ -83,7 +84,7 @@ async fn what_people_try_goes_although_the_breaker_is_open() {
         slot.ended(Sign::Overloaded);
     }
     assert!(matches!(ask(&gate, &failing), Pass::Wait(Bound::Breaker, _)));
-    let by_hand = gate.pass(&failing, BOUNDS, FREE, || Duration::ZERO, true);
+    let by_hand = gate.pass((&failing, "host"), BOUNDS, FREE, || Duration::ZERO, true);
     let Pass::Go(slot) = by_hand else { panic!("refused") };
     assert_eq!(slot.ended(Sign::Answered), Turned::Closed);
 }
@@ -96,7 +97,7 @@ async fn many_that_say_nothing_leave_places_free() {
     for _ in 0..32 {
         for webhook in &webhooks {
             let free = FREE - slots.len();
-            match gate.pass(webhook, BOUNDS, free, || Duration::ZERO, false) {
+            match gate.pass((webhook, webhook.as_str()), BOUNDS, free, || Duration::ZERO, false) {
                 Pass::Go(slot) => slots.push(slot),
                 Pass::Wait(..) => {}
             }
@@ -149,7 +150,7 @@ async fn what_is_over_the_rate_comes_back_at_the_rate() {
     let bounds = Bounds { rate: Some(RateLimit::try_new(2.0, 2).unwrap()), ..BOUNDS };
     let mut waits = Vec::new();
     for _ in 0..6 {
-        match gate.pass(&slow, bounds, FREE, || Duration::ZERO, false) {
+        match gate.pass((&slow, "host"), bounds, FREE, || Duration::ZERO, false) {
             Pass::Go(slot) => drop(slot.ended(Sign::Answered)),
             Pass::Wait(bound, wait) => {
                 assert_eq!(bound, Bound::Rate);
@@ -169,4 +170,41 @@ async fn what_says_nothing_any_more_is_forgotten() {
     drop(ask(&gate, &other));
     assert!(gate.standings().of(&quiet).is_none());
     assert!(gate.standings().of(&other).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_is_full_for_all_its_webhooks_and_for_no_other_host() {
+    let gate = Gate::new(FREE);
+    let bounds = Bounds { max_per_host: NonZeroU32::new(3).unwrap(), ..BOUNDS };
+    let webhooks: Vec<_> = (0..8).map(|n| webhook(&n.to_string())).collect();
+    let (mut slots, mut waits) = (Vec::new(), Vec::new());
+    for webhook in &webhooks {
+        match gate.pass((webhook, "busy.example"), bounds, FREE, || Duration::ZERO, false) {
+            Pass::Go(slot) => slots.push(slot),
+            Pass::Wait(bound, wait) => {
+                assert_eq!(bound, Bound::Host);
+                waits.push(wait);
+            }
+        }
+    }
+    assert_eq!((slots.len(), waits.len()), (3, 5));
+    assert!(waits.is_sorted(), "turns of one host, one behind the other: {waits:?}");
+    let other = gate.pass((&webhooks[7], "other.example"), bounds, FREE, || Duration::ZERO, false);
+    assert!(matches!(other, Pass::Go(_)));
+    drop((slots.pop(), other));
+    let again = gate.pass((&webhooks[7], "busy.example"), bounds, FREE, || Duration::ZERO, false);
+    assert!(matches!(again, Pass::Go(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_full_host_puts_off_uses_up_no_rate_and_is_no_probe() {
+    let gate = Gate::new(FREE);
+    let [one, two] = ["one", "two"].map(webhook);
+    let rate = Some(RateLimit::try_new(1.0, 1).unwrap());
+    let bounds = Bounds { max_per_host: NonZeroU32::MIN, rate, ..BOUNDS };
+    let pass = |webhook| gate.pass((webhook, "host"), bounds, FREE, || Duration::ZERO, false);
+    let Pass::Go(slot) = pass(&one) else { panic!("no place") };
+    assert!(matches!(pass(&two), Pass::Wait(Bound::Host, _)));
+    drop(slot);
+    assert!(matches!(pass(&two), Pass::Go(_)), "its rate was used up by waiting");
 }

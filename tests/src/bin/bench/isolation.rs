@@ -1,14 +1,14 @@
 //! What the healthy notice of the bad: webhooks at a fixed rate, some of whose receivers misbehave.
 //!
-//! The service is as people run it, with its log. Every case has a place in the broker of its own,
+//! The service is as people run it, with its log. Every case has a vhost of its own in the broker,
 //! because what bad receivers leave waiting would be the next case's load.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use anyhow::{Context, Result};
+use testbed::amqp::Client;
 use testbed::memory::memory_mb;
 use testbed::rabbitmq::Broker;
-use testbed::space::Space;
 use tokio::time::Instant;
 
 use crate::bad::{BadReceivers, Manner};
@@ -52,13 +52,15 @@ pub(crate) struct Figures {
 
 impl Case {
     pub(crate) async fn measure(&self, broker: &Broker, sink: &Sink) -> Result<Figures> {
-        let space = Space::within(broker.address())?;
+        let vhost = self.to_string();
+        broker.add_vhost(&vhost).await?;
+        let amqp_url = broker.url(&vhost);
         let bad = match self.manner {
             Some(manner) => Some(BadReceivers::start(self.bad, manner).await?),
             None => None,
         };
-        let running = self.service(&space, sink, bad.as_ref()).await?;
-        let client = space.client().await?;
+        let running = self.service(&amqp_url, sink, bad.as_ref()).await?;
+        let client = Client::connect(&amqp_url).await?;
         let shape = Shape { projects: WEBHOOKS, fan_out: 1, idle_webhooks: 0 };
         let healthy = u64::from(RATE / WEBHOOKS * (WEBHOOKS - self.bad));
 
@@ -87,13 +89,13 @@ impl Case {
             failed: (then.failed - told.failed) / seconds,
         };
         drop((running, client));
-        space.close().await?;
+        broker.delete_vhost(&vhost).await?;
         Ok(figures)
     }
 
     async fn service(
         &self,
-        space: &Space,
+        amqp_url: &str,
         sink: &Sink,
         bad: Option<&BadReceivers>,
     ) -> Result<Running> {
@@ -108,14 +110,24 @@ impl Case {
             let (id, project) = (format!("whk_{n}"), format!("prj_{n}"));
             webhooks += &entry(&id, &format!("http://{address}/{id}"), &project);
         }
-        let service =
-            Service { amqp_url: space.url(), prefetch: 500, webhooks, log: Some(String::new()) };
+        let log = Some(String::new());
+        let service = Service { amqp_url: amqp_url.to_owned(), prefetch: 500, webhooks, log };
         service.start(tempfile::tempdir()?).await
     }
 
     /// The bad ones are spread evenly among the others.
     fn is_bad(&self, n: u32) -> bool {
         n * self.bad / WEBHOOKS != (n + 1) * self.bad / WEBHOOKS
+    }
+}
+
+/// As the name of a vhost has it.
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.manner {
+            Some(manner) => write!(f, "isolation-{}-{manner:?}", self.bad),
+            None => f.write_str("isolation-none"),
+        }
     }
 }
 
