@@ -99,6 +99,7 @@ fn main() -> ExitCode {
 /// Whether all was as promised.
 async fn run(options: &Options) -> Result<bool> {
     println!("{}", options.command);
+    report::clear()?;
     let began = Instant::now();
     let inbox = Arc::new(Inbox::start(began)?);
     let mut stage = Stage::start(options, Arc::clone(&inbox)).await?;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use testbed::workspace;
 
@@ -27,6 +27,11 @@ pub(crate) fn folder() -> Result<PathBuf> {
     let folder = workspace::target().join("torture");
     fs::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+/// Takes away what an earlier run wrote.
+pub(crate) fn clear() -> Result<()> {
+    fs::remove_dir_all(folder()?).context("failed to remove what an earlier run wrote")
 }
 
 /// Keeps the replicas' logs, for whoever looks for a cause.
