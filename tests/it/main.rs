@@ -8,6 +8,8 @@ mod browser;
 #[cfg(test)]
 mod chart;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod compose;
 #[cfg(test)]
 mod configuration;
@@ -24,9 +26,15 @@ mod documents;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod failing;
 #[cfg(test)]
 mod guarded;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod hosts;
 #[cfg(test)]
 mod image;
 #[cfg(test)]
@@ -36,6 +44,8 @@ mod limits;
 mod listen;
 #[cfg(test)]
 mod misfortune;
+#[cfg(test)]
+mod names;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

@@ -109,7 +109,8 @@ async fn the_largest_events_stay_within_the_bound_of_memory() {
     let pid = stage.program.pid().unwrap();
     let requests = stage.receiver.wait_for(EVENTS, LATER).await.unwrap();
     assert!(requests.iter().all(|request| request.body.len() == BYTES));
-    let different: HashSet<&str> = requests.iter().map(|request| request.delivery()).collect();
+    let different: HashSet<&str> =
+        requests.iter().map(testbed::receiver::Received::delivery).collect();
     assert_eq!(different.len(), EVENTS);
     let peak = memory_mb(pid, "VmHWM").unwrap();
     println!("peak: {peak} MB");

@@ -4,6 +4,7 @@
 //! A 2xx counts once it is whole, or once more of it has come than is read: a response that breaks
 //! off leaves open what the receiver did, and a repeat carries the same id.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,11 +19,13 @@ use subscriptions::{Host, Webhook};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connector::{self, ConnectError, Connector};
+use crate::connector::{self, ConnectError, Connector, Way};
 use crate::guard::Guard;
 use crate::headers::{Signatures, headers};
 use crate::metrics::Metrics;
+use crate::names::Names;
 use crate::outcome::{Failure, FailureKind, NotSent, Outcome, Response};
+use crate::patience::Credit;
 use crate::retry_after;
 use crate::tls::{self, TlsError};
 
@@ -35,9 +38,9 @@ const HTTP2_HEAD: u32 = 64 * 1024;
 /// What a receiver may send ahead over HTTP/2, per request and per connection, in bytes.
 const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
 const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// A connection that answers no ping is found dead after the two together; without it every
-/// request on it would wait for its own time limit.
-const HTTP2_PING_EVERY: Duration = Duration::from_secs(10);
+/// A connection that answers no ping is found dead after the two together, in use or idle: without
+/// it every request on it would wait for its own time limit, and the next one would take its place.
+const HTTP2_PING_EVERY: Duration = Duration::from_secs(5);
 const HTTP2_PING_LIMIT: Duration = Duration::from_secs(5);
 
 /// The bounds of every attempt.
@@ -102,14 +105,19 @@ impl Sender {
     pub fn new(
         limits: Limits,
         guard: Guard,
+        names: Names,
         extra_ca_pem: Option<&[u8]>,
         metrics: Metrics,
     ) -> Result<Self, TlsError> {
-        let connections = Arc::new(Semaphore::new(limits.max_connections));
-        let open = metrics.connections_open.clone();
         let tls = tls::config(extra_ca_pem)?;
-        let connector =
-            connector::build(guard.clone(), tls, limits.connect_timeout, connections, open);
+        let way = Way {
+            guard: guard.clone(),
+            names,
+            connections: Arc::new(Semaphore::new(limits.max_connections)),
+            open: metrics.connections_open.clone(),
+            max_response_bytes: limits.max_response_bytes,
+        };
+        let connector = connector::build(way, tls, limits.connect_timeout);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -129,7 +137,7 @@ impl Sender {
     /// Makes one attempt.
     pub async fn attempt(&self, request: &Request<'_>) -> Attempted {
         let started = Instant::now();
-        // hyper-util's connector does not ask the resolver for a literal address.
+        // The connector judges it, too, but a connection of before may be open still.
         if let Host::Address(address) = request.webhook.url.host()
             && let Err(blocked) = self.guard.judge(address)
         {
@@ -171,7 +179,12 @@ impl Sender {
         *message.uri_mut() = request.webhook.url.uri().clone();
         *message.headers_mut() = headers;
         match self.client.request(message).await {
-            Ok(response) => Ok(self.read(response, deadline).await),
+            Ok(response) => {
+                if let Some(credit) = response.extensions().get::<Credit>() {
+                    credit.answered();
+                }
+                Ok(self.read(response, deadline).await)
+            }
             Err(error) => failed(&error).map(Outcome::Failed),
         }
     }
@@ -245,7 +258,20 @@ fn failed(error: &Error) -> Result<Failure, NotSent> {
         }
         cause = inner.source();
     }
-    Ok(Failure::new(FailureKind::Protocol, causes(error)))
+    let kind = if is_silence(error) { FailureKind::Timeout } else { FailureKind::Protocol };
+    Ok(Failure::new(kind, causes(error)))
+}
+
+/// Whether the connection was found dead: no ping came back.
+fn is_silence(error: &Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 fn status_line(status: StatusCode) -> String {

@@ -1,47 +1,48 @@
 //! From a URL to a connection: resolve and judge, connect, count, encrypt, all within one limit.
 //!
 //! ```text
-//! Limited( HttpsConnector( Counted( HttpConnector( GuardedResolver ))))
+//! Limited( HttpsConnector( Counted( names ─► guard ─► dial )))
 //! ```
 //!
-//! hyper-util's connector tries the addresses that the resolver gives, and no others. Whatever goes
-//! wrong becomes a [`ConnectError`] where it is known what it is, so that the attempt finds the
-//! failure kind by type.
+//! Whatever goes wrong becomes a [`ConnectError`] where it is known what it is, so that the attempt
+//! finds the failure kind by type.
 
 use std::future::{Future, ready};
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use http::uri::Scheme;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::dns::Name;
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use metering::IntGauge;
 use rustls::ClientConfig;
 use thiserror::Error;
-use tokio::net::lookup_host;
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower_service::Service;
 
+use crate::dial::{dial, in_turn};
 use crate::guard::{Blocked, Guard};
-use crate::patience::Patience;
+use crate::names::{NameError, Names};
+use crate::patience::{Credit, Patience};
 
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub(crate) enum ConnectError {
     #[error("the host's name does not resolve: {0}")]
-    Dns(#[source] io::Error),
+    Dns(#[source] NameError),
     #[error(transparent)]
     Blocked(#[from] Blocked),
     #[error("no TCP connection: {0}")]
-    Tcp(#[source] BoxError),
+    Tcp(#[source] io::Error),
     #[error("no TLS session: {0}")]
     Tls(#[source] BoxError),
     #[error("not connected within {0:?}")]
@@ -56,103 +57,95 @@ type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 /// What requests are sent over.
 pub(crate) type Connector = Limited;
 
+/// Who may be connected to, and how many at the same time.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) guard: Guard,
+    pub(crate) names: Names,
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) open: IntGauge,
+    /// Bytes that are read of a response's body.
+    pub(crate) max_response_bytes: usize,
+}
+
 /// Builds the whole connector.
-pub(crate) fn build(
-    guard: Guard,
-    tls: ClientConfig,
-    limit: Duration,
-    connections: Arc<Semaphore>,
-    open: IntGauge,
-) -> Connector {
-    let mut tcp = HttpConnector::new_with_resolver(GuardedResolver(guard));
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
+pub(crate) fn build(way: Way, tls: ClientConfig, limit: Duration) -> Connector {
     let https = HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
         .enable_all_versions()
-        .wrap_connector(Counted { tcp, connections, open });
+        .wrap_connector(Counted(way));
     Limited { https, limit }
-}
-
-/// Resolves a name once and gives only the addresses that the guard lets through.
-#[derive(Clone)]
-struct GuardedResolver(Guard);
-
-impl Service<Name> for GuardedResolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = ConnectError;
-    type Future = BoxFuture<Self::Response, ConnectError>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let guard = self.0.clone();
-        Box::pin(async move {
-            // The connector puts the URL's port in.
-            let found = lookup_host((name.as_str(), 0)).await.map_err(ConnectError::Dns)?;
-            let (mut allowed, mut blocked) = (Vec::new(), None);
-            for address in found {
-                match guard.judge(address.ip()) {
-                    Ok(()) => allowed.push(address),
-                    Err(refusal) => blocked = Some(refusal),
-                }
-            }
-            match blocked {
-                Some(refusal) if allowed.is_empty() => Err(refusal.into()),
-                _ => Ok(allowed.into_iter()),
-            }
-        })
-    }
 }
 
 /// Bounds the open connections: a permit travels in each and is given up when it closes.
 #[derive(Clone)]
-pub(crate) struct Counted {
-    tcp: HttpConnector<GuardedResolver>,
-    connections: Arc<Semaphore>,
-    open: IntGauge,
-}
+pub(crate) struct Counted(Way);
 
 impl Service<Uri> for Counted {
     type Response = CountedStream;
     type Error = ConnectError;
     type Future = BoxFuture<CountedStream, ConnectError>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        self.tcp.poll_ready(context).map_err(|error| ConnectError::Tcp(error.into()))
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.0.connections).try_acquire_owned() else {
             return Box::pin(ready(Err(ConnectError::Exhausted)));
         };
-        let (connecting, open) = (self.tcp.call(uri), self.open.clone());
+        let way = self.0.clone();
         Box::pin(async move {
-            let stream = connecting.await.map_err(|error| name(error.into()))?;
-            let stream = TokioIo::new(Patience::new(stream.into_inner()));
-            open.inc();
-            Ok(CountedStream { stream, open, _permit: permit })
+            let tcp = way.connect(&uri).await?;
+            let credit = Credit::new(way.max_response_bytes);
+            let stream = TokioIo::new(Patience::new(tcp, credit));
+            way.open.inc();
+            Ok(CountedStream { stream, open: way.open, _permit: permit })
         })
     }
 }
 
-/// hyper-util wraps what the resolver said; it is taken out again, so that every cause is one of
-/// ours.
-fn name(error: BoxError) -> ConnectError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
-    while let Some(inner) = cause {
-        match inner.downcast_ref::<ConnectError>() {
-            Some(ConnectError::Blocked(blocked)) => return ConnectError::Blocked(*blocked),
-            Some(ConnectError::Dns(why)) => {
-                return ConnectError::Dns(io::Error::new(why.kind(), why.to_string()));
+impl Way {
+    /// Connects to one of the addresses that the guard lets through, and to no other.
+    async fn connect(&self, uri: &Uri) -> Result<TcpStream, ConnectError> {
+        let host = uri.host().unwrap_or_default();
+        let port = uri.port_u16().unwrap_or_else(|| default_port(uri));
+        let tcp = match literal(host) {
+            Some(address) => dial(&self.allowed(&[address])?, port).await,
+            None => {
+                let found = self.names.addresses(host).await.map_err(ConnectError::Dns)?;
+                dial(&self.allowed(&found)?, port).await
             }
-            _ => cause = inner.source(),
+        };
+        let tcp = tcp.map_err(ConnectError::Tcp)?;
+        tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
+        Ok(tcp)
+    }
+
+    fn allowed(&self, found: &[IpAddr]) -> Result<Vec<IpAddr>, Blocked> {
+        let (mut allowed, mut blocked) = (Vec::with_capacity(found.len()), None);
+        for address in found {
+            match self.guard.judge(*address) {
+                Ok(()) => allowed.push(*address),
+                Err(refusal) => blocked = Some(refusal),
+            }
+        }
+        match blocked {
+            Some(refusal) if allowed.is_empty() => Err(refusal),
+            _ => Ok(in_turn(allowed)),
         }
     }
-    ConnectError::Tcp(error)
+}
+
+/// The address that a host is, where it is one.
+fn literal(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    bare.unwrap_or(host).parse().ok()
+}
+
+fn default_port(uri: &Uri) -> u16 {
+    if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 }
 }
 
 /// A TCP connection that is counted as long as it is open.
@@ -170,7 +163,8 @@ impl Drop for CountedStream {
 
 impl Connection for CountedStream {
     fn connected(&self) -> Connected {
-        self.stream.inner().tcp().connected()
+        // The attempt that a response is for gives credit for it.
+        Connected::new().extra(self.stream.inner().credit().clone())
     }
 }
 
@@ -227,7 +221,7 @@ impl Service<Uri> for Limited {
     type Future = BoxFuture<Self::Response, ConnectError>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        self.https.poll_ready(context).map_err(ConnectError::Tcp)
+        self.https.poll_ready(context).map_err(ours)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
@@ -235,13 +229,14 @@ impl Service<Uri> for Limited {
         Box::pin(async move {
             match timeout(limit, connecting).await {
                 Ok(Ok(stream)) => Ok(stream),
-                // What is not one of ours comes from the layer between: the TLS handshake.
-                Ok(Err(error)) => Err(match error.downcast::<ConnectError>() {
-                    Ok(ours) => *ours,
-                    Err(other) => ConnectError::Tls(other),
-                }),
+                Ok(Err(error)) => Err(ours(error)),
                 Err(_) => Err(ConnectError::Deadline(limit)),
             }
         })
     }
+}
+
+/// What is not one of ours comes from the layer between: the TLS handshake.
+fn ours(error: BoxError) -> ConnectError {
+    error.downcast::<ConnectError>().map_or_else(ConnectError::Tls, |ours| *ours)
 }

@@ -19,7 +19,8 @@ pub fn retry_after(value: &[u8]) {
     let asked = |status| retry_after::read(status, &headers, now);
     let wait = asked(StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(wait, asked(StatusCode::SERVICE_UNAVAILABLE));
-    for other in [StatusCode::OK, StatusCode::MOVED_PERMANENTLY, StatusCode::INTERNAL_SERVER_ERROR] {
+    for other in [StatusCode::OK, StatusCode::MOVED_PERMANENTLY, StatusCode::INTERNAL_SERVER_ERROR]
+    {
         assert_eq!(asked(other), None, "{other}");
     }
     let text = value.to_str().unwrap_or_default().trim();

@@ -15,6 +15,10 @@ pub struct Metrics {
     pub(crate) connections_open: IntGauge,
     pub(crate) connections_exhausted: IntCounter,
     pub(crate) responses_cut: IntCounter,
+    pub(crate) names_remembered: IntCounter,
+    pub(crate) names_answered: IntCounter,
+    pub(crate) names_failed: IntCounter,
+    pub(crate) names_forgotten: IntCounter,
     delivered: Histogram,
     failed: Histogram,
 }
@@ -33,7 +37,19 @@ impl Metrics {
             &BUCKETS,
             &["outcome"],
         )?;
+        let lookups = meter.counters(
+            "dns_lookups_total",
+            "Lookups of receivers' names: remembered (nobody was asked), answered or failed",
+            &["outcome"],
+        )?;
         Ok(Self {
+            names_remembered: lookups.with_label_values(&["remembered"]),
+            names_answered: lookups.with_label_values(&["answered"]),
+            names_failed: lookups.with_label_values(&["failed"]),
+            names_forgotten: meter.counter(
+                "dns_names_forgotten_total",
+                "Names forgotten before their time because delivery.dns_max_names were remembered",
+            )?,
             connections_open: meter
                 .gauge("connections_open", "Open connections to receivers, idle ones included")?,
             connections_exhausted: meter.counter(

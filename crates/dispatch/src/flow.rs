@@ -74,6 +74,17 @@ pub struct Rules {
     pub propagate_trace: bool,
 }
 
+/// How much goes on at the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// Attempts, to all webhooks together.
+    pub all: usize,
+    /// Attempts, to all webhooks of one host.
+    pub per_host: NonZeroU32,
+    /// Messages of a queue that are unsettled.
+    pub prefetch: u16,
+}
+
 /// Where the webhooks come from: the present snapshot, and the time (ms since the epoch) as of
 /// which the store is known to hold just that.
 #[derive(Clone)]
@@ -94,6 +105,7 @@ struct Parts {
     sender: Sender,
     gate: Gate,
     in_flight: Semaphore,
+    max_per_host: NonZeroU32,
     backlog: Backlog,
     metrics: Metrics,
     health: Health,
@@ -103,11 +115,11 @@ struct Parts {
 }
 
 impl Flow {
-    /// A flow that has taken nothing yet, for at most `max_in_flight` attempts at the same time.
+    /// A flow that has taken nothing yet.
     #[must_use]
     pub fn new(
         rules: Rules,
-        max_in_flight: usize,
+        places: Places,
         feed: Feed,
         sender: Sender,
         metrics: Metrics,
@@ -119,8 +131,9 @@ impl Flow {
             rules: ArcSwap::from_pointee(rules),
             feed,
             sender,
-            gate: Gate::default(),
-            in_flight: Semaphore::new(max_in_flight),
+            gate: Gate::new(places.all.min(usize::from(places.prefetch))),
+            in_flight: Semaphore::new(places.all),
+            max_per_host: places.per_host,
             backlog: Backlog::default(),
             metrics,
             health: Health::default(),
@@ -381,6 +394,7 @@ impl Parts {
         let Task { rules, webhook, .. } = *task;
         let bounds = Bounds {
             max_in_flight: webhook.max_in_flight.unwrap_or(rules.webhook_max_in_flight),
+            max_per_host: self.max_per_host,
             rate: webhook.rate_limit,
             breaker: rules.breaker,
         };
@@ -390,7 +404,7 @@ impl Parts {
             let waited = now_ms().saturating_sub(published_ms).max(0);
             Duration::from_millis(waited.unsigned_abs())
         };
-        self.gate.pass(&webhook.id, bounds, free, age, by_hand)
+        self.gate.pass((&webhook.id, webhook.url.authority()), bounds, free, age, by_hand)
     }
 
     /// What the attempt showed of its receiver.

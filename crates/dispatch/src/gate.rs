@@ -1,8 +1,8 @@
 //! May this webhook have one more attempt now, and if not, when?
 //!
 //! ```text
-//! breaker open? ─► rate used up? ─► limit reached, or nothing comes back? ─► share used up? ─► go
-//!       └───────────────┴───────────────────────┴────────────────────────────────┴──► wait
+//! breaker open? ─► limit reached, or silence? ─► share used up? ─► slow ones' places used up?
+//!     ─► host full? ─► rate used up? ─► go; at each of them else ─► wait
 //! ```
 //!
 //! Who may not go gets a turn ([`turns`]) and waits for it in the broker. What is remembered of a
@@ -12,9 +12,17 @@
 //! The share is what keeps many slow receivers from filling the service: a webhook may hold no more
 //! than a quarter of the places that are free (Choudhury and Hahne, "Dynamic queue length
 //! thresholds for shared-memory packet switches", 1998), and at least one. However many hold what
-//! they may, some places stay free for the others.
+//! they may, some places stay free for the others. A host, too, has a bound: over all its webhooks
+//! ([`hosts`]).
+//!
+//! A share alone does not do: what a slow receiver holds it holds for long, and an event's message is
+//! unsettled as long as one of its attempts is under way, so that slow receivers could use up the
+//! prefetch, too. So there is a bulkhead (Nygard, "Release It!", 2007): the slow, which are those
+//! that usually take longer than [`SLOW`], those from which nothing comes back, and those that
+//! nothing is known of yet, hold half of the places together. The other half is for those that answer.
 
 mod breaker;
+mod hosts;
 mod limit;
 mod rate;
 mod turns;
@@ -31,6 +39,7 @@ use tokio::time::Instant;
 pub use crate::gate::breaker::BreakerPolicy;
 pub(crate) use crate::gate::breaker::Turned;
 use crate::gate::breaker::{Breaker, Says};
+use crate::gate::hosts::Hosts;
 use crate::gate::limit::Limit;
 pub(crate) use crate::gate::limit::Sign;
 use crate::gate::rate::Rate;
@@ -48,12 +57,22 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// or for so many times as long as attempts usually take.
 const SILENCES: u32 = 4;
 const STALLED: u32 = 2;
+/// As [`SILENCE`], while half of all places are taken: then whoever answers late is in the way.
+const SILENCE_WHEN_PRESSED: Duration = Duration::from_millis(100);
+/// A receiver that usually takes longer is slow.
+const SLOW: Duration = Duration::from_secs(1);
+/// How often, while half of all places are taken, it is looked which receivers say nothing.
+const LOOK_WHEN_PRESSED: Duration = Duration::from_millis(50);
+/// What part of a breaker's pause lies between two turns.
+const PAUSE_PART: u32 = 10;
 
 /// What bounds the attempts of a webhook.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     /// Attempts at the same time.
     pub(crate) max_in_flight: NonZeroU32,
+    /// Attempts at the same time of all webhooks of its host.
+    pub(crate) max_per_host: NonZeroU32,
     pub(crate) rate: Option<RateLimit>,
     pub(crate) breaker: BreakerPolicy,
 }
@@ -69,11 +88,15 @@ pub(crate) enum Bound {
     WebhookInFlight,
     /// Its webhook holds its share of what is left of all places.
     Share,
+    /// Its webhook's receiver is slow, and slow ones hold all that they may together.
+    Slow,
+    /// As many attempts are under way to its host, for all its webhooks, as may be.
+    Host,
 }
 
 impl Bound {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Breaker, Self::Rate, Self::WebhookInFlight, Self::Share];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Breaker, Self::Rate, Self::WebhookInFlight, Self::Share, Self::Slow, Self::Host];
 
     /// As the metric has it.
     pub(crate) fn as_str(self) -> &'static str {
@@ -82,6 +105,8 @@ impl Bound {
             Self::Rate => "rate",
             Self::WebhookInFlight => "webhook_in_flight",
             Self::Share => "share",
+            Self::Slow => "slow",
+            Self::Host => "host",
         }
     }
 }
@@ -131,19 +156,44 @@ pub struct Standing {
 pub struct Standings(Arc<Mutex<Webhooks>>);
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Gate(Standings);
 
 #[derive(Debug, Default)]
 struct Webhooks {
     by_id: HashMap<WebhookId, Seen>,
+    hosts: Hosts,
     looked: Option<Instant>,
+    all: All,
+}
+
+/// What all webhooks hold together.
+#[derive(Debug, Default)]
+struct All {
+    places: u32,
+    in_flight: u32,
+    /// Of those, the attempts of webhooks that are taken for slow.
+    slow: u32,
+    looked: Option<Instant>,
+}
+
+impl All {
+    fn pressed(&self) -> bool {
+        self.in_flight >= self.places / 2
+    }
+
+    /// The places that slow webhooks may take yet.
+    fn room(&self) -> u32 {
+        (self.places / 2).saturating_sub(self.slow)
+    }
 }
 
 /// What is remembered of a webhook.
 #[derive(Debug)]
 struct Seen {
     in_flight: u32,
+    /// Whether what is in flight counts as slow.
+    slow: bool,
     limit: Limit,
     breaker: Breaker,
     rate: Rate,
@@ -154,10 +204,14 @@ struct Seen {
     asked: Instant,
 }
 
+/// What bit, from when on turns are given out, and at which pace.
+type Refusal = (Bound, Instant, Option<Duration>);
+
 /// One attempt's place; given up when dropped.
 pub(crate) struct Slot<'a> {
     gate: &'a Gate,
     webhook: &'a WebhookId,
+    host: &'a str,
     bounds: Bounds,
     begun: Instant,
     probe: bool,
@@ -194,17 +248,24 @@ impl Standings {
 }
 
 impl Gate {
+    /// A gate for so many attempts at the same time.
+    pub(crate) fn new(places: usize) -> Self {
+        let places = u32::try_from(places).unwrap_or(u32::MAX);
+        let webhooks = Webhooks { all: All { places, ..All::default() }, ..Webhooks::default() };
+        Self(Standings(Arc::new(Mutex::new(webhooks))))
+    }
+
     pub(crate) fn standings(&self) -> Standings {
         self.0.clone()
     }
 
     /// A place for one more attempt, or when to ask again: that depends on how long (`age`) the
-    /// delivery has waited already.
+    /// delivery has waited already. `host` is the receiver's host and port.
     /// `free` is how many places are left of all. What people wish to try (`by_hand`) need not heed
     /// the breaker, and is its probe.
     pub(crate) fn pass<'a>(
         &'a self,
-        webhook: &'a WebhookId,
+        (webhook, host): (&'a WebhookId, &'a str),
         bounds: Bounds,
         free: usize,
         age: impl FnOnce() -> Duration,
@@ -213,15 +274,28 @@ impl Gate {
         let now = Instant::now();
         let mut webhooks = self.0.lock();
         webhooks.forget(now);
-        let ask = |seen: &mut Seen| match seen.pass(now, &bounds, free, by_hand) {
-            Ok(probe) => {
-                Pass::Go(Slot { gate: self, webhook, bounds, begun: now, probe, open: true })
+        webhooks.look(now);
+        let Webhooks { by_id, hosts, all, .. } = &mut *webhooks;
+        let ask = |seen: &mut Seen| match seen.pass(now, &bounds, free, all, by_hand) {
+            // A host's turns are its own: all its webhooks wait for the same places.
+            Ok(_) if hosts.is_full(host, bounds.max_per_host) => {
+                Pass::Wait(Bound::Host, hosts.turn(host, now, bounds.max_per_host, age()))
             }
+            Ok(probe) => match seen.begin(now, &bounds, all, probe) {
+                Ok(()) => {
+                    hosts.begin(host);
+                    let begun = now;
+                    Pass::Go(Slot { gate: self, webhook, host, bounds, begun, probe, open: true })
+                }
+                Err((bound, from, pace)) => {
+                    Pass::Wait(bound, seen.turns.take(now, from, pace, age()))
+                }
+            },
             Err((bound, from, pace)) => Pass::Wait(bound, seen.turns.take(now, from, pace, age())),
         };
-        match webhooks.by_id.get_mut(webhook) {
+        match by_id.get_mut(webhook) {
             Some(seen) => ask(seen),
-            None => ask(webhooks.by_id.entry(webhook.clone()).or_insert(Seen::new(now))),
+            None => ask(by_id.entry(webhook.clone()).or_insert(Seen::new(now))),
         }
     }
 }
@@ -233,6 +307,17 @@ impl Webhooks {
         }
         self.looked = Some(now);
         self.by_id.retain(|_, seen| !seen.is_forgotten(now));
+        self.hosts.forget(now);
+    }
+
+    /// Whoever has fallen silent is seen to be slow although nobody asks for it.
+    fn look(&mut self, now: Instant) {
+        let all = &mut self.all;
+        let is_due = all.looked.is_none_or(|at| now.duration_since(at) >= LOOK_WHEN_PRESSED);
+        if all.pressed() && is_due {
+            all.looked = Some(now);
+            self.by_id.values_mut().for_each(|seen| seen.judge(now, all));
+        }
     }
 }
 
@@ -240,6 +325,7 @@ impl Seen {
     fn new(now: Instant) -> Self {
         Self {
             in_flight: 0,
+            slow: true,
             limit: Limit::new(),
             breaker: Breaker::default(),
             rate: Rate::default(),
@@ -250,30 +336,61 @@ impl Seen {
         }
     }
 
-    /// Takes a place, and says whether as a probe; or what bit, and from when on turns are given
-    /// out, and at which pace.
+    /// Whether there is a place, and whether for a probe; or what bit, and from when on turns are
+    /// given out, and at which pace. Nothing is taken yet.
     fn pass(
         &mut self,
         now: Instant,
         bounds: &Bounds,
         free: usize,
+        all: &mut All,
         by_hand: bool,
-    ) -> Result<bool, (Bound, Instant, Option<Duration>)> {
+    ) -> Result<bool, Refusal> {
         (self.asked, self.most) = (now, bounds.max_in_flight.get());
         let probe = match self.breaker.says(now) {
             Says::Go => false,
             Says::Probe => true,
             Says::Wait(_) if by_hand => true,
-            Says::Wait(until) => return Err((Bound::Breaker, until, self.pace())),
+            Says::Wait(until) => {
+                let pace = self.breaker.pause() / PAUSE_PART;
+                return Err((Bound::Breaker, until, Some(pace)));
+            }
         };
-        let allowed = self.allowed(now);
-        if self.in_flight >= allowed && !probe {
+        self.judge(now, all);
+        let silence = self.silence(now, all);
+        if let Some(silence) = silence
+            && self.in_flight >= self.limit.allowed(self.most).min(STALLED)
+            && !probe
+        {
+            // It is asked again when it has said nothing for twice as long.
+            return Err((Bound::WebhookInFlight, now + silence, Some(silence / STALLED)));
+        }
+        if self.in_flight >= self.limit.allowed(self.most) && !probe {
             return Err((Bound::WebhookInFlight, now, self.pace()));
         }
         let share = u32::try_from(free / SHARE).unwrap_or(u32::MAX).max(1);
         if self.in_flight >= share && !probe {
-            return Err((Bound::Share, now, self.pace()));
+            return Err((Bound::Share, now, self.pace_now()));
         }
+        let unknown = self.limit.usual().is_none() && silence.is_none();
+        if self.slow && !by_hand {
+            // Nobody knows what a first attempt will show.
+            let least = u32::from(unknown);
+            if self.in_flight >= all.room().div_ceil(2).max(least) {
+                return Err((Bound::Slow, now, self.pace_now()));
+            }
+        }
+        Ok(probe)
+    }
+
+    /// Takes a place that is there, if the rate lets it.
+    fn begin(
+        &mut self,
+        now: Instant,
+        bounds: &Bounds,
+        all: &mut All,
+        probe: bool,
+    ) -> Result<(), Refusal> {
         if let Some(limit) = bounds.rate {
             self.rate.take(now, limit).map_err(|at| (Bound::Rate, at, Some(limit.interval())))?;
         }
@@ -284,14 +401,27 @@ impl Seen {
             self.stirred = now;
         }
         self.in_flight += 1;
-        Ok(probe)
+        all.in_flight += 1;
+        all.slow += u32::from(self.slow);
+        Ok(())
     }
 
-    fn allowed(&self, now: Instant) -> u32 {
-        let allowed = self.limit.allowed(self.most);
+    /// Whether it is slow, as of now.
+    fn judge(&mut self, now: Instant, all: &mut All) {
+        let usual = self.limit.usual();
+        let slow = usual.is_none_or(|usual| usual > SLOW) || self.silence(now, all).is_some();
+        if slow != self.slow {
+            self.slow = slow;
+            all.slow = if slow { all.slow + self.in_flight } else { all.slow - self.in_flight };
+        }
+    }
+
+    /// How long nothing has come back though attempts are under way, if that is too long.
+    fn silence(&self, now: Instant, all: &All) -> Option<Duration> {
         let usual = self.limit.usual().unwrap_or_default();
-        let silent = now.duration_since(self.stirred) > SILENCE.max(usual * SILENCES);
-        if silent && self.in_flight > 0 { allowed.min(STALLED) } else { allowed }
+        let least = if all.pressed() { SILENCE_WHEN_PRESSED } else { SILENCE };
+        let silence = now.duration_since(self.stirred);
+        (self.in_flight > 0 && silence > least.max(usual * SILENCES)).then_some(silence)
     }
 
     /// How long the receiver needs for a delivery, when it is given as many as it takes.
@@ -299,10 +429,23 @@ impl Seen {
         Some(self.limit.usual()? / self.limit.allowed(self.most))
     }
 
-    fn ended(&mut self, slot: &Slot<'_>, sign: Option<Sign>, now: Instant) -> Turned {
+    /// The same with as many as it has now.
+    fn pace_now(&self) -> Option<Duration> {
+        Some(self.limit.usual()? / self.in_flight.max(1))
+    }
+
+    fn ended(
+        &mut self,
+        slot: &Slot<'_>,
+        sign: Option<Sign>,
+        all: &mut All,
+        now: Instant,
+    ) -> Turned {
         let most = slot.bounds.max_in_flight.get();
         let in_flight = self.in_flight;
         self.in_flight = in_flight.saturating_sub(1);
+        all.in_flight = all.in_flight.saturating_sub(1);
+        all.slow = all.slow.saturating_sub(u32::from(self.slow));
         self.stirred = now;
         let Some(sign) = sign else {
             if slot.probe {
@@ -319,6 +462,7 @@ impl Seen {
             self.limit.restart();
             self.turns.restart();
         }
+        self.judge(now, all);
         turned
     }
 
@@ -341,9 +485,12 @@ impl Slot<'_> {
         if !std::mem::take(&mut self.open) {
             return Turned::Stayed;
         }
+        let now = Instant::now();
         let mut webhooks = self.gate.0.lock();
-        let seen = webhooks.by_id.get_mut(self.webhook);
-        seen.map_or(Turned::Stayed, |seen| seen.ended(self, sign, Instant::now()))
+        let Webhooks { by_id, hosts, all, .. } = &mut *webhooks;
+        hosts.ended(self.host, sign.map(|_| now.duration_since(self.begun)));
+        let seen = by_id.get_mut(self.webhook);
+        seen.map_or(Turned::Stayed, |seen| seen.ended(self, sign, all, now))
     }
 }
 

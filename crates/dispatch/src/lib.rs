@@ -21,7 +21,7 @@ mod spans;
 mod task;
 mod throttle;
 
-pub use flow::{Feed, Flow, Rules};
+pub use flow::{Feed, Flow, Places, Rules};
 pub use gate::{BreakerPolicy, Standing, Standings};
 pub use health::{Change, Health};
 pub use metrics::Metrics;

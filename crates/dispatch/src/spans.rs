@@ -63,10 +63,11 @@ impl Spans {
         self.process(caused, &self.queues.events, true)
     }
 
-    /// The trace of a delivery that comes back; one that was attempted began its trace before.
+    /// The trace of a delivery that comes back; one that was attempted began its trace before, unless
+    /// people sent it again and the log, which keeps no traces, was all that knew it.
     pub(crate) fn parked(&self, parked: &Parked) -> Trace {
-        let is_first = parked.attempts == 0;
-        self.process(parked.traceparent.clone(), &self.queues.deliveries, is_first)
+        let may_begin = parked.attempts == parked.earlier_attempts;
+        self.process(parked.traceparent.clone(), &self.queues.deliveries, may_begin)
     }
 
     fn process(&self, caused: Option<TraceContext>, queue: &str, may_begin: bool) -> Trace {

@@ -10,13 +10,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use broker::Client;
 use control::{AddressCheck, Auth, Desk, Parts, Reach, Rules};
-use delivery::Guard;
+use delivery::{Guard, Names};
 use dispatch::Standings;
 use metering::Meter;
 use prometheus::Registry;
 use store::{DeliveryLog, Store};
 use subscriptions::{Host, UrlRules, WebhookUrl};
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,7 @@ pub(crate) struct With {
     pub(crate) log: Option<DeliveryLog>,
     pub(crate) client: Client,
     pub(crate) guard: Guard,
+    pub(crate) names: Names,
     pub(crate) rules: watch::Receiver<Rules>,
     pub(crate) standings: Standings,
     pub(crate) closing: CancellationToken,
@@ -53,7 +54,7 @@ pub(crate) async fn start(
     with: With,
 ) -> Result<impl Future<Output = ()> + Send + 'static> {
     let admin = &config.admin;
-    let With { store, log, client, guard, rules, standings, closing } = with;
+    let With { store, log, client, guard, names, rules, standings, closing } = with;
     let metrics = control::Metrics::register(registry)?;
     let public_url = admin.public_url.as_deref();
     let (tokens, proxies) = (admin.tokens.clone(), admin.trusted_proxies.clone());
@@ -69,7 +70,7 @@ pub(crate) async fn start(
         log,
         broker: client,
         rules: Box::new(move || rules.borrow().clone()),
-        check: check(guard),
+        check: check(guard, names),
         overlap: config.webhooks.secret_overlap,
         standing: Box::new(move |webhook| standings.of(webhook).map(standing)),
     });
@@ -125,9 +126,9 @@ pub(crate) fn rules(config: &Config) -> Rules {
 
 /// Judges as the connector does: of the addresses that a name has, one that may be reached is
 /// enough, for only such ones are connected to.
-fn check(guard: Guard) -> AddressCheck {
+fn check(guard: Guard, names: Names) -> AddressCheck {
     Arc::new(move |url: &WebhookUrl| {
-        let guard = guard.clone();
+        let (guard, names) = (guard.clone(), names.clone());
         let name = match url.host() {
             Host::Address(address) => {
                 let judged = guard.judge(address);
@@ -137,24 +138,24 @@ fn check(guard: Guard) -> AddressCheck {
             }
             Host::Name(name) => name.to_owned(),
         };
-        Box::pin(async move { resolved(&guard, &name).await })
+        Box::pin(async move { resolved(&guard, &names, &name).await })
     })
 }
 
-async fn resolved(guard: &Guard, name: &str) -> Reach {
+async fn resolved(guard: &Guard, names: &Names, name: &str) -> Reach {
     let unresolved = |why: &str| {
         Reach::Unresolved(format!(
             "{name} does not resolve at this moment ({why}); deliveries fail until it does"
         ))
     };
-    let found = match timeout(RESOLVING, lookup_host((name, 0))).await {
+    let found = match timeout(RESOLVING, names.addresses(name)).await {
         Err(_) => return unresolved("no answer in time"),
         Ok(Err(error)) => return unresolved(&error.to_string()),
         Ok(Ok(found)) => found,
     };
     let mut refused = None;
-    for address in found {
-        match guard.judge(address.ip()) {
+    for address in found.iter() {
+        match guard.judge(*address) {
             Ok(()) => return Reach::Allowed,
             Err(blocked) => refused = Some(blocked),
         }
@@ -167,11 +168,16 @@ async fn resolved(guard: &Guard, name: &str) -> Reach {
 
 #[cfg(test)]
 mod tests {
+    use delivery::NameRules;
+
     use super::*;
 
     async fn reach(url: &str) -> Reach {
         let url = WebhookUrl::try_new(url, UrlRules::default()).unwrap();
-        check(Guard::new(vec!["10.1.0.0/16".parse().unwrap()]))(&url).await
+        let rules =
+            NameRules { servers: Vec::new(), limit: RESOLVING, max_ttl: RESOLVING, max_names: 1 };
+        let names = Names::new(rules, delivery::Metrics::register(&Registry::new()).unwrap());
+        check(Guard::new(vec!["10.1.0.0/16".parse().unwrap()]), names)(&url).await
     }
 
     #[tokio::test]

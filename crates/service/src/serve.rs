@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use broker::{Client, Intake, Supervisor};
-use delivery::Guard;
+use delivery::{Guard, Sender};
 use dispatch::{Feed, Flow, Spans, Tell};
 use prometheus::Registry;
 use store::{DeliveryLog, Notice, Recorder, Store};
@@ -115,6 +115,9 @@ async fn start(config: &Config) -> Result<Service> {
     };
 
     let guard = Guard::new(config.delivery.allow_addresses.clone());
+    let delivery_metrics = delivery::Metrics::register(&registry)?;
+    let names = wiring::names(config, delivery_metrics.clone());
+    let sender = wiring::sender(config, guard.clone(), names.clone(), delivery_metrics)?;
     let mut tasks = Tasks::default();
     let log = wiring::delivery_log(config)?;
     let recorder = log.as_ref().map(|log| record(log, config, &mut tasks, drain_seen.clone()));
@@ -128,7 +131,7 @@ async fn start(config: &Config) -> Result<Service> {
         tasks.spawn_last("the traces", exporter.run(seen(drain_seen.clone())));
     }
     let spans = wiring::spans(config, tracer.clone());
-    let flow = flow(config, &registry, guard.clone(), &store, (tell, spans))?;
+    let flow = flow(config, &registry, sender, &store, (tell, spans))?;
 
     let (rules, rules_seen) = watch::channel(admin::rules(config));
     let with = With {
@@ -136,6 +139,7 @@ async fn start(config: &Config) -> Result<Service> {
         log: log.clone(),
         client: client.clone(),
         guard,
+        names,
         rules: rules_seen,
         standings: flow.standings(),
         closing: closing.clone(),
@@ -169,15 +173,14 @@ async fn start(config: &Config) -> Result<Service> {
 fn flow(
     config: &Config,
     registry: &Registry,
-    guard: Guard,
+    sender: Sender,
     store: &Store,
     (tell, spans): (Tell, Spans),
 ) -> Result<Flow> {
-    let sender = wiring::sender(config, guard, registry)?;
     let metrics = dispatch::Metrics::register(registry, config.operations.webhook_label)?;
     let feed = Feed { snapshot: store.snapshots(), read_at_ms: store.status().read_at_ms_shared() };
-    let (rules, most) = (wiring::flow_rules(config), config.delivery.max_in_flight);
-    Ok(Flow::new(rules, most, feed, sender, metrics, tell, spans))
+    let (rules, places) = (wiring::flow_rules(config), wiring::places(config));
+    Ok(Flow::new(rules, places, feed, sender, metrics, tell, spans))
 }
 
 /// What brings the computed metrics up to date before they are read.

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use delivery::{Guard, Limits, Sender};
-use dispatch::{Queues, Spans};
+use delivery::{Guard, Limits, NameRules, Names, Sender};
+use dispatch::{Places, Queues, Spans};
 use metering::Meter;
 use prometheus::{IntCounter, IntGauge, Opts, Registry};
 use store::{Database, DeliveryLog};
@@ -44,10 +44,28 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+/// What finds the addresses of receivers. A lookup leaves some of `connect_timeout` to connecting,
+/// and is named as what failed where it is.
+pub(crate) fn names(config: &Config, metrics: delivery::Metrics) -> Names {
+    let delivery = &config.delivery;
+    let rules = NameRules {
+        servers: delivery.dns_servers.clone(),
+        limit: delivery.connect_timeout.mul_f64(0.8),
+        max_ttl: delivery.dns_max_ttl,
+        max_names: delivery.dns_max_names,
+    };
+    Names::new(rules, metrics)
+}
+
 /// What makes the attempts.
-pub(crate) fn sender(config: &Config, guard: Guard, registry: &Registry) -> Result<Sender> {
-    let (ca_pem, metrics) = (ca_file(config)?, delivery::Metrics::register(registry)?);
-    let sender = Sender::new(limits(config), guard, ca_pem.as_deref(), metrics);
+pub(crate) fn sender(
+    config: &Config,
+    guard: Guard,
+    names: Names,
+    metrics: delivery::Metrics,
+) -> Result<Sender> {
+    let ca_pem = ca_file(config)?;
+    let sender = Sender::new(limits(config), guard, names, ca_pem.as_deref(), metrics);
     sender.context("setting up TLS for webhooks (delivery.ca_file)")
 }
 
@@ -127,6 +145,12 @@ impl JournalCounters {
             )?,
         })
     }
+}
+
+/// How much the flow does at the same time.
+pub(crate) fn places(config: &Config) -> Places {
+    let (delivery, prefetch) = (&config.delivery, config.broker.prefetch);
+    Places { all: delivery.max_in_flight, per_host: delivery.max_in_flight_per_host, prefetch }
 }
 
 /// What the flow goes by; can change while it runs.

@@ -131,6 +131,13 @@ impl WebhookUrl {
         }
     }
 
+    /// Its host and its port, the latter only where it is not the scheme's own.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        // `try_new` refuses a URI without host, and credentials.
+        self.uri.authority().map_or("", |authority| authority.as_str())
+    }
+
     /// Whether the connection is encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {

@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use testbed::workspace;
 
-/// Runs the whole bench, or a short one that only shows that it works.
-pub(crate) async fn run(quick: bool) -> Result<ExitCode> {
+/// Runs the bench with these arguments of its own: nothing for all of it, `--quick` for a short one
+/// that only shows that it works, names of parts for those.
+pub(crate) async fn run(arguments: &[String]) -> Result<ExitCode> {
     let mut bench = workspace::cargo();
     bench.args(["run", "--release", "--package", "testbed", "--bin", "bench", "--"]);
-    if quick {
-        bench.arg("--quick");
-    }
+    bench.args(arguments);
     let status = bench.status().await.context("failed to run cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

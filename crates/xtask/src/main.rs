@@ -1,4 +1,5 @@
-//! The project's only tool: `cargo xtask check`, `test`, `demo`, `bench`, `fuzz`, `docs` and `dist`.
+//! The project's only tool: `cargo xtask check`, `test`, `demo`, `bench`, `torture`, `fuzz`, `docs`
+//! and `dist`.
 //!
 //! This file reads the command line; each command is a file of its own. Nothing here is part of
 //! the product, and CI calls the same commands as people do.
@@ -14,6 +15,7 @@ mod progress;
 mod steps;
 mod test;
 mod tidy;
+mod torture;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,8 +34,11 @@ Commands:
                                     cargo-nextest (or to cargo test where that is missing)
   demo [--once]                     broker, service and receiver on this machine, events from end
                                     to end; stays until Ctrl-C, with --once ends with a summary
-  bench [--quick]                   the service beside the bare loop, in one run; writes a table,
-                                    JSON and a chart below target/bench
+  bench [--quick] [PART...]         the service beside the bare loop, and beside receivers that
+                                    misbehave, in one run; writes a table, JSON and charts below
+                                    target/bench; PART: throughput, latency, loaded, isolation
+  torture [--short] [OPTIONS]       the service in several replicas under faults at random moments, and
+                                    a judge of what arrived; `torture help` says more
   fuzz [--seconds N] [TARGET]       fuzz targets of tests/fuzz, all or one, for 60 s each if nobody
                                     says otherwise; needs cargo-fuzz
   docs                              writes what docs/ has of the code (the list of all keys)
@@ -59,7 +64,8 @@ enum Order {
     Check { fast: bool },
     Test { broker: Option<String>, rest: Vec<String> },
     Demo { once: bool },
-    Bench { quick: bool },
+    Bench { arguments: Vec<String> },
+    Torture { rest: Vec<String> },
     Docs,
     Fuzz(fuzz::Wanted),
     Dist(dist::Wanted),
@@ -96,7 +102,8 @@ fn obey(order: Order) -> Result<ExitCode> {
         Order::Docs => runtime.block_on(docs::run()),
         Order::Fuzz(wanted) => runtime.block_on(fuzz::run(wanted)),
         Order::Dist(wanted) => runtime.block_on(dist::run(wanted)),
-        Order::Bench { quick } => runtime.block_on(bench::run(quick)),
+        Order::Bench { arguments } => runtime.block_on(bench::run(&arguments)),
+        Order::Torture { rest } => runtime.block_on(torture::run(&rest)),
     }
 }
 
@@ -109,7 +116,8 @@ fn parse(arguments: &[String]) -> Result<Order, String> {
         _ if asks_for_help(rest) => Ok(Order::Help),
         "check" => flag(command, rest, "--fast").map(|fast| Order::Check { fast }),
         "demo" => flag(command, rest, "--once").map(|once| Order::Demo { once }),
-        "bench" => flag(command, rest, "--quick").map(|quick| Order::Bench { quick }),
+        "bench" => parse_bench(rest),
+        "torture" => Ok(Order::Torture { rest: rest.to_vec() }),
         "docs" if rest.is_empty() => Ok(Order::Docs),
         "fuzz" => parse_fuzz(rest).map(Order::Fuzz),
         "dist" => parse_dist(rest).map(Order::Dist),
@@ -148,6 +156,14 @@ fn parse_test(rest: &[String]) -> Result<Order, String> {
         return Err(format!("`--broker` takes any, system, 4 or an AMQP URL, not `{unknown}`"));
     }
     Ok(Order::Test { broker, rest: others })
+}
+
+fn parse_bench(rest: &[String]) -> Result<Order, String> {
+    const KNOWN: [&str; 5] = ["--quick", "throughput", "latency", "loaded", "isolation"];
+    match rest.iter().find(|word| !KNOWN.contains(&word.as_str())) {
+        Some(word) => Err(format!("`bench` does not know `{word}`, only {}", KNOWN.join(", "))),
+        None => Ok(Order::Bench { arguments: rest.to_vec() }),
+    }
 }
 
 fn parse_dist(rest: &[String]) -> Result<dist::Wanted, String> {
@@ -199,13 +215,16 @@ mod tests {
             broker: broker.map(str::to_owned),
             rest: rest.iter().map(|word| (*word).to_owned()).collect(),
         };
+        let bench = Order::Bench { arguments: vec!["--quick".into(), "loaded".into()] };
         for (line, expected) in [
             ("help", Order::Help),
             ("demo --help", Order::Help),
             ("check", Order::Check { fast: false }),
             ("check --fast", Order::Check { fast: true }),
             ("demo --once", Order::Demo { once: true }),
-            ("bench", Order::Bench { quick: false }),
+            ("bench", Order::Bench { arguments: vec![] }),
+            ("bench --quick loaded", bench),
+            ("torture --seed 7", Order::Torture { rest: vec!["--seed".into(), "7".into()] }),
             ("dist --out o", Order::Dist(dist::Wanted { binary: None, out: Some("o".into()) })),
             ("fuzz", Order::Fuzz(fuzz::Wanted::default())),
             (
@@ -234,6 +253,7 @@ mod tests {
             "fuzz --seconds",
             "fuzz events parse",
             "dist it",
+            "bench all",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }

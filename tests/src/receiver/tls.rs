@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -81,15 +82,30 @@ impl Authority {
     fn certify(&self, params: &CertificateParams) -> Result<Identity> {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(Identity {
-            chain: vec![certificate.der().clone()],
-            key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-            protocols: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        })
+        Ok(Identity::of(&certificate, &key))
     }
 }
 
 impl Identity {
+    /// A certificate for a host name that nobody but itself vouches for.
+    ///
+    /// # Errors
+    ///
+    /// When the name is none.
+    pub fn self_signed(host: &str) -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let certificate = CertificateParams::new(vec![host.to_owned()])?.self_signed(&key)?;
+        Ok(Self::of(&certificate, &key))
+    }
+
+    fn of(certificate: &Certificate, key: &KeyPair) -> Self {
+        Self {
+            chain: vec![certificate.der().clone()],
+            key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+            protocols: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        }
+    }
+
     /// Offers HTTP/1.1 alone, where HTTP/2 would be chosen otherwise.
     #[must_use]
     pub fn http1_only(mut self) -> Self {
@@ -97,7 +113,7 @@ impl Identity {
         self
     }
 
-    pub(super) fn acceptor(&self) -> Result<TlsAcceptor> {
+    pub(crate) fn acceptor(&self) -> Result<TlsAcceptor> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

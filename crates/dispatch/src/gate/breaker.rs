@@ -77,6 +77,11 @@ impl Breaker {
         }
     }
 
+    /// The pause before the next probe; nothing where it is closed.
+    pub(super) fn pause(&self) -> Duration {
+        self.open.map(|open| open.pause).unwrap_or_default()
+    }
+
     /// The probe goes.
     pub(super) fn probe(&mut self) {
         if let Some(open) = &mut self.open {

@@ -90,9 +90,10 @@ impl Limit {
         }
     }
 
-    /// Begins anew: one attempt at a time, as after a breaker.
+    /// Begins anew: one attempt at a time, as after a breaker. How long attempts took while they
+    /// failed says nothing about those to come.
     pub(super) fn restart(&mut self) {
-        *self = Self { limit: 1.0, usual: self.usual, ..Self::new() };
+        *self = Self { limit: 1.0, ..Self::new() };
     }
 
     fn is_slow(&self, took: Duration) -> bool {

@@ -3,8 +3,10 @@
 //! Turns are given out like numbers at a counter, one behind the other at the pace at which the
 //! receiver takes deliveries (virtual scheduling, as in ITU-T I.371's generic cell rate algorithm).
 //! So a delivery that waits circles through the broker about once, whatever waits before it. How far
-//! away a turn may be grows with the time that the delivery has waited already: a receiver that was
-//! away for long is caught up with a little later, and thousands that wait for it cost little.
+//! away a turn may be grows with the time for which deliveries have been waiting: so however long
+//! that goes on, about as many circle in a second as new ones come, and thousands that wait cost no
+//! more than hundreds. The price is that a receiver that was away for long is caught up with within
+//! as long again.
 
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ const SHORTEST: Duration = Duration::from_millis(250);
 /// How far away the turn of something new may be,
 const HORIZON: Duration = Duration::from_secs(60);
 /// and of anything at all.
-const FARTHEST: Duration = Duration::from_secs(60 * 60);
+const FARTHEST: Duration = Duration::from_secs(3 * 60 * 60);
 /// What part of the time that it has waited something may have to wait once more.
 const PART: u32 = 4;
 /// The pace where nothing is known of the receiver.
@@ -25,6 +27,8 @@ const UNKNOWN: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     next: Option<Instant>,
+    /// Since when there was always one to come.
+    since: Option<Instant>,
 }
 
 impl Turns {
@@ -38,7 +42,11 @@ impl Turns {
         age: Duration,
     ) -> Duration {
         let earliest = from.max(now);
-        let horizon = earliest + horizon(age);
+        if self.is_empty(now) {
+            self.since = None;
+        }
+        let since = *self.since.get_or_insert(now);
+        let horizon = earliest + horizon(now.duration_since(since), age);
         let mut turn = self.next.map_or(earliest, |next| next.max(earliest));
         if turn > horizon {
             // A new round of turns, among those of the round before.
@@ -50,7 +58,7 @@ impl Turns {
 
     /// The receiver takes deliveries again: turns begin now.
     pub(super) fn restart(&mut self) {
-        self.next = None;
+        *self = Self::default();
     }
 
     /// Whether no turn is given out that is still to come.
@@ -59,8 +67,8 @@ impl Turns {
     }
 }
 
-fn horizon(age: Duration) -> Duration {
-    (age / PART).clamp(HORIZON, FARTHEST)
+fn horizon(waiting: Duration, age: Duration) -> Duration {
+    waiting.max(age / PART).clamp(HORIZON, FARTHEST)
 }
 
 #[cfg(test)]
@@ -91,6 +99,28 @@ mod tests {
         assert_eq!(turns.take(now, from, pace, Duration::ZERO).as_secs(), 31);
     }
 
+    /// As in a broker: what waits asks again at its turn, and new ones come all the time.
+    #[test]
+    fn a_long_outage_costs_no_more_than_twice_what_comes_anew() {
+        let (mut turns, start) = (Turns::default(), Instant::now());
+        let pace = Some(Duration::from_secs(6));
+        let mut due = std::collections::BTreeMap::<u64, Vec<u64>>::new();
+        let (mut asked, hours) = (0_u64, 2 * 3_600);
+        for second in 0..hours {
+            let now = start + Duration::from_secs(second);
+            let back = due.remove(&second).unwrap_or_default();
+            if second >= hours - 600 {
+                asked += back.len() as u64;
+            }
+            // Five new ones a second.
+            for born in back.into_iter().chain([second; 5]) {
+                let wait = turns.take(now, now, pace, Duration::from_secs(second - born));
+                due.entry(second + wait.as_secs().max(1)).or_default().push(born);
+            }
+        }
+        assert!(asked < 2 * 5 * 600, "{asked} came back within ten minutes");
+    }
+
     proptest! {
         /// A delivery of a receiver that takes nothing circles a bounded number of times an hour.
         #[test]
@@ -106,7 +136,7 @@ mod tests {
             }
             let wait = turns.take(now, now, pace, age);
             prop_assert!(wait >= SHORTEST);
-            prop_assert!(wait <= horizon(age) && wait <= FARTHEST);
+            prop_assert!(wait <= horizon(Duration::ZERO, age) && wait <= FARTHEST);
         }
     }
 }

@@ -37,7 +37,9 @@ pub(crate) async fn run(asked: &Listen, config: &Config) -> Result<(), Failed> {
     let broker = wiring::broker(config)?;
     // Who listens has chosen the address; the guard is for addresses that strangers choose.
     let everything = vec![IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
-    let sender = wiring::sender(config, Guard::new(everything), &Registry::new())?;
+    let metrics = delivery::Metrics::register(&Registry::new()).map_err(anyhow::Error::from)?;
+    let names = wiring::names(config, metrics.clone());
+    let sender = wiring::sender(config, Guard::new(everything), names, metrics)?;
     let name = super::send::random_id()?;
     let begin = async || Listening::begin(&broker, &name).await;
     let failed = || format!("failed to listen at {}", broker.place());

@@ -49,8 +49,9 @@ impl fmt::Display for Contender {
 /// A contender that is connected and takes work. Dropped, it is killed.
 pub(crate) struct Running {
     child: Child,
-    /// The operations listener of one that keeps a log.
-    logging: Option<Port>,
+    /// The service's operations listener; the bare loop has none.
+    operations: Option<Port>,
+    logs: bool,
     _folder: TempDir,
 }
 
@@ -61,10 +62,11 @@ impl Running {
 
     /// Waits until the log, where one is kept, has taken so many attempts; how many it dropped.
     pub(crate) async fn logged(&self, attempts: u64) -> Result<f64> {
-        let Some(operations) = &self.logging else { return Ok(0.0) };
+        if !self.logs {
+            return Ok(0.0);
+        }
         eventually("everything is logged", Duration::from_secs(60), || async {
-            let text = loopback::get(operations.address(), "/metrics").ok()?.body;
-            let metrics = Metrics::parse(&text).ok()?;
+            let metrics = self.metrics().ok()?;
             let of =
                 |name| metrics.sum(&format!("boottify_webhooks_delivery_log_{name}_total"), &[]);
             let (written, dropped) = (of("written"), of("dropped"));
@@ -73,6 +75,12 @@ impl Running {
             (written + dropped >= all).then_some(dropped)
         })
         .await
+    }
+
+    /// What the service says of itself.
+    pub(crate) fn metrics(&self) -> Result<Metrics> {
+        let operations = self.operations.as_ref().context("the bare loop has no metrics")?;
+        Metrics::parse(&loopback::get(operations.address(), "/metrics")?.body)
     }
 }
 
@@ -90,14 +98,28 @@ impl Contender {
         let folder = tempfile::tempdir()?;
         match self {
             Self::Bare => bare(folder, places, shape).await,
-            Self::Service => service(folder, places, shape, "enabled = false").await,
-            Self::Sqlite => service(folder, places, shape, "enabled = true").await,
+            Self::Service => Service::of(places, shape).start(folder).await,
+            Self::Sqlite => {
+                Service { log: Some(String::new()), ..Service::of(places, shape) }
+                    .start(folder)
+                    .await
+            }
             Self::Postgres => {
                 let log = format!("store = \"{}\"", places.log_url);
-                service(folder, places, shape, &log).await
+                Service { log: Some(log), ..Service::of(places, shape) }.start(folder).await
             }
         }
     }
+}
+
+/// How the service is set up.
+pub(crate) struct Service {
+    pub(crate) amqp_url: String,
+    pub(crate) prefetch: u32,
+    /// The webhooks file.
+    pub(crate) webhooks: String,
+    /// Keys of the delivery log, where there is one.
+    pub(crate) log: Option<String>,
 }
 
 async fn bare(folder: TempDir, places: &Places, shape: Shape) -> Result<Running> {
@@ -116,49 +138,67 @@ async fn bare(folder: TempDir, places: &Places, shape: Shape) -> Result<Running>
     let output = child.stdout.take().context("no output")?;
     let line = BufReader::new(output).lines().next_line().await?;
     ensure!(line.as_deref() == Some("ready"), "the bare loop did not start");
-    Ok(Running { child, logging: None, _folder: folder })
+    Ok(Running { child, operations: None, logs: false, _folder: folder })
 }
 
-async fn service(folder: TempDir, places: &Places, shape: Shape, log: &str) -> Result<Running> {
-    let operations = Port::take()?;
-    let webhooks = folder.path().join("webhooks.toml");
-    fs::write(&webhooks, webhooks_file(places.sink, shape))?;
-    let config = folder.path().join("config.toml");
-    let text = format!(
-        "broker.url = \"{}\"\nbroker.prefetch = {}\n\
-         webhooks.store = \"file://{}\"\nwebhooks.state_dir = \"{}\"\nwebhooks.allow_http = true\n\
-         delivery.allow_addresses = [\"127.0.0.0/8\"]\noperations.listen = \"{}\"\nadmin.enabled = false\n\
-         log.level = \"warn\"\n[delivery_log]\n{log}\n",
-        places.amqp_url,
-        prefetch(shape),
-        webhooks.display(),
-        folder.path().join("state").display(),
-        operations.address(),
-    );
-    fs::write(&config, text)?;
-    let program = workspace::program().await?;
-    let child = Command::new(program)
-        .args(["serve", "--config"])
-        .arg(&config)
-        .kill_on_drop(true)
-        .spawn()?;
-    eventually("the service is ready", Duration::from_secs(60), || async {
-        let answer = loopback::get(operations.address(), "/readyz").ok()?;
-        (answer.status == 200).then_some(())
-    })
-    .await?;
-    let logging = (log != "enabled = false").then_some(operations);
-    Ok(Running { child, logging, _folder: folder })
+impl Service {
+    fn of(places: &Places, shape: Shape) -> Self {
+        Self {
+            amqp_url: places.amqp_url.clone(),
+            prefetch: prefetch(shape),
+            webhooks: webhooks_file(places.sink, shape),
+            log: None,
+        }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub(crate) async fn start(self, folder: TempDir) -> Result<Running> {
+        let operations = Port::take()?;
+        let webhooks = folder.path().join("webhooks.toml");
+        fs::write(&webhooks, &self.webhooks)?;
+        let config = folder.path().join("config.toml");
+        let logs = self.log.is_some();
+        let text = format!(
+            "broker.url = \"{}\"\nbroker.prefetch = {}\n\
+             webhooks.store = \"file://{}\"\nwebhooks.state_dir = \"{}\"\nwebhooks.allow_http = true\n\
+             delivery.allow_addresses = [\"127.0.0.0/8\"]\noperations.listen = \"{}\"\nadmin.enabled = false\n\
+             log.level = \"error\"\n[delivery_log]\nenabled = {logs}\n{}\n",
+            self.amqp_url,
+            self.prefetch,
+            webhooks.display(),
+            folder.path().join("state").display(),
+            operations.address(),
+            self.log.unwrap_or_default(),
+        );
+        fs::write(&config, text)?;
+        let program = workspace::program().await?;
+        let child = Command::new(program)
+            .args(["serve", "--config"])
+            .arg(&config)
+            .kill_on_drop(true)
+            .spawn()?;
+        eventually("the service is ready", Duration::from_secs(60), || async {
+            let answer = loopback::get(operations.address(), "/readyz").ok()?;
+            (answer.status == 200).then_some(())
+        })
+        .await?;
+        Ok(Running { child, operations: Some(operations), logs, _folder: folder })
+    }
+}
+
+/// One webhook for the deployment events of one project.
+pub(crate) fn entry(id: &str, url: &str, project: &str) -> String {
+    format!(
+        "[[webhooks]]\nid = \"{id}\"\nurl = \"{url}\"\n\
+         events = [\"deployment.*\"]\nprojects = [\"{project}\"]\nsecret = \"{SECRET}\"\n"
+    )
 }
 
 /// Every project's webhooks, and those of projects that never have an event.
 fn webhooks_file(sink: SocketAddr, shape: Shape) -> String {
     let mut text = String::new();
     let mut webhook = |id: String, project: String| {
-        text += &format!(
-            "[[webhooks]]\nid = \"{id}\"\nurl = \"http://{sink}/{id}\"\n\
-             events = [\"deployment.*\"]\nprojects = [\"{project}\"]\nsecret = \"{SECRET}\"\n"
-        );
+        text += &entry(&id, &format!("http://{sink}/{id}"), &project);
     };
     for project in 0..shape.projects {
         for n in 0..shape.fan_out {

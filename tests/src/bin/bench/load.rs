@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use lapin::options::BasicPublishOptions;
 use testbed::amqp::{Client, event_properties};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Publishes that wait for their confirm at the same time.
 const WINDOW: usize = 1_000;
@@ -45,6 +46,29 @@ pub(crate) async fn publish(client: &Client, shape: Shape, first: u32, count: u3
     for n in first..first + count {
         if confirms.len() >= WINDOW {
             confirms.next().await.transpose()?;
+        }
+        confirms.push(publish_one(client, shape, n));
+    }
+    while confirms.next().await.transpose()?.is_some() {}
+    Ok(())
+}
+
+/// Publishes evenly, each event at its time whether or not earlier ones are confirmed.
+pub(crate) async fn publish_evenly(
+    client: &Client,
+    shape: Shape,
+    rate: u32,
+    seconds: u32,
+) -> Result<()> {
+    let mut ticks = interval(Duration::from_secs(1) / rate);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut confirms = FuturesUnordered::new();
+    for n in 0..rate * seconds {
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => break,
+                Some(confirm) = confirms.next() => confirm?,
+            }
         }
         confirms.push(publish_one(client, shape, n));
     }

@@ -8,8 +8,10 @@
 //! This program starts everything it needs and takes it away again. `bench bare …` is the bare
 //! loop's own process, started by the rest.
 
+mod bad;
 mod bare;
 mod contender;
+mod isolation;
 mod latency;
 mod load;
 mod process;
@@ -17,11 +19,12 @@ mod report;
 mod sink;
 mod throughput;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use testbed::postgres::Server;
 use testbed::rabbitmq::Broker;
 
 use crate::contender::{Contender, Places};
+use crate::isolation::Isolation;
 use crate::load::Shape;
 use crate::report::Report;
 use crate::sink::Sink;
@@ -33,11 +36,30 @@ pub(crate) struct Plan {
     events: u32,
     latency_seconds: u32,
     loaded: &'static [u32],
+    /// Bad receivers of a hundred.
+    bad: &'static [u32],
+    isolation_seconds: u32,
 }
 
-const FULL: Plan =
-    Plan { rounds: 5, events: 60_000, latency_seconds: 10, loaded: &[10_000, 100_000] };
-const QUICK: Plan = Plan { rounds: 1, events: 5_000, latency_seconds: 2, loaded: &[10_000] };
+/// What is measured.
+const PARTS: [&str; 4] = ["throughput", "latency", "loaded", "isolation"];
+
+const FULL: Plan = Plan {
+    rounds: 7,
+    events: 200_000,
+    latency_seconds: 10,
+    loaded: &[10_000, 100_000],
+    bad: &[10, 50],
+    isolation_seconds: 20,
+};
+const QUICK: Plan = Plan {
+    rounds: 1,
+    events: 5_000,
+    latency_seconds: 2,
+    loaded: &[10_000],
+    bad: &[10],
+    isolation_seconds: 2,
+};
 
 /// In the order of the tables.
 pub(crate) const CONTENDERS: [Contender; 4] =
@@ -47,15 +69,23 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match arguments.as_slice() {
-        ["bare", rest @ ..] => runtime.block_on(bare::run(rest)),
-        ["--quick"] => runtime.block_on(run(QUICK)),
-        [] => runtime.block_on(run(FULL)),
-        _ => anyhow::bail!("usage: bench [--quick]"),
+    if let ["bare", rest @ ..] = arguments.as_slice() {
+        return runtime.block_on(bare::run(rest));
     }
+    let (plan, parts) = match arguments.as_slice() {
+        ["--quick", parts @ ..] => (QUICK, parts),
+        parts => (FULL, parts),
+    };
+    ensure!(
+        parts.iter().all(|part| PARTS.contains(part)),
+        "usage: bench [--quick] [PART...]; the parts are {}",
+        PARTS.join(", ")
+    );
+    let parts = if parts.is_empty() { &PARTS } else { parts };
+    runtime.block_on(run(plan, parts))
 }
 
-async fn run(plan: Plan) -> Result<()> {
+async fn run(plan: Plan, parts: &[&str]) -> Result<()> {
     let broker = Broker::start().await.context("failed to start a broker")?;
     let sink = Sink::start()?;
     let postgres = Server::start().await.context("failed to start PostgreSQL")?;
@@ -64,39 +94,77 @@ async fn run(plan: Plan) -> Result<()> {
         sink: sink.address,
         log_url: postgres.database("log").await?,
     };
+    let bench = Bench { plan, broker, sink, places };
     let mut report = Report::default();
-
-    for fan_out in [1, 10] {
-        let shape = Shape::fan_out(fan_out);
-        for round in 1..=plan.rounds {
-            // Who begins changes with every round.
-            let mut turns = CONTENDERS;
-            turns.rotate_left(round % CONTENDERS.len());
-            for contender in turns {
-                eprintln!("throughput, fan-out {fan_out}, round {round}: {contender}");
-                let events = plan.events / fan_out;
-                let bench = throughput::Case { contender, shape, events };
-                report.throughput(
-                    fan_out,
-                    contender,
-                    bench.measure(&broker, &sink, &places).await?,
-                );
-            }
-        }
+    if parts.contains(&"throughput") {
+        bench.throughput(&mut report).await?;
     }
-    for fan_out in [1, 10] {
-        for contender in CONTENDERS {
-            eprintln!("latency at a fixed rate, fan-out {fan_out}: {contender}");
-            let shape = Shape::fan_out(fan_out);
-            let case = latency::Case { contender, shape, seconds: plan.latency_seconds };
-            report.latency(fan_out, contender, case.measure(&sink, &places).await?);
-        }
+    if parts.contains(&"latency") {
+        bench.latency(&mut report).await?;
     }
-    for webhooks in plan.loaded {
-        eprintln!("throughput with {webhooks} webhooks loaded");
-        let shape = Shape::loaded(*webhooks);
-        let case = throughput::Case { contender: Contender::Service, shape, events: plan.events };
-        report.loaded(*webhooks, case.measure(&broker, &sink, &places).await?);
+    if parts.contains(&"loaded") {
+        bench.loaded(&mut report).await?;
+    }
+    if parts.contains(&"isolation") {
+        let Bench { plan, broker, sink, .. } = &bench;
+        let isolation = Isolation::measure(broker, sink, plan.bad, plan.isolation_seconds);
+        report.isolation(isolation.await?);
     }
     report.write()
+}
+
+/// What everything is measured with.
+struct Bench {
+    plan: Plan,
+    broker: Broker,
+    sink: Sink,
+    places: Places,
+}
+
+impl Bench {
+    async fn throughput(&self, report: &mut Report) -> Result<()> {
+        let Self { plan, broker, sink, places } = self;
+        for fan_out in [1, 10] {
+            let shape = Shape::fan_out(fan_out);
+            for round in 1..=plan.rounds {
+                // Who begins changes with every round.
+                let mut turns = CONTENDERS;
+                turns.rotate_left(round % CONTENDERS.len());
+                for contender in turns {
+                    eprintln!("throughput, fan-out {fan_out}, round {round}: {contender}");
+                    let case = throughput::Case { contender, shape, events: plan.events / fan_out };
+                    report.throughput(
+                        fan_out,
+                        contender,
+                        case.measure(broker, sink, places).await?,
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn latency(&self, report: &mut Report) -> Result<()> {
+        for fan_out in [1, 10] {
+            for contender in CONTENDERS {
+                eprintln!("latency at a fixed rate, fan-out {fan_out}: {contender}");
+                let (shape, seconds) = (Shape::fan_out(fan_out), self.plan.latency_seconds);
+                let case = latency::Case { contender, shape, seconds };
+                let figures = case.measure(&self.sink, &self.places).await?;
+                report.latency(fan_out, contender, figures);
+            }
+        }
+        Ok(())
+    }
+
+    async fn loaded(&self, report: &mut Report) -> Result<()> {
+        let Self { plan, broker, sink, places } = self;
+        for webhooks in plan.loaded {
+            eprintln!("throughput with {webhooks} webhooks loaded");
+            let (contender, shape) = (Contender::Service, Shape::loaded(*webhooks));
+            let case = throughput::Case { contender, shape, events: plan.events };
+            report.loaded(*webhooks, case.measure(broker, sink, places).await?);
+        }
+        Ok(())
+    }
 }

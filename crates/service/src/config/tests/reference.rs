@@ -17,7 +17,7 @@ const KEY: &str = "BAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiM=";
 const OTHER_KEY: &str = "CQUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiM=";
 
 /// A value of each key that is not its default, to see what its change comes to.
-const OTHERS: [(&str, &str); 78] = [
+const OTHERS: [(&str, &str); 82] = [
     ("admin.enabled", "false"),
     ("admin.listen", "127.0.0.1:8081"),
     ("admin.max_connections", "7"),
@@ -51,10 +51,14 @@ const OTHERS: [(&str, &str); 78] = [
     ("delivery.allow_addresses", "10.0.0.0/8"),
     ("delivery.ca_file", "/ca.pem"),
     ("delivery.connect_timeout", "7s"),
+    ("delivery.dns_max_names", "7"),
+    ("delivery.dns_max_ttl", "7s"),
+    ("delivery.dns_servers", "10.0.0.53"),
     ("delivery.idle_timeout", "7s"),
     ("delivery.max_connections", "7"),
     ("delivery.max_idle_per_host", "7"),
     ("delivery.max_in_flight", "7"),
+    ("delivery.max_in_flight_per_host", "7"),
     ("delivery.max_response_bytes", "7KiB"),
     ("delivery.timeout", "7s"),
     ("delivery_log.enabled", "false"),
