@@ -4,8 +4,8 @@
 #   deploy/build.sh ROOT [PROFILE]
 #
 # ROOT is the folder that becomes the image's /, PROFILE is cargo's (release unless said otherwise).
-# deploy/Dockerfile runs this within a container and `cargo xtask image` outside of one, so that what
-# is tested is what is shipped. It needs a Rust toolchain, a C compiler with glibc's static library
+# deploy/Dockerfile runs this within a container, `cargo xtask dist` and tests/it/image.rs outside of
+# one, so that what is tested is what is shipped. It needs a Rust toolchain, a C compiler with glibc's static library
 # (Debian: gcc, libc6-dev), cmake or not as aws-lc-sys wants it, and ca-certificates.
 set -eu
 umask 022

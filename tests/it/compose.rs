@@ -126,6 +126,7 @@ async fn the_program_takes_its_environment() {
     }
     let grace = compose["services"]["webhooks"]["stop_grace_period"].as_str().unwrap();
     assert!(grace.trim_end_matches('s').parse::<u32>().unwrap() > 30, "the drain is cut off");
+    // What the service may reach is the network that it is on, whatever that is set to.
     let network = &compose["networks"]["default"]["ipam"]["config"][0]["subnet"];
     let allowed = "BOOTTIFY_WEBHOOKS__DELIVERY__ALLOW_ADDRESSES";
     assert_eq!(network, &compose["services"]["webhooks"]["environment"][allowed]);

@@ -23,7 +23,7 @@ const EXPOSURE: u32 = 12;
 const SUMS: &str = "SHA256SUMS";
 
 /// What every archive has, beside a page for each subcommand.
-const FILES: [&str; 11] = [
+const FILES: [&str; 14] = [
     "CHANGELOG.md",
     "LICENSE",
     "README.md",
@@ -32,6 +32,9 @@ const FILES: [&str; 11] = [
     "completions/boottify-webhooks.bash",
     "completions/boottify-webhooks.fish",
     "default.toml",
+    "deploy/grafana/dashboard.json",
+    "deploy/prometheus/rules.yml",
+    "docs/operate.md",
     "man/boottify-webhooks.1",
     "man/boottify-webhooks-webhooks-create.1",
     "systemd/boottify-webhooks.service",
@@ -59,6 +62,7 @@ async fn a_release_is_whole_and_the_same_again() {
         eprintln!("skipped: the Debian package is not looked at, for cargo-deb is not installed");
     } else {
         package(&one(&first, ".deb"), folder.path()).await;
+        installs_and_goes(&one(&first, ".deb"), &folder.path().join("system"));
     }
 }
 
@@ -115,6 +119,11 @@ fn there_is_one_version() {
     assert!(!tags.is_empty());
     for tag in tags {
         assert_eq!(tag, format!("boottify-webhooks:{VERSION}"));
+    }
+    for name in ["docs/install.md", "deploy/Dockerfile"] {
+        let text = read(name);
+        let tags: Vec<_> = text.split("boottify/boottify-webhooks:").skip(1).collect();
+        assert!(!tags.is_empty() && tags.iter().all(|tag| tag.starts_with(VERSION)), "{name}");
     }
     let changes = read("CHANGELOG.md");
     let newest = changes.split("\n## ").nth(1).unwrap();
@@ -224,15 +233,22 @@ async fn package(file: &Path, folder: &Path) {
     assert!(version.contains(VERSION));
     for name in [
         "usr/lib/systemd/system/boottify-webhooks.service",
-        "usr/share/man/man1/boottify-webhooks.1",
+        "usr/share/man/man1/boottify-webhooks.1.gz",
         "usr/share/bash-completion/completions/boottify-webhooks",
         "usr/share/doc/boottify-webhooks/copyright",
+        "usr/share/doc/boottify-webhooks/docs/operate.md",
+        "usr/share/doc/boottify-webhooks/deploy/prometheus/rules.yml",
     ] {
         assert!(root.join(name).is_file(), "{name}");
     }
     let control = |name: &str| fs::read_to_string(folder.join("control").join(name)).unwrap();
     assert_eq!(control("conffiles").trim(), "/etc/boottify-webhooks/config.toml");
     assert!(control("control").contains("ca-certificates"));
+    // Policy wants a name and an address.
+    let maintainer = control("control");
+    let maintainer = maintainer.lines().find_map(|line| line.strip_prefix("Maintainer: "));
+    let (name, address) = maintainer.unwrap().split_once(" <").unwrap();
+    assert!(!name.is_empty() && address.contains('@') && address.ends_with('>'), "{address}");
     for script in ["postinst", "prerm", "postrm"] {
         assert!(control(script).contains("boottify-webhooks.service"), "{script}");
         run(Command::new("sh").arg("-n").arg(folder.join("control").join(script)));
@@ -249,6 +265,47 @@ async fn package(file: &Path, folder: &Path) {
     check.args(["check", "--config"]).arg(own);
     check.env("BOOTTIFY_WEBHOOKS__WEBHOOKS__STORE", format!("sqlite://{}/w.db", folder.display()));
     run(check.env("BOOTTIFY_WEBHOOKS__WEBHOOKS__STATE_DIR", folder));
+}
+
+/// Into a system of its own, by Debian's own tool: what it leaves where, and what it takes away again.
+fn installs_and_goes(file: &Path, root: &Path) {
+    let (etc, log) = (root.join("etc"), root.join("var/lib/dpkg"));
+    fs::create_dir_all(log.join("updates")).unwrap();
+    fs::create_dir_all(log.join("info")).unwrap();
+    fs::write(log.join("status"), "").unwrap();
+    let dpkg = |order: &[&str]| {
+        let mut dpkg = Command::new("dpkg");
+        dpkg.arg("--root").arg(root).args(["--force-script-chrootless", "--force-not-root"]);
+        dpkg.args(["--force-depends", "--force-confold"]).args(order);
+        run(dpkg.env("DEBIAN_FRONTEND", "noninteractive"));
+    };
+    let install = ["--install", file.to_str().unwrap()];
+    dpkg(&install);
+    let secrets = etc.join("boottify-webhooks/secrets");
+    assert_eq!(fs::metadata(&secrets).unwrap().permissions().mode() & 0o777, 0o700);
+    let wants = etc.join("systemd/system/multi-user.target.wants/boottify-webhooks.service");
+    assert!(!wants.exists(), "it would start without a broker's URL");
+
+    // What people made of it stays with the next version, and with a removal.
+    let config = etc.join("boottify-webhooks/config.toml");
+    let mine = fs::read_to_string(&config).unwrap() + "# mine\n";
+    fs::write(&config, &mine).unwrap();
+    fs::write(secrets.join("broker-url"), "amqp://u:p@localhost/v").unwrap();
+    fs::create_dir_all(etc.join("default")).unwrap();
+    fs::write(etc.join("default/boottify-webhooks"), "").unwrap();
+    let state = root.join("var/lib/boottify-webhooks");
+    fs::create_dir_all(&state).unwrap();
+    dpkg(&install);
+    dpkg(&["--remove", "boottify-webhooks"]);
+    assert!(!root.join("usr/bin/boottify-webhooks").exists());
+    assert_eq!(fs::read_to_string(&config).unwrap(), mine);
+    assert!(secrets.join("broker-url").exists());
+
+    dpkg(&["--purge", "boottify-webhooks"]);
+    assert!(!etc.join("boottify-webhooks").exists() && state.exists());
+    assert!(!etc.join("default/boottify-webhooks").exists());
+    let left = Command::new("find").arg(root).args(["-name", "*boottify*"]).output().unwrap();
+    assert_eq!(String::from_utf8(left.stdout).unwrap().trim(), state.to_str().unwrap());
 }
 
 /// The program without what is for debuggers, which would cost a minute to compress.

@@ -32,7 +32,7 @@ fn the_dockerfile_does_what_it_promises() {
     let text = fs::read_to_string(workspace::root().join("deploy/Dockerfile")).unwrap();
     let last = text.rsplit_once("\nFROM ").unwrap().1;
     let version = format!("ARG VERSION={}", env!("CARGO_PKG_VERSION"));
-    for line in ["scratch", "USER 65532:65532", "STOPSIGNAL SIGTERM", &version] {
+    for line in ["scratch", "ENV PATH=/", "USER 65532:65532", "STOPSIGNAL SIGTERM", &version] {
         assert!(last.lines().any(|found| found == line), "{line}");
     }
     assert!(last.contains("HEALTHCHECK") && last.contains("[\"/boottify-webhooks\", \"health\"]"));
@@ -42,6 +42,38 @@ fn the_dockerfile_does_what_it_promises() {
     for needed in context.lines().filter_map(|line| line.strip_prefix('!')) {
         assert!(workspace::root().join(needed).exists(), "{needed}");
     }
+}
+
+/// Every image that something stands on has a version, and can be given by its digest: as an argument
+/// of the build, as a variable of the compose file.
+#[test]
+fn every_image_has_a_version_and_may_be_pinned_by_digest() {
+    let read = |name: &str| fs::read_to_string(workspace::root().join(name)).unwrap();
+    let (dockerfile, compose) = (read("deploy/Dockerfile"), read("docker-compose.yml"));
+    let froms: Vec<&str> =
+        dockerfile.lines().filter_map(|line| line.strip_prefix("FROM ")).collect();
+    assert_eq!(froms, ["${RUST} AS build", "scratch"]);
+    let rust = dockerfile.lines().find_map(|line| line.strip_prefix("ARG RUST=")).unwrap();
+    let toolchain = read("Cargo.toml");
+    let toolchain =
+        toolchain.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap();
+    assert_eq!(rust, format!("rust:{}-bookworm", toolchain.trim_matches('"')));
+    assert!(compose.contains(&format!("args: {{RUST: \"${{RUST_IMAGE:-{rust}}}\"}}")));
+
+    let mut images = 0;
+    for image in compose.lines().filter_map(|line| line.trim().strip_prefix("image: ")) {
+        if image.starts_with("boottify/") {
+            continue;
+        }
+        images += 1;
+        let inner = image.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+        let (variable, default) = inner.and_then(|inner| inner.split_once(":-")).expect(image);
+        let (name, tag) = default.split_once(':').expect(image);
+        assert!(tag.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()), "{image}");
+        let last = name.rsplit('/').next().unwrap();
+        assert_eq!(variable, format!("{}_IMAGE", last.to_uppercase()));
+    }
+    assert_eq!(images, 5);
 }
 
 /// Takes minutes the first time: another target means another build of everything. Its profile is

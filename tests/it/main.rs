@@ -8,6 +8,8 @@ mod browser;
 #[cfg(test)]
 mod chart;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod compose;
 #[cfg(test)]
 mod configuration;
@@ -23,6 +25,8 @@ mod dist;
 mod documents;
 #[cfg(test)]
 mod drain;
+#[cfg(test)]
+mod engine;
 #[cfg(test)]
 mod failing;
 #[cfg(test)]
@@ -50,6 +54,8 @@ mod outcomes;
 mod postgres;
 #[cfg(test)]
 mod prometheus;
+#[cfg(test)]
+mod publishers;
 #[cfg(test)]
 mod reject;
 #[cfg(test)]

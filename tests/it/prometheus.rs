@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::Value;
 use testbed::eventually;
@@ -32,6 +33,26 @@ async fn promtool_finds_nothing_wrong() {
     promtool(&["check", "rules"], &rules_file()).await.unwrap();
     let tests = workspace::root().join("deploy/prometheus/rules_test.yml");
     promtool(&["test", "rules"], &tests).await.unwrap();
+}
+
+/// The command of the guide, for a Prometheus that no chart installs.
+#[tokio::test]
+async fn links_to_the_runbook_are_made_whole_by_one_command() {
+    let guide = fs::read_to_string(workspace::root().join("docs/install.md")).unwrap();
+    let command = guide.lines().find(|line| line.starts_with("sed ")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.yml");
+    let command = command.replace("/etc/prometheus/boottify-webhooks.yml", rules.to_str().unwrap());
+    let made = Command::new("sh").args(["-ec", &command]).current_dir(workspace::root()).status();
+    assert!(made.unwrap().success(), "{command}");
+    promtool(&["check", "rules"], &rules).await.unwrap();
+    let text = fs::read_to_string(&rules).unwrap();
+    let links: Vec<&str> =
+        text.lines().filter_map(|line| line.trim().strip_prefix("runbook_url: ")).collect();
+    assert!(links.len() > 20, "{links:?}");
+    for link in links {
+        assert!(link.starts_with("https://") && link.contains("/docs/operate.md#"), "{link}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use testbed::amqp::{Client, event_properties};
 use testbed::node::{self, PageReceiver, Stringify};
 use testbed::page;
+use testbed::ports::Port;
 use testbed::proxy::{Fault, Proxy};
 use testbed::rabbitmq::Broker;
 use testbed::receiver::{Answer, Authority, Receiver, Script};
@@ -179,7 +180,20 @@ async fn a_proxy_passes_delays_swallows_refuses_and_cuts() {
     proxy.set(Fault::Swallow).await.unwrap();
     assert_eq!(post(proxy.address(), "/", "").await, (Vec::new(), None));
 
+    // What has lost a byte goes on to lose all, or its other end would read what nobody wrote.
+    let request = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
+    let before = receiver.count();
+    let mut forgotten = TcpStream::connect(proxy.address()).await.unwrap();
+    forgotten.write_all(request).await.unwrap();
+    assert_eq!(post(proxy.address(), "/", "").await, (Vec::new(), None));
     proxy.set(Fault::Pass).await.unwrap();
+    forgotten.write_all(request).await.unwrap();
+    assert!(post(proxy.address(), "/", "").await.0.starts_with(b"HTTP/1.1 200"));
+    proxy.cut();
+    let mut said = Vec::new();
+    forgotten.read_to_end(&mut said).await.unwrap_or_default();
+    assert_eq!((said.len(), receiver.count()), (0, before + 1));
+
     let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
     proxy.set(Fault::Refuse).await.unwrap();
     assert!(timeout(SOON, stream.read_u8()).await.unwrap().is_err(), "refusing cuts what stands");
@@ -189,6 +203,21 @@ async fn a_proxy_passes_delays_swallows_refuses_and_cuts() {
     assert!(post(proxy.address(), "/", "").await.0.starts_with(b"HTTP/1.1 200"));
     let url = proxy.before("amqp://guest:guest@127.0.0.1:5672/v");
     assert_eq!(url, format!("amqp://guest:guest@{}/v", proxy.address()));
+}
+
+#[tokio::test]
+async fn a_proxy_before_several_servers_passes_by_those_that_are_away() {
+    let receivers = [
+        Receiver::start(Script::ok()).await.unwrap(),
+        Receiver::start(Script::ok()).await.unwrap(),
+    ];
+    let away = Port::take().unwrap();
+    let [one, other] = receivers.each_ref().map(Receiver::address);
+    let proxy = Proxy::balance(vec![one, away.address(), other]).await.unwrap();
+    for _ in 0..4 {
+        assert!(post(proxy.address(), "/", "").await.0.starts_with(b"HTTP/1.1 200"));
+    }
+    assert!(receivers.iter().all(|receiver| receiver.count() > 0), "each has its turn");
 }
 
 #[tokio::test]

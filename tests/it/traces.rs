@@ -8,6 +8,8 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::Value;
 use testbed::amqp::event_properties;
 use testbed::collector::{Collector, Span};
+use testbed::eventually;
+use testbed::loopback;
 use testbed::page;
 use testbed::ports::Port;
 use testbed::program::Program;
@@ -215,6 +217,76 @@ async fn a_collector_that_comes_back_gets_what_waited_and_the_end_brings_out_the
     assert_eq!(collector.spans().unwrap().len(), 6);
     drop((stage.program, stage.client));
     stage.space.close().await.unwrap();
+}
+
+/// By itself it would be asked again after a second.
+#[tokio::test]
+async fn a_collector_that_asks_for_time_is_left_alone_for_so_long() {
+    let busy = Answer::retry_after(429, "3");
+    let collector = Collector::start(Script::sequence([busy], Answer::status(200))).await.unwrap();
+    let stage = Stage::new(|setup, receiver| {
+        setup
+            .set("traces.endpoint", collector.endpoint())
+            .webhook(Webhook::new("whk_1", &receiver.url("/hook")))
+    })
+    .await;
+    publish(&stage, "evt_1", SAMPLED, &page::event("domain.added", "prj_1")).await;
+    assert_eq!(collector.wait_for(3, SOON).await.unwrap().len(), 3);
+    let at: Vec<_> = collector.requests().iter().map(|request| request.at).collect();
+    // Answer and request are not told of at the same moment.
+    assert!(at[1] - at[0] > Duration::from_millis(2_900), "{:?}", at[1] - at[0]);
+    stage.close().await;
+}
+
+/// A dead letter goes on in its trace. What only the log knows begins one, by the ratio: the log
+/// keeps none.
+#[tokio::test]
+async fn what_people_send_again_is_in_a_trace_too() {
+    let collector = Collector::start(Script::ok()).await.unwrap();
+    let stage = Stage::new(|setup, receiver| {
+        receiver.answer("/hook", Script::fail(1, 500));
+        let webhook = Webhook::new("whk_1", &receiver.url("/hook"));
+        setup
+            .set("traces.endpoint", collector.endpoint())
+            .set("traces.sample_ratio", 1.0)
+            .webhook(webhook.retry("first_delay", "5s").retry("give_up_after", "1s"))
+    })
+    .await;
+    publish(&stage, "evt_1", SAMPLED, &page::event("domain.added", "prj_1")).await;
+    let delivery = stage.receiver.wait_for(1, SOON).await.unwrap()[0].delivery().to_owned();
+    let path = format!("/api/v1/deliveries/{delivery}");
+    let is = |state: &'static str| {
+        let (path, admin) = (path.clone(), stage.program.admin());
+        eventually("the log knows", SOON, move || {
+            let shown = loopback::get(admin, &path).ok();
+            let shown = shown.and_then(|shown| serde_json::from_str::<Value>(&shown.body).ok());
+            let found = shown.filter(|shown| shown["delivery"]["state"] == state).map(drop);
+            async move { found }
+        })
+    };
+    let again = || {
+        let path = format!("{path}/redeliver");
+        let answer = loopback::request(stage.program.admin(), "POST", &path, "", "").unwrap();
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    };
+    let attempt = async |number: &'static str| {
+        let found = eventually("the attempt is told", SOON, || async {
+            let spans = collector.spans().unwrap();
+            spans.into_iter().find(|span| span.get("boottify.attempt") == number)
+        });
+        found.await.unwrap()
+    };
+
+    is("dead").await.unwrap();
+    again();
+    assert_eq!(attempt("2").await.trace, TRACE);
+    is("delivered").await.unwrap();
+    again();
+    let third = attempt("3").await;
+    assert_ne!(third.trace, TRACE);
+    let told = &stage.receiver.requests()[2];
+    assert_eq!(told.header("traceparent"), third.traceparent());
+    stage.close().await;
 }
 
 #[tokio::test]

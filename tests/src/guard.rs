@@ -22,6 +22,7 @@ while read -r kind name; do
     case "$kind" in
         group) kill -s KILL -- "-$name" ;;
         container) docker rm --force --volumes "$name" ;;
+        project) docker compose --project-name "$name" down --volumes --remove-orphans ;;
     esac
 done < "$1/undo"
 rm -rf "$1" || { sleep 1; rm -rf "$1"; }
@@ -91,6 +92,15 @@ impl Guard {
     /// When the list cannot be written.
     pub fn remember_container(&mut self, name: &str) -> Result<()> {
         self.remember(format!("container {name}"))
+    }
+
+    /// Puts a compose project on the list, before it is brought up.
+    ///
+    /// # Errors
+    ///
+    /// When the list cannot be written.
+    pub fn remember_project(&mut self, name: &str) -> Result<()> {
+        self.remember(format!("project {name}"))
     }
 
     /// Kills what is left of a group and takes it off the list.

@@ -15,6 +15,7 @@ pub mod browser;
 pub mod cache;
 pub mod collector;
 pub mod debian;
+pub mod docker;
 pub mod eventually;
 pub mod guard;
 pub mod helm;

@@ -56,10 +56,26 @@ pub fn request(
     headers: &str,
     body: impl AsRef<[u8]>,
 ) -> Result<Answer> {
+    request_within(PATIENCE, address, method, path, headers, body)
+}
+
+/// As [`request`], with another longest wait for a byte.
+///
+/// # Errors
+///
+/// When nobody listens there, the wait is over, or the answer is no HTTP.
+pub fn request_within(
+    patience: Duration,
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: impl AsRef<[u8]>,
+) -> Result<Answer> {
     let body = body.as_ref();
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     // HTTP/1.0: the answer comes in one piece and ends with the connection.
     let head = format!(
         "{method} {path} HTTP/1.0\r\nhost: {address}\r\nconnection: close\r\n\

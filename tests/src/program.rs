@@ -66,6 +66,7 @@ pub struct Program {
     guard: Guard,
     group: Option<Group>,
     environment: Vec<(String, String)>,
+    binary: Option<PathBuf>,
     operations: Port,
     admin: Port,
     log: Arc<Mutex<VecDeque<String>>>,
@@ -100,7 +101,8 @@ impl Program {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment = environment.iter().map(owned).collect();
         let log = Arc::default();
-        let mut program = Self { guard, group: None, environment, operations, admin, log };
+        let mut program =
+            Self { guard, group: None, environment, binary: None, operations, admin, log };
         program.start_again().await?;
         Ok(program)
     }
@@ -114,7 +116,10 @@ impl Program {
         if self.group.is_some() {
             bail!("the program is running");
         }
-        let mut command = clean(binary().await?);
+        let mut command = match &self.binary {
+            Some(binary) => clean(binary),
+            None => clean(binary().await?),
+        };
         command.args(["serve", "--config"]).arg(self.guard.folder().join("config.toml"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -127,6 +132,12 @@ impl Program {
         }
         self.group = Some(group);
         Ok(())
+    }
+
+    /// Takes another binary from the next start on, such as one of an earlier version; `None` is the
+    /// one that is built here.
+    pub fn set_binary(&mut self, binary: Option<PathBuf>) {
+        self.binary = binary;
     }
 
     /// Waits until it says that it is ready.

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -33,7 +33,8 @@ pub enum Fault {
     /// Every piece waits so long before it goes on.
     Delay(Duration),
     /// Connections stand and are accepted, but no byte comes through: half-open, as behind a
-    /// firewall that forgot them. What was swallowed is lost.
+    /// firewall that forgot them. What was swallowed is lost, and what has lost a byte in a direction
+    /// passes nothing on in it any more.
     Swallow,
     /// Nothing listens, and what stood is cut.
     Refuse,
@@ -56,14 +57,29 @@ impl Proxy {
     ///
     /// When there is no port.
     pub async fn start(target: SocketAddr) -> Result<Self> {
+        Self::balance(vec![target]).await
+    }
+
+    /// Starts a proxy before several servers that are one service, as a load balancer is: each
+    /// connection goes to the next one in turn that takes it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no port.
+    pub async fn balance(targets: Vec<SocketAddr>) -> Result<Self> {
         // A fixed port: after a refusal the same address has to be there again.
         let port = Port::take()?;
         let listener = TcpListener::bind(port.address()).await.context("no port for a proxy")?;
         let (fault, cuts) = (watch::Sender::new(Fault::Pass), watch::Sender::new(0));
         let open = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
-        let line =
-            Line { target, fault: fault.subscribe(), cuts: cuts.subscribe(), open: open.clone() };
+        let line = Line {
+            targets: targets.into(),
+            fault: fault.subscribe(),
+            cuts: cuts.subscribe(),
+            open: open.clone(),
+            turn: Arc::default(),
+        };
         tasks.spawn(run(listener, port.address(), line));
         Ok(Self { port, fault, cuts, open, _tasks: tasks })
     }
@@ -112,10 +128,11 @@ impl Proxy {
 
 #[derive(Clone)]
 struct Line {
-    target: SocketAddr,
+    targets: Arc<[SocketAddr]>,
     fault: watch::Receiver<Fault>,
     cuts: watch::Receiver<u64>,
     open: Arc<AtomicUsize>,
+    turn: Arc<AtomicU64>,
 }
 
 async fn run(first: TcpListener, address: SocketAddr, mut line: Line) {
@@ -147,11 +164,27 @@ async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {
     listener?.accept().await.ok().map(|(stream, _)| stream)
 }
 
+/// A connection to the first that takes one, beginning with the `turn`-th.
+async fn reach(targets: &[SocketAddr], turn: u64) -> Option<TcpStream> {
+    let count = targets.len();
+    let first = usize::try_from(turn % count.max(1) as u64).unwrap_or_default();
+    for n in 0..count {
+        if let Ok(stream) = TcpStream::connect(targets[(first + n) % count]).await {
+            return Some(stream);
+        }
+    }
+    None
+}
+
 async fn carry(near: TcpStream, line: Line) {
-    let Line { target, fault, mut cuts, open } = line;
+    let Line { targets, fault, mut cuts, open, turn } = line;
     // Only cuts from now on concern this connection.
     cuts.mark_unchanged();
-    let Ok(far) = TcpStream::connect(target).await else {
+    if *fault.borrow() == Fault::Refuse {
+        // It was accepted just before nothing was to be.
+        return;
+    }
+    let Some(far) = reach(&targets, turn.fetch_add(1, Ordering::Relaxed)).await else {
         return;
     };
     open.fetch_add(1, Ordering::Relaxed);
@@ -176,9 +209,11 @@ async fn pass(
     fault: watch::Receiver<Fault>,
 ) {
     let mut piece = vec![0; PIECE];
+    let mut forgotten = false;
     loop {
         let read = from.read(&mut piece).await.unwrap_or(0);
-        let now = *fault.borrow();
+        let now = if forgotten { Fault::Swallow } else { *fault.borrow() };
+        forgotten = now == Fault::Swallow;
         match now {
             // Swallowed too is the news that the other side has closed.
             Fault::Swallow if read == 0 => return std::future::pending().await,

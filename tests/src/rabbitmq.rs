@@ -7,17 +7,20 @@
 //! running before.
 
 mod broker;
+mod cluster;
 mod conf;
 mod control;
 mod docker;
 mod find;
 mod installation;
+mod meeting;
 mod packages;
 mod process;
 mod shared;
 mod suite;
 
 pub use broker::{Broker, Features};
+pub use cluster::Cluster;
 pub use control::Address;
 pub use find::{AMQP_URL, BROKER_VARIABLE, Source, Wish, find};
 pub use installation::Installation;

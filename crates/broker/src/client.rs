@@ -286,10 +286,10 @@ impl Client {
         let desk = self.desk().await?;
         let published = desk.publish(target, route, content).await;
         match &published {
-            Ok(()) | Err(ClientError::Publish(PublishError::Unroutable { .. })) => {}
+            Ok(_) | Err(ClientError::Publish(PublishError::Unroutable { .. })) => {}
             Err(_) => self.leave(&desk).await,
         }
-        published
+        published.map(|_| ())
     }
 
     /// The connection for publishing, opened now if there is none.

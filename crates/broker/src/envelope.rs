@@ -89,7 +89,7 @@ pub struct Parked {
 }
 
 /// Why a delivery is attempted once only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Once {
     /// It is a test event: nothing follows from a failure.
     Test,
@@ -179,7 +179,8 @@ impl Parked {
 
     /// The same delivery with a schedule that begins at `now_ms`: its attempts go on counting, and
     /// the policy counts those that follow.
-    pub(crate) fn begun_anew(self, now_ms: i64) -> Self {
+    #[must_use]
+    pub fn begun_anew(self, now_ms: i64) -> Self {
         Self {
             earlier_attempts: self.attempts,
             first_attempt_ms: now_ms,

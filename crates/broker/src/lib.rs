@@ -14,6 +14,9 @@ mod client;
 mod config;
 mod envelope;
 mod flood;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod intake;
 mod ladder;
 mod listen;
@@ -37,7 +40,7 @@ pub use envelope::{Malformed, Once, Parked, PublishedEvent, Rejected};
 pub use intake::{Incoming, IncomingEvent, IncomingParked, Intake};
 pub use listen::{Heard, Listening};
 pub use metrics::Metrics;
-pub use publisher::PublishError;
+pub use publisher::{Held, PublishError};
 pub use session::{PublishEventError, Session, SessionError, publish_event};
 pub use settlement::Settlement;
 pub use supervisor::{State, Supervisor};

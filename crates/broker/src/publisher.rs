@@ -52,6 +52,10 @@ pub enum PublishError {
     },
 }
 
+/// The proof that the broker holds what was published: nothing but a publisher confirm makes one.
+#[derive(Debug)]
+pub struct Held(());
+
 /// Where a publish goes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Route<'a> {
@@ -91,10 +95,10 @@ impl Publisher {
         route: Route<'_>,
         body: &[u8],
         properties: &BasicProperties,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Held, PublishError> {
         loop {
             match self.once(route, body, properties.clone()).await? {
-                Sent::Held => return Ok(()),
+                Sent::Held => return Ok(Held(())),
                 Sent::Refused => {
                     self.metrics.publishes_refused.inc();
                     sleep(REFUSED_PAUSE).await;

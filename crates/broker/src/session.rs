@@ -23,7 +23,7 @@ use crate::config::{Config, Names};
 use crate::envelope::{Parked, PublishedEvent, Rejected};
 use crate::ladder;
 use crate::metrics::Metrics;
-use crate::publisher::{CHANNELS, PublishError, Publisher, Route, confirming};
+use crate::publisher::{CHANNELS, Held, PublishError, Publisher, Route, confirming};
 use crate::settlement::Verdict;
 use crate::topology::{self, TopologyError};
 use crate::wire::Wire;
@@ -172,7 +172,7 @@ impl Session {
     /// # Errors
     ///
     /// [`PublishError`]: it may or may not be held; the message it came from must be given back.
-    pub async fn park(&self, parked: &Parked, now_ms: i64) -> Result<(), PublishError> {
+    pub async fn park(&self, parked: &Parked, now_ms: i64) -> Result<Held, PublishError> {
         let millis = |from: i64| Duration::from_millis(parked.due_ms.abs_diff(from));
         let remaining = if parked.due_ms > now_ms { millis(now_ms) } else { Duration::ZERO };
         let whole =
@@ -192,7 +192,7 @@ impl Session {
         parked: &Parked,
         reason: &str,
         at_ms: i64,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Held, PublishError> {
         let properties = parked.dead_properties(reason, at_ms);
         self.publish("dead", &self.0.names.dead_queue, &parked.body, &properties).await
     }
@@ -207,7 +207,7 @@ impl Session {
         body: &[u8],
         original: &BasicProperties,
         rejected: Rejected<'_>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Held, PublishError> {
         let properties = rejected.properties(original);
         self.publish("rejected", &self.0.names.rejected_queue, body, &properties).await
     }
@@ -221,7 +221,7 @@ impl Session {
         &self,
         parked: &Parked,
         rejected: Rejected<'_>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Held, PublishError> {
         self.reject(&parked.body, &parked.properties(), rejected).await
     }
 
@@ -231,13 +231,13 @@ impl Session {
         key: &str,
         body: &[u8],
         properties: &BasicProperties,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Held, PublishError> {
         let Inner { publisher, names, metrics, .. } = &*self.0;
         let route = Route { exchange: &names.dead_letter_exchange, key };
         // Boxed: every delivery's future has room for this one, and few deliveries come here.
         let published = Box::pin(publisher.publish(route, body, properties)).await;
         match &published {
-            Ok(()) => metrics.published.with_label_values(&[target]).inc(),
+            Ok(_) => metrics.published.with_label_values(&[target]).inc(),
             Err(error) => {
                 self.lose(SessionError::Publish(error.clone()));
             }
@@ -342,7 +342,8 @@ pub async fn publish_event(
     // A publisher waits for a blocked broker without end; who asked for one event does not.
     let patience = limit.saturating_mul(2);
     let published = timeout(patience, publish).await;
-    Ok(published.map_err(|_| PublishEventError::NotTaken(patience))??)
+    published.map_err(|_| PublishEventError::NotTaken(patience))??;
+    Ok(())
 }
 
 /// Why an event could not be published.

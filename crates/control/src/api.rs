@@ -11,6 +11,8 @@
 mod deliveries;
 mod document;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod input;
 mod json;
 mod params;

@@ -24,6 +24,8 @@ pub use self::asked::{
 
 pub(crate) use self::dead::{DEAD_REASONS, dead_reason};
 pub use self::deliveries::request_headers;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::draft::drafted;
 pub(crate) use self::draft::duration;
 pub use self::moving::{DeadAct, DeadWork, DeadWorked};
 pub(crate) use self::sample::TEST;

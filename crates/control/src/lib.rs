@@ -12,6 +12,9 @@ mod page;
 mod problem;
 mod router;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use api::fuzzing;
 pub use auth::{
     Auth, By, InvalidAuth, InvalidTokens, Peer, Role, Tokens, Viewer, check_public_url,
 };

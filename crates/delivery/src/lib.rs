@@ -10,6 +10,9 @@
 mod attempt;
 mod connector;
 mod dial;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod headers;
 mod metrics;

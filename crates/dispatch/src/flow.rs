@@ -8,7 +8,8 @@
 //!
 //! When every delivery that a message stands for is done, or held by the broker under a publisher
 //! confirm, the message is acknowledged. If one could not be handed over, its settlement is
-//! dropped, which gives the message back.
+//! dropped, which gives the message back. What follows from what happened, and in which order, stands
+//! in `life.rs`; here it is carried out.
 
 mod follow;
 
@@ -31,6 +32,7 @@ use crate::backlog::Backlog;
 use crate::clock::now_ms;
 use crate::gate::{Bounds, BreakerPolicy, Gate, Pass, Sign, Slot, Standings, Turned};
 use crate::health::Health;
+use crate::life::{self, Discharged, Life, Message};
 use crate::metrics::{DELETED, IN_FLIGHT, MALFORMED, Metrics};
 use crate::report::{AttemptReport, Following, Report, Tell};
 use crate::spans::{self, Spans};
@@ -72,6 +74,17 @@ pub struct Rules {
     pub propagate_trace: bool,
 }
 
+/// How much goes on at the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// Attempts, to all webhooks together.
+    pub all: usize,
+    /// Attempts, to all webhooks of one host.
+    pub per_host: NonZeroU32,
+    /// Messages of a queue that are unsettled.
+    pub prefetch: u16,
+}
+
 /// Where the webhooks come from: the present snapshot, and the time (ms since the epoch) as of
 /// which the store is known to hold just that.
 #[derive(Clone)]
@@ -80,17 +93,6 @@ pub struct Feed {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// Moves on whenever the store was read, changed or not.
     pub read_at_ms: Arc<AtomicI64>,
-}
-
-/// What can be under way at the same time.
-#[derive(Clone, Copy, Debug)]
-pub struct Places {
-    /// Attempts.
-    pub max_in_flight: usize,
-    /// Attempts to one host, for all its webhooks.
-    pub max_per_host: NonZeroU32,
-    /// Messages of a queue that are unsettled.
-    pub prefetch: u16,
 }
 
 /// See the module. Cheap to clone.
@@ -124,15 +126,14 @@ impl Flow {
         tell: Tell,
         spans: Spans,
     ) -> Self {
-        let Places { max_in_flight, max_per_host, prefetch } = places;
         metrics.know(&rules.catalog);
         Self(Arc::new(Parts {
             rules: ArcSwap::from_pointee(rules),
             feed,
             sender,
-            gate: Gate::new(max_in_flight.min(usize::from(prefetch))),
-            in_flight: Semaphore::new(max_in_flight),
-            max_per_host,
+            gate: Gate::new(places.all.min(usize::from(places.prefetch))),
+            in_flight: Semaphore::new(places.all),
+            max_per_host: places.per_host,
             backlog: Backlog::default(),
             metrics,
             health: Health::default(),
@@ -222,14 +223,16 @@ impl Parts {
         };
         let mut matching = snapshot.matching(event.kind(), event.project()).filter(wanted);
         let (mut search, mut found) = (trace.matching(), 0);
-        let (mut deliveries, mut all_held) = (FuturesUnordered::new(), true);
+        let (mut deliveries, mut owing) =
+            (FuturesUnordered::new(), Message::new(message.settlement));
         loop {
             // Once one could not be handed over, the message comes again with all of them.
-            while all_held
+            while !owing.comes_again()
                 && deliveries.len() < FAN_OUT
                 && let Some(webhook) = matching.next()
             {
                 found += 1;
+                owing.owes_one();
                 deliveries.push(self.deliver(Task {
                     rules: &rules,
                     event: &event,
@@ -238,10 +241,7 @@ impl Parts {
                     session: &message.session,
                     trace: &trace,
                     published_ms,
-                    first_attempt_ms: None,
-                    attempts: 0,
-                    earlier_attempts: 0,
-                    once: None,
+                    life: Life::NEW,
                     last: None,
                 }));
             }
@@ -250,26 +250,22 @@ impl Parts {
                 spans::matched(search.take(), found);
             }
             match deliveries.next().await {
-                Some(held) => all_held &= held.is_ok(),
+                Some(ended) => owing.ended(ended),
                 None => break,
             }
         }
-        if all_held {
-            message.settlement.done();
-        }
+        owing.settle();
     }
 
     async fn take_parked(&self, message: IncomingParked) {
         let IncomingParked { parked, settlement, session } = message;
         let now = now_ms();
-        let held = if parked.due_ms > now {
-            session.park(&parked, now).await
+        let ended = if parked.due_ms > now {
+            self.put_back(&parked, &session, now).await
         } else {
             self.go_on(&parked, &session, now).await
         };
-        if held.is_ok() {
-            settlement.done();
-        }
+        life::settle_one(settlement, ended);
     }
 
     /// A parked delivery whose delay is over.
@@ -278,7 +274,7 @@ impl Parts {
         parked: &Parked,
         session: &Session,
         now: i64,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Discharged, PublishError> {
         let snapshot = self.feed.snapshot.load_full();
         let webhook = WebhookId::try_new(&parked.webhook).ok().and_then(|id| snapshot.get(&id));
         let Some(webhook) = webhook else {
@@ -300,11 +296,7 @@ impl Parts {
             published_ms: Some(parked.published_ms)
                 .filter(|ms| is_believable(*ms, now))
                 .unwrap_or(now),
-            // Time that was only spent being postponed does not count towards giving up.
-            first_attempt_ms: (parked.attempts > 0).then_some(parked.first_attempt_ms),
-            attempts: parked.attempts,
-            earlier_attempts: parked.earlier_attempts.min(parked.attempts),
-            once: parked.once,
+            life: Life::of(parked),
             last: parked.last_failure.as_deref().map(|kind| Last {
                 kind,
                 detail: parked.last_failure_detail.as_deref().unwrap_or_default(),
@@ -320,7 +312,7 @@ impl Parts {
         parked: &Parked,
         session: &Session,
         now: i64,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Discharged, PublishError> {
         let read_at = self.feed.read_at_ms.load(Ordering::Relaxed);
         if read_at > parked.first_attempt_ms.saturating_add(UNKNOWN_MARGIN_MS) {
             self.metrics.dropped(DELETED);
@@ -337,19 +329,19 @@ impl Parts {
                 };
                 (self.tell)(Report::Attempt(report));
             }
-            return Ok(());
+            return Ok(Life::of(parked).deleted());
         }
         let due_ms = now.saturating_add(duration_ms(UNKNOWN));
-        session.park(&Parked { parked_ms: now, due_ms, ..parked.clone() }, now).await
+        self.put_back(&Parked { parked_ms: now, due_ms, ..parked.clone() }, session, now).await
     }
 
     /// One delivery: attempt it if it may go now, and hand over what is left to be done.
-    async fn deliver(&self, task: Task<'_>) -> Result<(), PublishError> {
+    async fn deliver(&self, task: Task<'_>) -> Result<Discharged, PublishError> {
         if task.session.is_lost() {
             // An attempt now would only be a repeat of the one that comes with the next session.
             return Err(PublishError::Over);
         }
-        if !(task.webhook.enabled || task.once.is_some()) {
+        if !(task.webhook.enabled || task.life.once.is_some()) {
             return self.keep(&task).await;
         }
         let slot = match self.pass(&task) {
@@ -357,44 +349,43 @@ impl Parts {
             Pass::Wait(bound, wait) => return self.hold_back(&task, bound, wait).await,
         };
         let Ok(permit) = self.in_flight.try_acquire() else {
-            return self.postpone(&task, IN_FLIGHT, POSTPONE).await;
+            return self.postpone(&task, task.life.put_off(), IN_FLIGHT, POSTPONE).await;
         };
         let started = now_ms();
         let span = task.trace.attempt(&task);
         let made = self.attempt(&task, span.as_ref()).await;
         drop(permit);
         self.ended(&task, slot, &made.outcome);
-        if task.attempts == 0 && !matches!(made.outcome, Outcome::NotSent(_)) {
+        if task.life.attempts == 0 && !matches!(made.outcome, Outcome::NotSent(_)) {
             self.metrics.first_attempt(started.saturating_sub(task.published_ms));
         }
         match &made.outcome {
             Outcome::Delivered(_) => {
                 let now = now_ms();
                 let latency_ms = now.saturating_sub(task.published_ms);
-                let retried = task.attempts > 0;
+                let retried = task.life.attempts > 0;
                 self.metrics.delivered(task.webhook.id.as_str(), latency_ms, retried);
                 self.health.succeeded(&task.webhook.id, now);
                 self.report_attempt(&task, started, &made, Following::Delivered);
                 spans::attempted(span, &made, Following::Delivered, now);
-                Ok(())
+                Ok(task.life.delivered())
             }
             Outcome::NotSent(bound) => {
                 spans::attempted(span, &made, Following::Retry(started), started);
-                self.postpone(&task, bound.as_str(), POSTPONE).await
+                self.postpone(&task, task.life.put_off(), bound.as_str(), POSTPONE).await
             }
             Outcome::Failed(failure) => {
                 let kind = failure.kind.to_string();
                 let failed = Task {
-                    first_attempt_ms: Some(task.first_attempt_ms.unwrap_or(started)),
-                    attempts: task.attempts.saturating_add(1),
+                    life: task.life.tried(started),
                     last: Some(Last { kind: &kind, detail: &failure.detail }),
                     ..task
                 };
                 let now = now_ms();
-                let (next, held) = self.failed(&failed, failure, now).await;
+                let (next, ended) = self.failed(&failed, failure, now).await;
                 spans::attempted(span, &made, next, now);
                 self.report_attempt(&task, started, &made, next);
-                held
+                ended
             }
         }
     }
@@ -407,7 +398,7 @@ impl Parts {
             rate: webhook.rate_limit,
             breaker: rules.breaker,
         };
-        let (free, by_hand) = (self.in_flight.available_permits(), task.once.is_some());
+        let (free, by_hand) = (self.in_flight.available_permits(), task.life.once.is_some());
         let published_ms = task.published_ms;
         let age = move || {
             let waited = now_ms().saturating_sub(published_ms).max(0);
@@ -447,7 +438,7 @@ impl Parts {
             webhook: task.webhook,
             event: task.event,
             delivery: &task.delivery,
-            attempt: task.attempts.saturating_add(1),
+            attempt: task.life.next_attempt(),
             trace: trace.filter(|_| task.rules.propagate_trace),
         };
         self.sender.attempt(&request).await

@@ -1,8 +1,8 @@
 //! May this webhook have one more attempt now, and if not, when?
 //!
 //! ```text
-//! breaker open? ─► limit reached, or silence? ─► share used up? ─► host full? ─► rate used up? ─► go
-//!       └──────────────────────┴──────────────────────┴────────────────┴───────────────┴──► wait
+//! breaker open? ─► limit reached, or silence? ─► share used up? ─► slow ones' places used up?
+//!     ─► host full? ─► rate used up? ─► go; at each of them else ─► wait
 //! ```
 //!
 //! Who may not go gets a turn ([`turns`]) and waits for it in the broker. What is remembered of a
@@ -88,10 +88,10 @@ pub(crate) enum Bound {
     WebhookInFlight,
     /// Its webhook holds its share of what is left of all places.
     Share,
-    /// As many attempts are under way to its host, for all its webhooks, as may be.
-    Host,
     /// Its webhook's receiver is slow, and slow ones hold all that they may together.
     Slow,
+    /// As many attempts are under way to its host, for all its webhooks, as may be.
+    Host,
 }
 
 impl Bound {
@@ -105,8 +105,8 @@ impl Bound {
             Self::Rate => "rate",
             Self::WebhookInFlight => "webhook_in_flight",
             Self::Share => "share",
-            Self::Host => "host",
             Self::Slow => "slow",
+            Self::Host => "host",
         }
     }
 }

@@ -13,6 +13,7 @@ mod delay;
 mod flow;
 mod gate;
 mod health;
+mod life;
 mod metrics;
 mod report;
 mod retry;

@@ -24,6 +24,16 @@ pub(crate) enum Next {
     Disable,
 }
 
+impl Next {
+    /// How long to wait for the next attempt; nothing where there is none.
+    pub(crate) fn delay(self) -> Duration {
+        match self {
+            Self::Retry(delay) => delay,
+            Self::GiveUp | Self::Disable => Duration::ZERO,
+        }
+    }
+}
+
 /// Decides after the `attempts`-th attempt has failed, `elapsed` after the first one began.
 pub(crate) fn next(
     policy: &RetryPolicy,

@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use broker::{Parked, PublishError};
+use broker::{Held, Parked, PublishError};
 use delivery::{Attempted, Outcome};
 use event::{Event, SpanId, TraceContext, TraceId};
 use traces::{Kind, Span, Tracer};
@@ -63,10 +63,11 @@ impl Spans {
         self.process(caused, &self.queues.events, true)
     }
 
-    /// The trace of a delivery that comes back; one that was attempted began its trace before.
+    /// The trace of a delivery that comes back; one that was attempted began its trace before, unless
+    /// people sent it again and the log, which keeps no traces, was all that knew it.
     pub(crate) fn parked(&self, parked: &Parked) -> Trace {
-        let is_first = parked.attempts == 0;
-        self.process(parked.traceparent.clone(), &self.queues.deliveries, is_first)
+        let may_begin = parked.attempts == parked.earlier_attempts;
+        self.process(parked.traceparent.clone(), &self.queues.deliveries, may_begin)
     }
 
     fn process(&self, caused: Option<TraceContext>, queue: &str, may_begin: bool) -> Trace {
@@ -134,10 +135,10 @@ impl Trace {
         span.text("url.scheme", uri.scheme_str().unwrap_or_default());
         span.text("server.address", uri.host().unwrap_or_default());
         span.number("server.port", uri.port_u16().unwrap_or(default));
-        if task.attempts > 0 {
-            span.number("http.request.resend_count", task.attempts);
+        if task.life.attempts > 0 {
+            span.number("http.request.resend_count", task.life.attempts);
         }
-        span.number("boottify.attempt", task.attempts.saturating_add(1));
+        span.number("boottify.attempt", task.life.next_attempt());
         span.text("boottify.webhook.id", task.webhook.id.as_str());
         span.text("boottify.delivery.id", task.delivery.as_str());
         Some(span)
@@ -216,7 +217,7 @@ pub(crate) fn matched(span: Option<Span>, webhooks: usize) {
 }
 
 /// The broker took it, or did not.
-pub(crate) fn handed_over(span: Option<Span>, held: &Result<(), PublishError>) {
+pub(crate) fn handed_over(span: Option<Span>, held: &Result<Held, PublishError>) {
     if let (Some(mut span), Err(error)) = (span, held) {
         span.failed("publish", error.to_string());
     }

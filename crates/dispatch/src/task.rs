@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use broker::{Once, Parked, Session};
+use broker::{Parked, Session};
 use delivery::{Attempted, Outcome};
 use event::{DeliveryId, Event};
 use subscriptions::Webhook;
 
 use crate::flow::Rules;
+use crate::life::Life;
 use crate::report::{AttemptReport, Following};
 use crate::spans::Trace;
 
@@ -20,12 +21,7 @@ pub(crate) struct Task<'a> {
     pub(crate) session: &'a Session,
     pub(crate) trace: &'a Trace,
     pub(crate) published_ms: i64,
-    pub(crate) first_attempt_ms: Option<i64>,
-    pub(crate) attempts: u32,
-    /// How many of them were made before people sent it again.
-    pub(crate) earlier_attempts: u32,
-    /// Why it is attempted once only; a disabled webhook gets it, too.
-    pub(crate) once: Option<Once>,
+    pub(crate) life: Life,
     pub(crate) last: Option<Last<'a>>,
 }
 
@@ -39,16 +35,17 @@ pub(crate) struct Last<'a> {
 impl Task<'_> {
     /// What another replica needs to go on with this.
     pub(crate) fn parked(&self, now: i64, due_ms: i64) -> Parked {
+        let Life { attempts, earlier_attempts, once, first_attempt_ms } = self.life;
         Parked {
             webhook: self.webhook.id.as_str().into(),
             event: self.event.id().as_str().into(),
             kind: self.event.kind().as_str().into(),
             body: self.event.body().clone(),
-            attempts: self.attempts,
-            earlier_attempts: self.earlier_attempts,
-            once: self.once,
+            attempts,
+            earlier_attempts,
+            once,
             published_ms: self.published_ms,
-            first_attempt_ms: self.first_attempt_ms.unwrap_or(now),
+            first_attempt_ms: first_attempt_ms.unwrap_or(now),
             parked_ms: now,
             due_ms,
             last_failure: self.last.map(|last| last.kind.into()),
@@ -57,7 +54,7 @@ impl Task<'_> {
         }
     }
 
-    /// The attempt that was made after `self.attempts` others, begun at `at_ms`.
+    /// The attempt that was made after `self.life.attempts` others, begun at `at_ms`.
     pub(crate) fn report(&self, at_ms: i64, made: &Attempted, next: Following) -> AttemptReport {
         let (failure, response) = match &made.outcome {
             Outcome::Delivered(response) => (None, Some(response)),
@@ -65,8 +62,8 @@ impl Task<'_> {
             Outcome::NotSent(_) => (None, None),
         };
         AttemptReport {
-            attempt: self.attempts.saturating_add(1),
-            attempts: self.attempts.saturating_add(1),
+            attempt: self.life.next_attempt(),
+            attempts: self.life.next_attempt(),
             duration: made.duration,
             status: response.map(|response| response.status),
             failure: failure.map(|failure| failure.kind),
@@ -82,7 +79,7 @@ impl Task<'_> {
         let (webhook, event) = (self.webhook.id.clone(), Arc::clone(self.event));
         AttemptReport {
             published_ms: self.published_ms,
-            attempts: self.attempts,
+            attempts: self.life.attempts,
             trace: self.trace.id(),
             ..AttemptReport::without_attempt(self.delivery, webhook, event, at_ms, next)
         }

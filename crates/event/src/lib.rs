@@ -9,6 +9,9 @@
 //! fail is to say what is wrong with it.
 
 mod body;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod kind;
 mod number;

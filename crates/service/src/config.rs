@@ -11,6 +11,8 @@ mod dead;
 mod delivery;
 mod delivery_log;
 mod events;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod log;
 mod operations;
 mod retry;

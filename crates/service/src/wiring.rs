@@ -147,13 +147,10 @@ impl JournalCounters {
     }
 }
 
-/// What can be under way in the flow at the same time.
+/// How much the flow does at the same time.
 pub(crate) fn places(config: &Config) -> Places {
-    Places {
-        max_in_flight: config.delivery.max_in_flight,
-        max_per_host: config.delivery.max_in_flight_per_host,
-        prefetch: config.broker.prefetch,
-    }
+    let (delivery, prefetch) = (&config.delivery, config.broker.prefetch);
+    Places { all: delivery.max_in_flight, per_host: delivery.max_in_flight_per_host, prefetch }
 }
 
 /// What the flow goes by; can change while it runs.

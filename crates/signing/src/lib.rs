@@ -8,6 +8,9 @@
 //! event or does I/O but for the randomness of a new secret.
 
 pub mod boottify;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod secret;
 pub mod standard;
 

@@ -20,6 +20,8 @@
 //! All of it or nothing: one mistake, and the file is refused with the places of all mistakes.
 
 mod entry;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod pieces;
 mod stamp;
 mod watch;

@@ -32,6 +32,9 @@ pub use database::{
     InvalidKey, Keys, OpenDatabase, SealError,
 };
 pub use entry::fingerprint;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use file::fuzzing;
 pub use locator::{InvalidStoreUrl, check_log_url, check_url};
 pub use log::{
     AttemptRow, Behind, Counts, Decided, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow,

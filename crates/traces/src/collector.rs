@@ -1,10 +1,10 @@
 //! One POST to the collector, and what it said.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -42,9 +42,9 @@ pub(crate) enum Refused {
     Away(String),
     #[error("no answer within {0:?}")]
     Slow(Duration),
-    /// It may take the same batch later.
+    /// It may take the same batch later: when, if it says so.
     #[error("it answered {0}")]
-    Busy(StatusCode),
+    Busy(StatusCode, Option<Duration>),
     /// It will not take the same batch.
     #[error("it answered {0}")]
     Never(StatusCode),
@@ -54,6 +54,11 @@ impl Refused {
     /// Whether the same batch may be taken later.
     pub(crate) fn may_pass(&self) -> bool {
         !matches!(self, Self::Never(_))
+    }
+
+    /// How long it asks to be left alone.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        if let Self::Busy(_, wait) = self { *wait } else { None }
     }
 }
 
@@ -95,10 +100,20 @@ impl Collector {
         let (head, body) = response.into_parts();
         match head.status.as_u16() {
             200..=299 => Ok(refused(body).await),
-            429 | 502..=504 => Err(Refused::Busy(head.status)),
+            429 | 502..=504 => {
+                let wait = asked(&head.headers, SystemTime::now());
+                Err(Refused::Busy(head.status, wait))
+            }
             _ => Err(Refused::Never(head.status)),
         }
     }
+}
+
+/// The wait that `Retry-After` asks for: seconds, or a date seen from `now`. Nonsense asks for nothing.
+fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| httpdate::parse_http_date(text).ok()?.duration_since(now).ok())
 }
 
 /// How many spans a success says it did not take; an answer that cannot be read is one without any.
@@ -123,4 +138,27 @@ fn innermost(error: &dyn Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_in_seconds_or_until_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (text, wait) in [
+            ("30", Some(30)),
+            ("0", Some(0)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sun, 06 Nov 1994 08:48:37 GMT", None),
+            ("soon", None),
+            ("-1", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            assert_eq!(asked(&headers, now), wait.map(Duration::from_secs), "{text:?}");
+        }
+        assert_eq!(asked(&HeaderMap::new(), now), None);
+    }
 }

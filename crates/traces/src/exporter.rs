@@ -25,8 +25,11 @@ const BATCH: usize = 512;
 const GATHER: Duration = Duration::from_secs(1);
 /// How often a batch is tried.
 const TRIES: u32 = 4;
-/// The pause before a batch is tried again; the next one is twice as long.
+/// The pause before a batch is tried again, where the collector does not ask for a longer one; the
+/// next one is twice as long.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause that a collector gets by `Retry-After`: spans of an hour ago help nobody.
+const PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
 /// How long the end of the service may take to bring out what waits.
 const FLUSH: Duration = Duration::from_secs(3);
 
@@ -125,10 +128,11 @@ impl Exporter {
                     if tried == TRIES || !refused.may_pass() {
                         break;
                     }
+                    let asked = refused.wait().unwrap_or_default();
+                    sleep(pause.max(asked).min(PAUSE_MAX)).await;
+                    pause *= 2;
                 }
             }
-            sleep(pause).await;
-            pause *= 2;
         }
         self.metrics.failed.inc_by(self.batch.len() as u64);
         self.batch.clear();

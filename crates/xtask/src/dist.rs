@@ -26,6 +26,8 @@ use anyhow::{Context, Result, ensure};
 use testbed::debian::said;
 use testbed::workspace;
 
+use self::package::Effort;
+
 const NAME: &str = "boottify-webhooks";
 
 /// Every crate has the workspace's version, and so has what is made of them.
@@ -35,14 +37,19 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// Files of the sources that go into the archive: from where, and to where.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 8] = [
     ("README.md", "README.md"),
     ("LICENSE", "LICENSE"),
     ("CHANGELOG.md", "CHANGELOG.md"),
     ("crates/service/src/default.toml", "default.toml"),
     ("deploy/systemd/boottify-webhooks.service", "systemd/boottify-webhooks.service"),
     ("deploy/systemd/config.toml", "systemd/config.toml"),
+    ("deploy/prometheus/rules.yml", "deploy/prometheus/rules.yml"),
+    ("deploy/grafana/dashboard.json", "deploy/grafana/dashboard.json"),
 ];
+
+/// The guides, whose links to each other and to what is above hold in the archive, too.
+const GUIDES: &str = "docs";
 
 /// Shells, and what their users call a file of completions.
 const SHELLS: [(&str, &str); 3] = [
@@ -76,9 +83,9 @@ pub(crate) async fn run(wanted: Wanted) -> Result<ExitCode> {
     // From here on the folder is known as ours.
     fs::write(out.join("SHA256SUMS"), "")?;
     let work = out.join("work");
-    let binary = match wanted.binary {
-        Some(path) => path,
-        None => build(&work.join("root")).await?,
+    let (binary, effort) = match wanted.binary {
+        Some(path) => (path, Effort::Trial),
+        None => (build(&work.join("root")).await?, Effort::Release),
     };
 
     let name = format!("{NAME}-{VERSION}-{target}");
@@ -92,7 +99,7 @@ pub(crate) async fn run(wanted: Wanted) -> Result<ExitCode> {
 
     // cargo-deb looks for everything built below a profile's folder.
     symlink(&tree, work.join("release"))?;
-    match package::make(&work, &out, epoch).await? {
+    match package::make(&work, &out, epoch, effort).await? {
         Some(package) => made.push(package),
         None => println!("skipped: the Debian package, for cargo-deb is not installed"),
     }
@@ -147,6 +154,10 @@ async fn lay_out(tree: &Path, binary: &Path) -> Result<()> {
     for (origin, name) in FILES {
         let origin = workspace::root().join(origin);
         fs::copy(&origin, place(name)?).with_context(|| origin.display().to_string())?;
+    }
+    for guide in fs::read_dir(workspace::root().join(GUIDES))? {
+        let guide = guide?;
+        fs::copy(guide.path(), place(&format!("{GUIDES}/{}", guide.file_name().display()))?)?;
     }
     let program = place(NAME)?;
     fs::copy(binary, &program).with_context(|| binary.display().to_string())?;

@@ -8,6 +8,9 @@ use testbed::workspace;
 
 use super::{Chart, find, list, of_kind, sets};
 
+/// Where the set `monitoring` says that runbooks are.
+const RUNBOOKS: &str = "https://git.example.com/platform/boottify-webhooks/blob/main";
+
 /// The pods' templates and the pods of hooks.
 fn pods(objects: &[Value]) -> Vec<&Value> {
     let templates =
@@ -209,14 +212,40 @@ async fn prometheus_finds_the_figures_and_the_rules() {
         assert_eq!(&labels[key], value, "{key}");
     }
     assert_eq!(monitor["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
-    // The job that alerts and dashboard ask for.
-    assert_eq!(labels[monitor["jobLabel"].as_str().unwrap()], "boottify-webhooks");
+    // A job of its own that alerts and dashboard find, also where the objects are called otherwise.
+    let job = |name: String| json!({ "targetLabel": "job", "replacement": name });
+    let name =
+        find(&objects, "ServiceMonitor", "")["metadata"]["name"].as_str().unwrap().to_owned();
+    assert!(name.contains("boottify-webhooks"), "{name}");
+    assert_eq!(monitor["endpoints"][0]["relabelings"], json!([job(name)]));
+    let renamed =
+        ["--set", "nameOverride=hooks", "--set", "serviceMonitor.relabelings[0].action=keep"];
+    let yaml = chart.helm.template(&super::set("monitoring"), &renamed).await.unwrap();
+    let renamed = chart.kubernetes.documents(&yaml).await.unwrap();
+    let monitor = &find(&renamed, "ServiceMonitor", "")["spec"];
+    let name = find(&renamed, "ServiceMonitor", "")["metadata"]["name"].as_str().unwrap();
+    assert!(!name.contains("boottify-webhooks"), "{name}");
+    let relabelings = json!([job(format!("boottify-webhooks/{name}")), { "action": "keep" }]);
+    assert_eq!(monitor["endpoints"][0]["relabelings"], relabelings);
 
     let rules = find(&objects, "PrometheusRule", "");
     assert_eq!(rules["metadata"]["labels"]["release"], "prometheus");
     let text = fs::read_to_string(workspace::root().join("deploy/prometheus/rules.yml")).unwrap();
     let deployed = chart.kubernetes.documents(&text).await.unwrap();
-    assert_eq!(rules["spec"], deployed[0]);
+    let mut linked = 0;
+    for group in list(&rules["spec"]["groups"]) {
+        for rule in list(&group["rules"]).iter().filter(|rule| rule["alert"].is_string()) {
+            let anchor = rule["alert"].as_str().unwrap().to_lowercase();
+            let link = format!("{RUNBOOKS}/docs/operate.md#{anchor}");
+            assert_eq!(rule["annotations"]["runbook_url"], link);
+            linked += 1;
+        }
+    }
+    assert!(linked > 20, "{linked}");
+    let own = ["--set", "prometheusRule.runbookBase="];
+    let yaml = chart.helm.template(&super::set("monitoring"), &own).await.unwrap();
+    let objects_without = chart.kubernetes.documents(&yaml).await.unwrap();
+    assert_eq!(find(&objects_without, "PrometheusRule", "")["spec"], deployed[0]);
 
     let dashboard = find(&objects, "ConfigMap", "-dashboard");
     let text = dashboard["data"]["boottify-webhooks.json"].as_str().unwrap();

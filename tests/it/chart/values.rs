@@ -117,7 +117,7 @@ fn both(path: &str, schema: &Value, defaults: &Value) {
 #[tokio::test]
 async fn every_wrong_value_is_refused_with_its_place() {
     let chart = Chart::open().await;
-    let rows: [(&str, &str, &str); 39] = [
+    let rows: [(&str, &str, &str); 40] = [
         ("least", "replicaCuont=2", "'replicaCuont'"),
         ("least", "broker.ulr=amqp://x", "'/broker'"),
         ("least", "broker.url=", "'/broker/url'"),
@@ -157,6 +157,7 @@ async fn every_wrong_value_is_refused_with_its_place() {
         ("least", "shutdown.graceSeconds=-1", "'/shutdown/graceSeconds'"),
         ("least", "image.digest=sha256:short", "'/image/digest'"),
         ("least", "persistence.size=big", "'/persistence/size'"),
+        ("monitoring", "prometheusRule.runbookBase=docs", "'/prometheusRule/runbookBase'"),
     ];
     for (name, wrong, place) in rows {
         // An emptied list, for `--set` cannot say one.

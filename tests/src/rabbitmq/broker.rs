@@ -11,7 +11,7 @@ use crate::eventually::eventually;
 use crate::guard::Guard;
 use crate::ports::Port;
 use crate::rabbitmq::docker::Container;
-use crate::rabbitmq::process::{self, Process};
+use crate::rabbitmq::process::{self, Member, Process};
 use crate::rabbitmq::{Address, Installation, Source, Wish, find};
 use crate::report::Reporter;
 
@@ -31,6 +31,12 @@ const STARVED: &str = "0.000001";
 
 /// RabbitMQ's usual share of memory is 0.4; half as much again leaves room on small machines.
 const FED: &str = "0.6";
+
+/// More bytes than any disk has, so that the disk alarm stands.
+const FULL: &str = "9000000000000000";
+
+/// As in `rabbitmq.conf`.
+const ROOM: &str = "10MB";
 
 /// A broker of our own. Dropped, it is gone without a trace.
 #[derive(Debug)]
@@ -79,8 +85,19 @@ impl Broker {
         features: Features,
         report: &Reporter,
     ) -> Result<Self> {
+        let amqp = Port::take()?;
+        Self::start_as(source, features, (amqp, None), report).await
+    }
+
+    /// Starts one on this port, alone or as a member of a cluster.
+    pub(super) async fn start_as(
+        source: &Source,
+        features: Features,
+        (amqp, member): (Port, Option<Member>),
+        report: &Reporter,
+    ) -> Result<Self> {
         let mut guard = Guard::new("broker")?;
-        let (amqp, management) = (Port::take()?, Port::take()?);
+        let management = Port::take()?;
         let address =
             Address::local(amqp.address(), features.management.then(|| management.address()));
         let began = Instant::now();
@@ -88,7 +105,8 @@ impl Broker {
             Source::Given(url) => bail!("{url} is somebody else's broker: it is not started here"),
             Source::Installed(installation) => {
                 let ports = (amqp.number(), management.number());
-                Node::Process(run(installation, features, &mut guard, ports).await?)
+                let parts = (ports, member);
+                Node::Process(run(installation, features, &mut guard, parts).await?)
             }
             Source::Docker => {
                 let name = format!("boottify-webhooks-{}-{}", std::process::id(), amqp.number());
@@ -188,6 +206,38 @@ impl Broker {
         self.ctl(&["set_vm_memory_high_watermark", FED]).await.map(drop)
     }
 
+    /// Raises the disk alarm, which blocks publishers as the memory alarm does.
+    ///
+    /// # Errors
+    ///
+    /// When the broker does not obey.
+    pub async fn fill_disk(&self) -> Result<()> {
+        self.ctl(&["set_disk_free_limit", FULL]).await.map(drop)
+    }
+
+    /// Ends the disk alarm.
+    ///
+    /// # Errors
+    ///
+    /// When the broker does not obey.
+    pub async fn free_disk(&self) -> Result<()> {
+        self.ctl(&["set_disk_free_limit", ROOM]).await.map(drop)
+    }
+
+    /// Stops all its processes where they stand (SIGSTOP), or lets them go on (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub async fn halt(&self, halted: bool) -> Result<()> {
+        match &self.node {
+            Node::Process(process) => process.halt(halted),
+            Node::Container(container) => {
+                container.tell(&[if halted { "pause" } else { "unpause" }]).await.map(drop)
+            }
+        }
+    }
+
     /// Makes a vhost.
     ///
     /// # Errors
@@ -279,9 +329,9 @@ async fn run(
     installation: &Installation,
     features: Features,
     guard: &mut Guard,
-    (amqp, management): (u16, u16),
+    (ports, member): ((u16, u16), Option<Member>),
 ) -> Result<Process> {
-    let mut process = Process::prepare(installation, features, guard, amqp, management)?;
+    let mut process = Process::prepare(installation, features, guard, ports, member)?;
     process.start(guard).await?;
     Ok(process)
 }

@@ -3,11 +3,8 @@
 //! The container is kept when its broker stops, so that it can start again with the same data, and
 //! removed with its volumes by the guard.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use tokio::process::Command;
-use tokio::time::timeout;
 
 use crate::debian;
 use crate::rabbitmq::Features;
@@ -17,20 +14,12 @@ use crate::report::Reporter;
 /// The image, which is fetched when it is not there.
 pub(super) const IMAGE: &str = "rabbitmq:4";
 
-/// An engine that is there answers at once; one behind a dead socket or a sleeping machine does not.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Writes the configuration where the image reads it and goes on as the image would.
 const START: &str = r#"
 printf '%s' "$1" > /etc/rabbitmq/conf.d/90-testbed.conf
 printf '%s' "$2" > /etc/rabbitmq/enabled_plugins
 exec docker-entrypoint.sh rabbitmq-server
 "#;
-
-/// Whether an engine answers.
-pub(super) async fn answers() -> bool {
-    timeout(PATIENCE, runs("docker", &["info"])).await.unwrap_or(false)
-}
 
 /// A container with a broker in it.
 #[derive(Debug)]

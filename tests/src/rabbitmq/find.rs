@@ -91,7 +91,7 @@ async fn any(report: &Reporter) -> Result<Source> {
         }
         None => report.step("no rabbitmq-server is installed"),
     }
-    if docker::answers().await {
+    if crate::docker::answers().await {
         report.step(format!("broker: {} from Docker", docker::IMAGE));
         return Ok(Source::Docker);
     }

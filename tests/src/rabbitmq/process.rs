@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -27,6 +28,22 @@ const EPMD: Duration = Duration::from_secs(10);
 /// What the broker said, in its data folder.
 const CONSOLE: &str = "console.log";
 
+/// What makes a broker a member of a cluster: Erlang nodes that share a secret and meet where the
+/// cluster says.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// The secret of all members.
+    pub(super) cookie: String,
+    /// Where it is told where the others listen.
+    pub(super) meeting: u16,
+    /// Where it listens for the others.
+    pub(super) distribution: Port,
+    /// Nodes that it joins at its first start, if they run; it is one of them itself.
+    pub(super) nodes: Vec<String>,
+    /// After so many seconds of silence a member counts as away.
+    pub(super) tick_time: u32,
+}
+
 /// One broker's processes and how to start them again.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -34,7 +51,8 @@ pub(super) struct Process {
     environment: Vec<(String, String)>,
     node: String,
     _distribution: Port,
-    meeting: Port,
+    /// Where an `epmd` of its own is to listen; a member of a cluster meets the others elsewhere.
+    meeting: Option<Port>,
     epmd: Option<Group>,
     server: Option<Group>,
 }
@@ -45,23 +63,36 @@ impl Process {
         installation: &Installation,
         features: Features,
         guard: &Guard,
-        amqp: u16,
-        management: u16,
+        (amqp, management): (u16, u16),
+        member: Option<Member>,
     ) -> Result<Self> {
         let folder = guard.folder();
         let mut conf = format!("listeners.tcp.1 = 127.0.0.1:{amqp}\n{}", features.conf());
         if features.management {
             conf += &format!("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n");
         }
+        if let Some(member) = &member {
+            conf += &member.conf();
+            let cookie = folder.join(".erlang.cookie");
+            fs::write(&cookie, &member.cookie)?;
+            fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))?;
+        }
         fs::write(folder.join("rabbitmq.conf"), conf)?;
         fs::write(folder.join("advanced.config"), "[].\n")?;
         fs::write(folder.join("rabbitmq-env.conf"), "")?;
         fs::write(folder.join("plugins"), features.plugins())?;
 
-        let (distribution, meeting) = (Port::take()?, Port::take()?);
-        let node = format!("testbed{amqp}@localhost");
+        let node = node_name(amqp);
         let inside = installation.inside(folder);
-        let environment = environment(&inside, &node, amqp, &distribution, &meeting);
+        let (distribution, meeting, at, tick_time) = match member {
+            Some(member) => (member.distribution, None, member.meeting, Some(member.tick_time)),
+            None => {
+                let meeting = Port::take()?;
+                let at = meeting.number();
+                (Port::take()?, Some(meeting), at, None)
+            }
+        };
+        let environment = environment(&inside, &node, amqp, (&distribution, at), tick_time);
         Ok(Self {
             installation: installation.clone(),
             environment,
@@ -75,14 +106,14 @@ impl Process {
 
     /// Starts the broker; whether it is ready is to be seen from outside.
     pub(super) async fn start(&mut self, guard: &mut Guard) -> Result<()> {
-        if self.epmd.is_none() {
+        if let Some(meeting) = self.meeting.as_ref().filter(|_| self.epmd.is_none()) {
             let folder = guard.folder().to_owned();
-            let port = self.meeting.number().to_string();
+            let port = meeting.number().to_string();
             let mut command = self.installation.command("epmd", &folder, &self.environment);
             command.args(["-address", "127.0.0.1", "-port", &port]);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             self.epmd = Some(guard.spawn(&mut command)?);
-            let address = self.meeting.address();
+            let address = meeting.address();
             eventually("epmd listens", EPMD, || async move {
                 tokio::net::TcpStream::connect(address).await.ok()
             })
@@ -116,6 +147,13 @@ impl Process {
             Some(server) => guard.end(server),
             None => Ok(()),
         }
+    }
+
+    /// Stops it where it stands, or lets it go on.
+    pub(super) fn halt(&self, halted: bool) -> Result<()> {
+        let server = self.server.as_ref().context("the broker is not running")?;
+        server.signal_all(if halted { Signal::STOP } else { Signal::CONT });
+        Ok(())
     }
 
     /// Fails when the broker has ended by itself.
@@ -158,19 +196,42 @@ pub(super) fn last_words(folder: &Path) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
+/// The Erlang node of the broker with this AMQP port.
+pub(super) fn node_name(amqp: u16) -> String {
+    format!("testbed{amqp}@localhost")
+}
+
+impl Member {
+    fn conf(&self) -> String {
+        // What is cut off from most of the others pauses, or both sides would take orders.
+        let mut conf = String::from(
+            "cluster_partition_handling = pause_minority\n\
+             cluster_formation.peer_discovery_backend = classic_config\n",
+        );
+        for (n, node) in (1..).zip(&self.nodes) {
+            conf += &format!("cluster_formation.classic_config.nodes.{n} = {node}\n");
+        }
+        conf
+    }
+}
+
 fn environment(
     inside: &Path,
     node: &str,
     amqp: u16,
-    distribution: &Port,
-    meeting: &Port,
+    (distribution, meeting): (&Port, u16),
+    tick_time: Option<u32>,
 ) -> Vec<(String, String)> {
     let within = |name: &str| inside.join(name).display().to_string();
+    let mut kernel = "-kernel inet_dist_use_interface {127,0,0,1}".to_owned();
+    if let Some(seconds) = tick_time {
+        kernel += &format!(" -kernel net_ticktime {seconds}");
+    }
     [
         ("HOME", inside.display().to_string()),
         ("LANG", "C.UTF-8".to_owned()),
         ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
-        ("ERL_EPMD_PORT", meeting.number().to_string()),
+        ("ERL_EPMD_PORT", meeting.to_string()),
         ("RABBITMQ_ADVANCED_CONFIG_FILE", within("advanced.config")),
         ("RABBITMQ_CONFIG_FILE", within("rabbitmq.conf")),
         ("RABBITMQ_CONF_ENV_FILE", within("rabbitmq-env.conf")),
@@ -181,10 +242,7 @@ fn environment(
         ("RABBITMQ_NODENAME", node.to_owned()),
         ("RABBITMQ_NODE_PORT", amqp.to_string()),
         ("RABBITMQ_PID_FILE", within("pid")),
-        (
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-            "-kernel inet_dist_use_interface {127,0,0,1}".to_owned(),
-        ),
+        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", kernel),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()

@@ -14,7 +14,7 @@ use crate::client::ClientError;
 use crate::config::Config;
 use crate::envelope::Content;
 use crate::metrics::Metrics;
-use crate::publisher::{Publisher, Route};
+use crate::publisher::{Held, Publisher, Route};
 use crate::session::{self, SessionError, within};
 use crate::wire::Wire;
 
@@ -52,12 +52,13 @@ impl Desk {
         target: &str,
         route: Route<'_>,
         content: &Content,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Held, ClientError> {
         let published = self.publisher.publish(route, &content.body, &content.properties);
         // A publisher waits for a blocked broker and for a full queue without end.
-        timeout(self.limit, published).await.map_err(|_| ClientError::NotTaken(self.limit))??;
+        let published = timeout(self.limit, published).await;
+        let held = published.map_err(|_| ClientError::NotTaken(self.limit))??;
         self.metrics.published.with_label_values(&[target]).inc();
-        Ok(())
+        Ok(held)
     }
 
     /// Messages ready in a queue; `None` while the broker does not read what we ask.

@@ -29,11 +29,20 @@ impl<S: Sync> FromRequest<S> for JsonBody {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let bytes = bounded(&parts.headers, body).await?;
+        if !bytes.is_empty() {
+            check_type(&parts.headers)?;
+        }
+        Self::read(&bytes)
+    }
+}
+
+impl JsonBody {
+    /// Reads the whole body.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Problem> {
         if bytes.is_empty() {
             return Ok(Self { object: Map::new() });
         }
-        check_type(&parts.headers)?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
             let place = error.valid_up_to();
             unreadable(format!("the body is no UTF-8 from byte {place} on"))
         })?;

@@ -80,6 +80,13 @@ pub(super) fn draft(edit: &Edit, present: Option<&Webhook>, rules: &Rules) -> Dr
     Drafted { draft: draft.filter(|_| errors.is_empty()), url, errors }
 }
 
+/// Checks an edit of a new webhook.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn drafted(edit: &Edit, rules: &Rules) -> Result<Draft, Vec<FieldError>> {
+    let Drafted { draft, errors, .. } = draft(edit, None, rules);
+    draft.ok_or(errors)
+}
+
 /// Checks a filter that is to be tried out.
 pub(super) fn wanted(asked: &TryOut, rules: &Rules) -> Result<Wanted, Vec<FieldError>> {
     let mut errors = Errors(Vec::new());
