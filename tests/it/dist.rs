@@ -120,6 +120,11 @@ fn there_is_one_version() {
     for tag in tags {
         assert_eq!(tag, format!("boottify-webhooks:{VERSION}"));
     }
+    for name in ["docs/install.md", "deploy/Dockerfile"] {
+        let text = read(name);
+        let tags: Vec<_> = text.split("boottify/boottify-webhooks:").skip(1).collect();
+        assert!(!tags.is_empty() && tags.iter().all(|tag| tag.starts_with(VERSION)), "{name}");
+    }
     let changes = read("CHANGELOG.md");
     let newest = changes.split("\n## ").nth(1).unwrap();
     let released = newest.starts_with(&format!("[{VERSION}] - "));

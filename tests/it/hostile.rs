@@ -55,11 +55,9 @@ fn expected(behaviour: Behaviour) -> &'static [&'static str] {
             &["tls"]
         }
         Behaviour::Http2(frames) => match frames {
-            Frames::Silence
-            | Frames::NoSettings
-            | Frames::PingsUnread
-            | Frames::NoWindow
-            | Frames::NoStreams => &["timeout"],
+            Frames::Silence | Frames::NoSettings | Frames::NoWindow | Frames::NoStreams => {
+                &["timeout"]
+            }
             Frames::NoFrames
             | Frames::Resets
             | Frames::GoAway
@@ -72,6 +70,7 @@ fn expected(behaviour: Behaviour) -> &'static [&'static str] {
             | Frames::Push => &["protocol"],
             Frames::Settings
             | Frames::Pings
+            | Frames::PingsUnread
             | Frames::WindowCrumbs
             | Frames::Informational
             | Frames::Priorities

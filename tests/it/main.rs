@@ -55,6 +55,8 @@ mod postgres;
 #[cfg(test)]
 mod prometheus;
 #[cfg(test)]
+mod publishers;
+#[cfg(test)]
 mod reject;
 #[cfg(test)]
 mod reload;

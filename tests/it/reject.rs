@@ -281,7 +281,10 @@ async fn poison_is_moved_out_of_the_way_alone() {
     let poison = tokio::task::spawn_blocking(move || {
         routes.iter().try_for_each(|(exchange, key)| {
             let id = b"evt_\xff";
-            raw::publish(broker, Raw { vhost: &vhost, exchange, key, id, body: page::PAYLOAD })
+            raw::publish(
+                broker,
+                Raw { vhost: &vhost, exchange, key, id, headers: &[], body: page::PAYLOAD },
+            )
         })
     });
     poison.await.unwrap().unwrap();

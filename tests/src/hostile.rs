@@ -2,8 +2,9 @@
 //! can do to whoever sends to it. One [`Behaviour`] each, on a port of 127.0.0.1 each.
 //!
 //! What an HTTP library would never send is written here byte by byte: HTTP/1.1 and TLS in this
-//! file, HTTP/2's frames in [`http2`]. Floods go on for as long as somebody reads them, and count
-//! what was read. What it comes to for the sender is the test's business (`tests/it/hostile.rs`).
+//! file, HTTP/2's frames in `hostile/http2.rs`. Floods go on for as long as somebody reads them, and
+//! count what was read. What it comes to for the sender is the test's business
+//! (`tests/it/hostile.rs`).
 
 mod http2;
 

@@ -1,5 +1,6 @@
 //! One AMQP 0-9-1 publish by hand, for what no well-behaved client can be made to send: an id that
-//! is no UTF-8. Just the frames that it takes, in the order of the specification, section 2.2.4.
+//! is no UTF-8, or headers nested thousands of levels deep. Just the frames that it takes, in the
+//! order of the specification, section 2.2.4.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -24,6 +25,8 @@ pub struct Raw<'a> {
     pub key: &'a str,
     /// The bytes of `message_id`, at most 255.
     pub id: &'a [u8],
+    /// The entries of the header table as they stand on the wire.
+    pub headers: &'a [u8],
     /// The body, which has to fit into one frame.
     pub body: &'a [u8],
 }
@@ -54,10 +57,12 @@ pub fn publish(broker: SocketAddr, raw: Raw<'_>) -> Result<()> {
     wire.expect(85, 11)?;
     let target = [&[0, 0][..], &short(raw.exchange.as_bytes()), &short(raw.key.as_bytes()), &[1]];
     wire.method(1, 60, 40, &target.concat())?;
-    // Delivery mode (bit 12) and message id (bit 7), in this order.
-    let flags = (1_u16 << 12) | (1 << 7);
+    // Headers (bit 13), delivery mode (bit 12) and message id (bit 7), in this order.
+    let flags = (1_u16 << 13) | (1 << 12) | (1 << 7);
+    let headers = long(raw.headers);
     let size = u64::try_from(raw.body.len())?.to_be_bytes();
-    let header = [&[0, 60, 0, 0][..], &size, &flags.to_be_bytes(), &[2], &short(raw.id)].concat();
+    let header =
+        [&[0, 60, 0, 0][..], &size, &flags.to_be_bytes(), &headers, &[2], &short(raw.id)].concat();
     wire.frame(HEADER, 1, &header)?;
     wire.frame(BODY, 1, raw.body)?;
     wire.expect(60, 80)?;

@@ -90,6 +90,11 @@ impl Config {
     /// [`InvalidUrl`] where `url` does not parse as an AMQP URL.
     pub fn try_new(url: &str, heartbeat: Duration) -> Result<Self, InvalidUrl> {
         let mut uri: AMQPUri = url.parse().map_err(|_| InvalidUrl)?;
+        // No virtual host is called nothing: RabbitMQ's Cluster Operator ends its URLs with a slash
+        // and means the default one.
+        if uri.vhost.is_empty() {
+            uri.vhost = "/".to_owned();
+        }
         let seconds = u16::try_from(heartbeat.as_secs()).unwrap_or(u16::MAX).max(1);
         uri.query.heartbeat = Some(lapin::types::Heartbeat::from(seconds));
         Ok(Self {
@@ -163,6 +168,14 @@ mod tests {
         let config = config("amqp://user:hunter2@broker.internal:5673/shop").unwrap();
         assert_eq!(config.place(), "broker.internal:5673/shop");
         assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_slash_at_the_end_means_the_default_virtual_host() {
+        for url in ["amqp://user:pass@host:5672/", "amqp://user:pass@host:5672"] {
+            assert_eq!(config(url).unwrap().consuming_uri().vhost, "/", "{url}");
+        }
+        assert_eq!(config("amqp://user:pass@host/%2f").unwrap().place(), "host:5672");
     }
 
     #[test]

@@ -52,6 +52,13 @@ pub(crate) enum Command {
     Man(Man),
 }
 
+impl Command {
+    /// Whether it reads messages that others wrote, from the broker.
+    pub(crate) fn takes_messages(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Dead(_) | Self::Listen(_))
+    }
+}
+
 /// Options of every command that reads the configuration.
 #[derive(Args, Debug)]
 pub(crate) struct Configured {

@@ -22,6 +22,7 @@ mod print;
 mod retention;
 mod serve;
 mod signals;
+mod stack;
 mod store_metrics;
 mod tasks;
 mod wiring;
@@ -39,10 +40,14 @@ use crate::exit::Failed;
 use crate::serve::Started;
 
 fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    if command.takes_messages() {
+        stack::make_room();
+    }
     // One TLS provider for every library that would otherwise choose for itself. It can only be
     // set once, and nobody was before us.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    exit::code(run(Cli::parse().command))
+    exit::code(run(command))
 }
 
 fn run(command: Command) -> Result<(), Failed> {

@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+/// The longest name of a key or variable that is told whole, in characters.
+const LONGEST_NAME: usize = 200;
+
 /// Everything that is wrong with what was read; never empty. Displays as one line per mistake.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{}", lines(.0))]
@@ -108,13 +111,30 @@ fn lines(mistakes: &[Mistake]) -> String {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.place.to_string();
-        for part in [&place, &self.key] {
+        for part in [&place, &shown(&self.key)] {
             if !part.is_empty() {
                 write!(f, "{part}: ")?;
             }
         }
         self.problem.fmt(f)
     }
+}
+
+/// A name that somebody else chose, in one line and within a bound.
+fn shown(name: &str) -> String {
+    let mut characters = name.chars();
+    let mut shown = String::with_capacity(name.len().min(LONGEST_NAME));
+    for character in characters.by_ref().take(LONGEST_NAME) {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 impl fmt::Display for Place {
@@ -124,7 +144,7 @@ impl fmt::Display for Place {
                 write!(f, "{name}:{line}:{column}")
             }
             Self::File { name, position: None } => f.write_str(name),
-            Self::Variable(name) => write!(f, "environment variable {name}"),
+            Self::Variable(name) => write!(f, "environment variable {}", shown(name)),
             Self::Nowhere => Ok(()),
         }
     }
@@ -151,5 +171,23 @@ impl fmt::Display for Problem {
             Self::Refused { found: None, why } => f.write_str(why),
             Self::Conflict(why) => f.write_str(why),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_name_stays_in_its_line_and_within_a_bound() {
+        let problem = Problem::Unknown { nearest: None, known: Vec::new() };
+        let told = |key: &str| {
+            let (place, key) = (Place::Variable("A\u{1b}[2J".to_owned()), key.to_owned());
+            Mistake { place, key, problem: problem.clone() }.to_string()
+        };
+        let expected = "environment variable A\\u{1b}[2J: a\\nb: unknown key";
+        assert_eq!(told("a\nb"), expected);
+        let long = told(&"ä".repeat(1_000));
+        assert!(long.ends_with("ä…: unknown key") && long.chars().count() < 260, "{long}");
     }
 }

@@ -1,5 +1,5 @@
-//! The project's only tool: `cargo xtask check`, `test`, `demo`, `bench`, `torture`, `docs` and
-//! `dist`.
+//! The project's only tool: `cargo xtask check`, `test`, `demo`, `bench`, `torture`, `fuzz`, `docs`
+//! and `dist`.
 //!
 //! This file reads the command line; each command is a file of its own. Nothing here is part of
 //! the product, and CI calls the same commands as people do.
@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod dist;
 mod docs;
+mod fuzz;
 mod paint;
 mod progress;
 mod steps;
@@ -38,6 +39,8 @@ Commands:
                                     target/bench; PART: throughput, latency, loaded, isolation
   torture [--short] [OPTIONS]       the service in several replicas under faults at random moments, and
                                     a judge of what arrived; `torture help` says more
+  fuzz [--seconds N] [TARGET]       fuzz targets of tests/fuzz, all or one, for 60 s each if nobody
+                                    says otherwise; needs cargo-fuzz
   docs                              writes what docs/ has of the code (the list of all keys)
   dist [--binary FILE] [--out DIR]  a release: archive, list of what is in it (CycloneDX), Debian
                                     package if cargo-deb is installed, checksums; below
@@ -64,6 +67,7 @@ enum Order {
     Bench { arguments: Vec<String> },
     Torture { rest: Vec<String> },
     Docs,
+    Fuzz(fuzz::Wanted),
     Dist(dist::Wanted),
 }
 
@@ -96,6 +100,7 @@ fn obey(order: Order) -> Result<ExitCode> {
         Order::Test { broker, rest } => runtime.block_on(test::run(broker.as_deref(), &rest)),
         Order::Demo { once } => runtime.block_on(demo::run(once)),
         Order::Docs => runtime.block_on(docs::run()),
+        Order::Fuzz(wanted) => runtime.block_on(fuzz::run(wanted)),
         Order::Dist(wanted) => runtime.block_on(dist::run(wanted)),
         Order::Bench { arguments } => runtime.block_on(bench::run(&arguments)),
         Order::Torture { rest } => runtime.block_on(torture::run(&rest)),
@@ -114,6 +119,7 @@ fn parse(arguments: &[String]) -> Result<Order, String> {
         "bench" => parse_bench(rest),
         "torture" => Ok(Order::Torture { rest: rest.to_vec() }),
         "docs" if rest.is_empty() => Ok(Order::Docs),
+        "fuzz" => parse_fuzz(rest).map(Order::Fuzz),
         "dist" => parse_dist(rest).map(Order::Dist),
         "test" => parse_test(rest),
         other => Err(format!("there is no command `{other}`")),
@@ -174,6 +180,22 @@ fn parse_dist(rest: &[String]) -> Result<dist::Wanted, String> {
     Ok(wanted)
 }
 
+fn parse_fuzz(rest: &[String]) -> Result<fuzz::Wanted, String> {
+    let mut wanted = fuzz::Wanted::default();
+    let mut words = rest.iter();
+    while let Some(word) = words.next() {
+        if word == "--seconds" {
+            let seconds = words.next().and_then(|value| value.parse().ok());
+            wanted.seconds = seconds.ok_or("`--seconds` needs a number")?;
+        } else if word.starts_with('-') || wanted.target.is_some() {
+            return Err(format!("`fuzz` does not know `{word}`"));
+        } else {
+            wanted.target = Some(word.clone());
+        }
+    }
+    Ok(wanted)
+}
+
 fn is_broker(value: &str) -> bool {
     let url = value.starts_with("amqp://") || value.starts_with("amqps://");
     matches!(value, "any" | "system" | "4") || url
@@ -181,7 +203,7 @@ fn is_broker(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Order, dist, parse};
+    use super::{Order, dist, fuzz, parse};
 
     fn parsed(line: &str) -> Result<Order, String> {
         parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
@@ -204,6 +226,11 @@ mod tests {
             ("bench --quick loaded", bench),
             ("torture --seed 7", Order::Torture { rest: vec!["--seed".into(), "7".into()] }),
             ("dist --out o", Order::Dist(dist::Wanted { binary: None, out: Some("o".into()) })),
+            ("fuzz", Order::Fuzz(fuzz::Wanted::default())),
+            (
+                "fuzz events --seconds 600",
+                Order::Fuzz(fuzz::Wanted { seconds: 600, target: Some("events".to_owned()) }),
+            ),
             ("test", test(None, &[])),
             ("test --broker 4 -p testbed", test(Some("4"), &["-p", "testbed"])),
             ("test retry --broker=amqp://h", test(Some("amqp://h"), &["retry"])),
@@ -223,6 +250,8 @@ mod tests {
             "test --broker",
             "test --broker 5",
             "dist --out",
+            "fuzz --seconds",
+            "fuzz events parse",
             "dist it",
             "bench all",
         ] {

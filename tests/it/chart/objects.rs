@@ -212,15 +212,20 @@ async fn prometheus_finds_the_figures_and_the_rules() {
         assert_eq!(&labels[key], value, "{key}");
     }
     assert_eq!(monitor["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
-    // The job that alerts and dashboard ask for, also where the objects are called otherwise.
-    let job = json!({ "targetLabel": "job", "replacement": "boottify-webhooks" });
-    assert_eq!(monitor["endpoints"][0]["relabelings"], json!([job]));
+    // A job of its own that alerts and dashboard find, also where the objects are called otherwise.
+    let job = |name: String| json!({ "targetLabel": "job", "replacement": name });
+    let name =
+        find(&objects, "ServiceMonitor", "")["metadata"]["name"].as_str().unwrap().to_owned();
+    assert!(name.contains("boottify-webhooks"), "{name}");
+    assert_eq!(monitor["endpoints"][0]["relabelings"], json!([job(name)]));
     let renamed =
         ["--set", "nameOverride=hooks", "--set", "serviceMonitor.relabelings[0].action=keep"];
     let yaml = chart.helm.template(&super::set("monitoring"), &renamed).await.unwrap();
     let renamed = chart.kubernetes.documents(&yaml).await.unwrap();
     let monitor = &find(&renamed, "ServiceMonitor", "")["spec"];
-    let relabelings = json!([job, { "action": "keep" }]);
+    let name = find(&renamed, "ServiceMonitor", "")["metadata"]["name"].as_str().unwrap();
+    assert!(!name.contains("boottify-webhooks"), "{name}");
+    let relabelings = json!([job(format!("boottify-webhooks/{name}")), { "action": "keep" }]);
     assert_eq!(monitor["endpoints"][0]["relabelings"], relabelings);
 
     let rules = find(&objects, "PrometheusRule", "");

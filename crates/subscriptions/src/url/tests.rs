@@ -79,6 +79,9 @@ fn what_is_no_url_of_a_webhook_is_refused() {
     refused("https://a:99999/", &InvalidUrl::Syntax(ParseError::InvalidPort));
     refused("https://256.1.1.1/", &InvalidUrl::Syntax(ParseError::InvalidIpv4Address));
     refused("https://[::g]/", &InvalidUrl::Syntax(ParseError::InvalidIpv6Address));
+    // A scope is of one machine and has no meaning in a URL.
+    refused("https://[fe80::1%25eth0]/", &InvalidUrl::Syntax(ParseError::InvalidIpv6Address));
+    refused("https://[fe80::1%eth0]/", &InvalidUrl::Syntax(ParseError::InvalidIpv6Address));
     refused("https://a:0/", &InvalidUrl::Port);
     refused("https://user@a/", &InvalidUrl::Credentials);
     refused("https://:pass@a/", &InvalidUrl::Credentials);

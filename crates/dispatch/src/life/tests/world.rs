@@ -413,7 +413,9 @@ impl World {
             let sent_again = match &letter {
                 Letter::Delivery(id, carried) if again => {
                     let sent_again = carried.sent_again();
-                    if sent_again.attempts != carried.attempts {
+                    // It keeps its count, and its schedule begins anew.
+                    let goes_on = sent_again.life().stage() == Stage::Retried;
+                    if sent_again.attempts != carried.attempts || goes_on {
                         return Err(format!("{id:?}: {carried:?} became {sent_again:?}"));
                     }
                     Some((Letter::Delivery(*id, sent_again), false))
