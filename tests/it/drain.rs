@@ -14,11 +14,15 @@ async fn what_is_in_flight_ends_and_nothing_comes_twice() {
     let mut stage = Stage::new(|setup, receiver| {
         let slow = Script::always(Answer::status(200).after(Duration::from_secs(1)));
         receiver.answer("/hook", slow);
-        setup.set("broker.prefetch", 5).webhook(Webhook::new("whk_1", &receiver.url("/hook")))
+        // One for each event: the first attempt of a webhook that nothing is known of always goes.
+        (0..8).fold(setup.set("broker.prefetch", 5), |setup, n| {
+            let webhook = Webhook::new(&format!("whk_{n}"), &receiver.url("/hook"));
+            setup.webhook(webhook.set("projects", vec![format!("prj_{n}")]))
+        })
     })
     .await;
     for n in 0..8 {
-        stage.publish("domain.added", "prj_1", &format!("evt_{n}")).await;
+        stage.publish("domain.added", &format!("prj_{n}"), &format!("evt_{n}")).await;
     }
     stage.receiver.wait_for(5, SOON).await.unwrap();
     stage.program.sigterm();

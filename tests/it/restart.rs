@@ -118,6 +118,8 @@ async fn an_alarmed_broker_stops_nothing_but_publishes() {
     let space = Space::alone(&broker);
     let receiver = Receiver::start(Script::ok()).await.unwrap();
     let setup = setup(&space, &receiver)
+        // Half of it is more than what a receiver gets that nothing is known of.
+        .set("broker.prefetch", 200)
         .set("webhooks.breaker.failures", 10_000)
         .set("retry.first_delay", "1s")
         .set("retry.jitter", 0.0);
