@@ -10,7 +10,7 @@ use testbed::page;
 use testbed::program::{self, Program};
 use testbed::proxy::{Fault, Proxy};
 use testbed::rabbitmq::Broker;
-use testbed::receiver::{Answer, Receiver, Script};
+use testbed::receiver::{Answer, Received, Receiver, Script};
 use testbed::setup::{Setup, Webhook};
 use testbed::space::Space;
 
@@ -256,4 +256,59 @@ async fn a_full_queue_stops_consumption_and_loses_nothing() {
     }
     program.sigterm();
     assert!(program.wait(SOON).await.unwrap().success());
+}
+
+/// More failures wait to be parked than there are publishes at a time, and the session ends: none of
+/// them is held on to, for the broker gives all of them again.
+#[tokio::test]
+async fn what_waits_for_its_publish_when_the_session_ends_is_given_back() {
+    const EVENTS: usize = 30;
+    const WEBHOOKS: usize = 5;
+    let space = Space::open().await.unwrap();
+    let Some(target) = space.address().amqp() else {
+        eprintln!("NOTICE: skipped, there is no way to put a proxy before somebody else's broker");
+        return;
+    };
+    let proxy = Proxy::start(target).await.unwrap();
+    let hold = Answer::status(500).after(Duration::from_secs(5));
+    let held = std::iter::repeat_n(hold, EVENTS);
+    let receiver = Receiver::start(Script::ok()).await.unwrap();
+    let mut setup = Setup::new(&space)
+        .set("broker.url", proxy.before(&space.url()))
+        .set("broker.deadline", "2s")
+        .set("webhooks.breaker.failures", 10_000)
+        .set("retry.first_delay", "1s");
+    for n in 0..WEBHOOKS {
+        let path = format!("/{n}");
+        receiver.answer(&path, Script::sequence(held.clone(), Answer::status(200)));
+        setup = setup.webhook(Webhook::new(&format!("whk_{n}"), &receiver.url(&path)));
+    }
+    let mut program = Program::start(&setup).await.unwrap();
+    let client = space.client().await.unwrap();
+    publish(&client, &space, 0..EVENTS).await;
+    receiver.wait_for(EVENTS * WEBHOOKS, SOON).await.unwrap();
+    proxy.set(Fault::Swallow).await.unwrap();
+    program.logged("no session with the broker", LATER).await.unwrap();
+    proxy.set(Fault::Pass).await.unwrap();
+
+    program.ready().await.unwrap();
+    eventually("every delivery has succeeded", LATER, || async {
+        let seen = receiver.requests();
+        let fine = seen.iter().filter(|request| request.answered == 200);
+        let ids: std::collections::HashSet<&str> = fine.map(Received::delivery).collect();
+        (ids.len() == EVENTS * WEBHOOKS).then_some(())
+    })
+    .await
+    .unwrap();
+    eventually("nothing is held any more", SOON, || async {
+        let metrics = program.metrics().ok()?;
+        let unsettled = metrics.value("boottify_webhooks_messages_unsettled", &[])?;
+        (unsettled == 0.0).then_some(())
+    })
+    .await
+    .unwrap();
+    program.sigterm();
+    assert!(program.wait(SOON).await.unwrap().success());
+    drop((program, client));
+    space.close().await.unwrap();
 }

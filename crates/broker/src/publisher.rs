@@ -4,6 +4,10 @@
 //! publishes and queues their frames in two steps, and hands a returned message to whichever confirm
 //! comes next: with several publishes under way on one channel, one could be taken for the other.
 //!
+//! A publish that fails, or is given up by who asked for it, takes its channel with it. The next one
+//! opens another: where the session is gone that says so at once, and nobody waits for what will not
+//! come.
+//!
 //! While the broker is alarmed it blocks connections that publish; the wait then has no deadline,
 //! because giving up would only hand the same work out again. A refused publish (a full queue) is
 //! tried again after a pause for as long as the session lives: the messages it stands for stay
@@ -115,9 +119,14 @@ impl Publisher {
     ) -> Result<Sent, PublishError> {
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let publish = async {
-            // The semaphore is never closed, and there is a channel for each of its permits.
+            // The semaphore is never closed.
             let _permit = self.permits.acquire().await;
-            let Some(channel) = self.free().pop() else { return Ok(Confirmation::NotRequested) };
+            let free = self.free().pop();
+            // One that failed took its channel with it. Where the connection is gone, this says so.
+            let channel = match free {
+                Some(channel) => channel,
+                None => confirming(&self.connection).await?,
+            };
             let (exchange, key) = (route.exchange.into(), route.key.into());
             let sent = channel.basic_publish(exchange, key, options, body, properties).await;
             let confirmed = sent?.await?;
