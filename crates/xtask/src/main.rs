@@ -39,8 +39,10 @@ Commands:
                                     target/bench; PART: throughput, latency, loaded, isolation
   torture [--short] [OPTIONS]       the service in several replicas under faults at random moments, and
                                     a judge of what arrived; `torture help` says more
-  fuzz [--seconds N] [TARGET]       fuzz targets of tests/fuzz, all or one, for 60 s each if nobody
-                                    says otherwise; needs cargo-fuzz
+  fuzz [--seconds N] [--keep] [TARGET]
+                                    fuzz targets of tests/fuzz, all or one, for 60 s each if nobody
+                                    says otherwise; --keep writes telling inputs to tests/fuzz/kept;
+                                    needs cargo-fuzz
   docs                              writes what docs/ has of the code (the list of all keys)
   dist [--binary FILE] [--out DIR]  a release: archive, list of what is in it (CycloneDX), Debian
                                     package if cargo-deb is installed, checksums; below
@@ -187,6 +189,8 @@ fn parse_fuzz(rest: &[String]) -> Result<fuzz::Wanted, String> {
         if word == "--seconds" {
             let seconds = words.next().and_then(|value| value.parse().ok());
             wanted.seconds = seconds.ok_or("`--seconds` needs a number")?;
+        } else if word == "--keep" {
+            wanted.keep = true;
         } else if word.starts_with('-') || wanted.target.is_some() {
             return Err(format!("`fuzz` does not know `{word}`"));
         } else {
@@ -228,8 +232,12 @@ mod tests {
             ("dist --out o", Order::Dist(dist::Wanted { binary: None, out: Some("o".into()) })),
             ("fuzz", Order::Fuzz(fuzz::Wanted::default())),
             (
-                "fuzz events --seconds 600",
-                Order::Fuzz(fuzz::Wanted { seconds: 600, target: Some("events".to_owned()) }),
+                "fuzz events --seconds 600 --keep",
+                Order::Fuzz(fuzz::Wanted {
+                    seconds: 600,
+                    target: Some("events".to_owned()),
+                    keep: true,
+                }),
             ),
             ("test", test(None, &[])),
             ("test --broker 4 -p testbed", test(Some("4"), &["-p", "testbed"])),

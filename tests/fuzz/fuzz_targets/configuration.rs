@@ -5,7 +5,7 @@
 
 #[path = "../../../crates/service/src"]
 mod service {
-    #[allow(dead_code, reason = "what is read is used by the service")]
+    #[allow(dead_code, unused_imports, reason = "what is read is used by the service")]
     pub(crate) mod config;
 }
 

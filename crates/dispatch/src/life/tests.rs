@@ -72,6 +72,13 @@ fn the_first_attempt_of_a_schedule_is_remembered() {
 }
 
 #[test]
+fn proofs_cost_nothing() {
+    assert_eq!(size_of::<(Discharged, Waiting, Rejecting)>(), 0);
+    let with = size_of::<Result<Discharged, broker::PublishError>>();
+    assert_eq!(with, size_of::<Result<(), broker::PublishError>>());
+}
+
+#[test]
 fn a_message_is_acknowledged_when_nothing_is_owed() {
     let nothing = |life: Life| Ok::<_, ()>(life.delivered());
     assert_eq!(Message::new(7).discharged(), Some(7), "nobody wanted it");

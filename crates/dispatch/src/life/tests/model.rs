@@ -152,7 +152,7 @@ fn wrong_orders_show_only_where_something_ends() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     /// Larger worlds: any steps in any order, then what happens by itself until all is at rest.
     #[test]
