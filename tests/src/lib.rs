@@ -29,6 +29,7 @@ pub mod name_server;
 pub mod node;
 pub mod page;
 pub mod pip;
+pub mod plain_server;
 pub mod ports;
 pub mod postgres;
 pub mod program;

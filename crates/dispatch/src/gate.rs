@@ -15,13 +15,11 @@
 //! they may, some places stay free for the others. A host, too, has a bound: over all its webhooks
 //! ([`hosts`]).
 //!
-//! A share alone does not do: what a slow receiver holds it holds for long, and an event's message is
-//! unsettled as long as one of its attempts is under way, so that slow receivers could use up the
-//! prefetch, too. So there is a bulkhead (Nygard, "Release It!", 2007): the slow, which are those
-//! that usually take longer than [`SLOW`], those from which nothing comes back, and those that
-//! nothing is known of yet, hold half of the places together. The other half is for those that answer.
+//! A share alone does not do: receivers that are slow, say nothing, or are not known yet hold half of
+//! the places together at most ([`bulkhead`]).
 
 mod breaker;
+mod bulkhead;
 mod hosts;
 mod limit;
 mod rate;
@@ -39,6 +37,7 @@ use tokio::time::Instant;
 pub use crate::gate::breaker::BreakerPolicy;
 pub(crate) use crate::gate::breaker::Turned;
 use crate::gate::breaker::{Breaker, Says};
+use crate::gate::bulkhead::Bulkhead;
 use crate::gate::hosts::Hosts;
 use crate::gate::limit::Limit;
 pub(crate) use crate::gate::limit::Sign;
@@ -61,8 +60,6 @@ const STALLED: u32 = 2;
 const SILENCE_WHEN_PRESSED: Duration = Duration::from_millis(100);
 /// A receiver that usually takes longer is slow.
 const SLOW: Duration = Duration::from_secs(1);
-/// How often, while half of all places are taken, it is looked which receivers say nothing.
-const LOOK_WHEN_PRESSED: Duration = Duration::from_millis(50);
 /// What part of a breaker's pause lies between two turns.
 const PAUSE_PART: u32 = 10;
 
@@ -152,40 +149,19 @@ pub struct Standing {
 }
 
 /// How webhooks stand, as far as this replica has seen. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Standings(Arc<Mutex<Webhooks>>);
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Gate(Standings);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Webhooks {
     by_id: HashMap<WebhookId, Seen>,
     hosts: Hosts,
     looked: Option<Instant>,
-    all: All,
-}
-
-/// What all webhooks hold together.
-#[derive(Debug, Default)]
-struct All {
-    places: u32,
-    in_flight: u32,
-    /// Of those, the attempts of webhooks that are taken for slow.
-    slow: u32,
-    looked: Option<Instant>,
-}
-
-impl All {
-    fn pressed(&self) -> bool {
-        self.in_flight >= self.places / 2
-    }
-
-    /// The places that slow webhooks may take yet.
-    fn room(&self) -> u32 {
-        (self.places / 2).saturating_sub(self.slow)
-    }
+    bulkhead: Bulkhead,
 }
 
 /// What is remembered of a webhook.
@@ -250,8 +226,12 @@ impl Standings {
 impl Gate {
     /// A gate for so many attempts at the same time.
     pub(crate) fn new(places: usize) -> Self {
-        let places = u32::try_from(places).unwrap_or(u32::MAX);
-        let webhooks = Webhooks { all: All { places, ..All::default() }, ..Webhooks::default() };
+        let webhooks = Webhooks {
+            by_id: HashMap::new(),
+            hosts: Hosts::default(),
+            looked: None,
+            bulkhead: Bulkhead::new(places),
+        };
         Self(Standings(Arc::new(Mutex::new(webhooks))))
     }
 
@@ -275,13 +255,13 @@ impl Gate {
         let mut webhooks = self.0.lock();
         webhooks.forget(now);
         webhooks.look(now);
-        let Webhooks { by_id, hosts, all, .. } = &mut *webhooks;
-        let ask = |seen: &mut Seen| match seen.pass(now, &bounds, free, all, by_hand) {
+        let Webhooks { by_id, hosts, bulkhead, .. } = &mut *webhooks;
+        let ask = |seen: &mut Seen| match seen.pass(now, &bounds, free, bulkhead, by_hand) {
             // A host's turns are its own: all its webhooks wait for the same places.
             Ok(_) if hosts.is_full(host, bounds.max_per_host) => {
                 Pass::Wait(Bound::Host, hosts.turn(host, now, bounds.max_per_host, age()))
             }
-            Ok(probe) => match seen.begin(now, &bounds, all, probe) {
+            Ok(probe) => match seen.begin(now, &bounds, bulkhead, probe) {
                 Ok(()) => {
                     hosts.begin(host);
                     let begun = now;
@@ -312,11 +292,9 @@ impl Webhooks {
 
     /// Whoever has fallen silent is seen to be slow although nobody asks for it.
     fn look(&mut self, now: Instant) {
-        let all = &mut self.all;
-        let is_due = all.looked.is_none_or(|at| now.duration_since(at) >= LOOK_WHEN_PRESSED);
-        if all.pressed() && is_due {
-            all.looked = Some(now);
-            self.by_id.values_mut().for_each(|seen| seen.judge(now, all));
+        let Self { by_id, bulkhead, .. } = self;
+        if bulkhead.is_due(now) {
+            by_id.values_mut().for_each(|seen| seen.judge(now, bulkhead));
         }
     }
 }
@@ -343,7 +321,7 @@ impl Seen {
         now: Instant,
         bounds: &Bounds,
         free: usize,
-        all: &mut All,
+        bulkhead: &mut Bulkhead,
         by_hand: bool,
     ) -> Result<bool, Refusal> {
         (self.asked, self.most) = (now, bounds.max_in_flight.get());
@@ -356,17 +334,16 @@ impl Seen {
                 return Err((Bound::Breaker, until, Some(pace)));
             }
         };
-        self.judge(now, all);
-        let silence = self.silence(now, all);
-        if let Some(silence) = silence
-            && self.in_flight >= self.limit.allowed(self.most).min(STALLED)
-            && !probe
-        {
+        self.judge(now, bulkhead);
+        let silence = self.silence(now, bulkhead);
+        let allowed = self.limit.allowed(self.most);
+        let (allowed, from, pace) = match silence {
             // It is asked again when it has said nothing for twice as long.
-            return Err((Bound::WebhookInFlight, now + silence, Some(silence / STALLED)));
-        }
-        if self.in_flight >= self.limit.allowed(self.most) && !probe {
-            return Err((Bound::WebhookInFlight, now, self.pace()));
+            Some(silence) => (allowed.min(STALLED), now + silence, Some(silence / STALLED)),
+            None => (allowed, now, self.pace()),
+        };
+        if self.in_flight >= allowed && !probe {
+            return Err((Bound::WebhookInFlight, from, pace));
         }
         let share = u32::try_from(free / SHARE).unwrap_or(u32::MAX).max(1);
         if self.in_flight >= share && !probe {
@@ -376,7 +353,7 @@ impl Seen {
         if self.slow && !by_hand {
             // Nobody knows what a first attempt will show.
             let least = u32::from(unknown);
-            if self.in_flight >= all.room().div_ceil(2).max(least) {
+            if self.in_flight >= bulkhead.room().div_ceil(2).max(least) {
                 return Err((Bound::Slow, now, self.pace_now()));
             }
         }
@@ -388,7 +365,7 @@ impl Seen {
         &mut self,
         now: Instant,
         bounds: &Bounds,
-        all: &mut All,
+        bulkhead: &mut Bulkhead,
         probe: bool,
     ) -> Result<(), Refusal> {
         if let Some(limit) = bounds.rate {
@@ -401,25 +378,24 @@ impl Seen {
             self.stirred = now;
         }
         self.in_flight += 1;
-        all.in_flight += 1;
-        all.slow += u32::from(self.slow);
+        bulkhead.begin(self.slow);
         Ok(())
     }
 
     /// Whether it is slow, as of now.
-    fn judge(&mut self, now: Instant, all: &mut All) {
+    fn judge(&mut self, now: Instant, bulkhead: &mut Bulkhead) {
         let usual = self.limit.usual();
-        let slow = usual.is_none_or(|usual| usual > SLOW) || self.silence(now, all).is_some();
+        let slow = usual.is_none_or(|usual| usual > SLOW) || self.silence(now, bulkhead).is_some();
         if slow != self.slow {
             self.slow = slow;
-            all.slow = if slow { all.slow + self.in_flight } else { all.slow - self.in_flight };
+            bulkhead.turned(slow, self.in_flight);
         }
     }
 
     /// How long nothing has come back though attempts are under way, if that is too long.
-    fn silence(&self, now: Instant, all: &All) -> Option<Duration> {
+    fn silence(&self, now: Instant, bulkhead: &Bulkhead) -> Option<Duration> {
         let usual = self.limit.usual().unwrap_or_default();
-        let least = if all.pressed() { SILENCE_WHEN_PRESSED } else { SILENCE };
+        let least = if bulkhead.is_pressed() { SILENCE_WHEN_PRESSED } else { SILENCE };
         let silence = now.duration_since(self.stirred);
         (self.in_flight > 0 && silence > least.max(usual * SILENCES)).then_some(silence)
     }
@@ -438,14 +414,13 @@ impl Seen {
         &mut self,
         slot: &Slot<'_>,
         sign: Option<Sign>,
-        all: &mut All,
+        bulkhead: &mut Bulkhead,
         now: Instant,
     ) -> Turned {
         let most = slot.bounds.max_in_flight.get();
         let in_flight = self.in_flight;
         self.in_flight = in_flight.saturating_sub(1);
-        all.in_flight = all.in_flight.saturating_sub(1);
-        all.slow = all.slow.saturating_sub(u32::from(self.slow));
+        bulkhead.ended(self.slow);
         self.stirred = now;
         let Some(sign) = sign else {
             if slot.probe {
@@ -462,7 +437,7 @@ impl Seen {
             self.limit.restart();
             self.turns.restart();
         }
-        self.judge(now, all);
+        self.judge(now, bulkhead);
         turned
     }
 
@@ -487,10 +462,10 @@ impl Slot<'_> {
         }
         let now = Instant::now();
         let mut webhooks = self.gate.0.lock();
-        let Webhooks { by_id, hosts, all, .. } = &mut *webhooks;
+        let Webhooks { by_id, hosts, bulkhead, .. } = &mut *webhooks;
         hosts.ended(self.host, sign.map(|_| now.duration_since(self.begun)));
         let seen = by_id.get_mut(self.webhook);
-        seen.map_or(Turned::Stayed, |seen| seen.ended(self, sign, all, now))
+        seen.map_or(Turned::Stayed, |seen| seen.ended(self, sign, bulkhead, now))
     }
 }
 

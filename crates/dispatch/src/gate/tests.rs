@@ -139,8 +139,7 @@ async fn slow_receivers_leave_half_of_the_places() {
         let Pass::Go(slot) = ask(&gate, &slow[0]) else { panic!("no place") };
         slot.ended(Sign::Answered);
     }
-    let all = &gate.0.lock().all;
-    assert_eq!((all.in_flight, all.slow), (0, 0));
+    assert_eq!(gate.0.lock().bulkhead.held(), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ use crate::contender::{Running, Service, entry};
 use crate::latency::quantile_ms;
 use crate::load::{Shape, publish_evenly};
 use crate::process::cpu_seconds;
+use crate::report::middle;
 use crate::sink::Sink;
 
 const WEBHOOKS: u32 = 100;
@@ -169,7 +170,6 @@ impl Isolation {
                 eprintln!("isolation: {bad} of {WEBHOOKS} receivers {manner}");
                 let case = Case { bad, manner: Some(manner), seconds };
                 let figures = case.measure(broker, sink).await?;
-                eprintln!("{figures:?}");
                 all.with.push((case, manner, figures));
             }
         }
@@ -180,18 +180,13 @@ impl Isolation {
     async fn without(&mut self, broker: &Broker, sink: &Sink, seconds: u32) -> Result<()> {
         eprintln!("isolation: no bad receivers");
         let figures = Case { bad: 0, manner: None, seconds }.measure(broker, sink).await?;
-        eprintln!("{figures:?}");
         self.without.push(figures);
         Ok(())
     }
 
     /// The median of each figure without bad receivers.
     fn base(&self) -> Figures {
-        let middle = |pick: fn(&Figures) -> f64| {
-            let mut values: Vec<f64> = self.without.iter().map(pick).collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-        };
+        let middle = |pick: fn(&Figures) -> f64| middle(self.without.iter().map(pick));
         Figures {
             kept: middle(|f| f.kept),
             p50: middle(|f| f.p50),

@@ -29,7 +29,8 @@ use crate::load::Shape;
 use crate::report::Report;
 use crate::sink::Sink;
 
-/// How much is measured. The numbers are what fits into a few minutes on two shared cores.
+/// How much is measured. Rounds last long enough that a machine whose speed drifts does not decide
+/// them; all of it takes half an hour on two shared cores.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
     rounds: usize,

@@ -44,9 +44,7 @@ impl Rounds {
     /// a machine whose speed drifts does so from round to round.
     fn ratio(&self, one: Contender, other: Contender) -> f64 {
         let rounds = self.of(one).into_iter().zip(self.of(other));
-        let mut ratios: Vec<f64> = rounds.map(|(one, other)| one.cpu / other.cpu).collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+        middle(rounds.map(|(one, other)| one.cpu / other.cpu))
     }
 }
 
@@ -221,11 +219,7 @@ fn figures_json(f: &Figures) -> Value {
 
 /// The median of every figure by itself.
 fn median(all: &[Figures]) -> Figures {
-    let middle = |pick: fn(&Figures) -> f64| {
-        let mut values: Vec<f64> = all.iter().map(pick).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-    };
+    let middle = |pick: fn(&Figures) -> f64| middle(all.iter().map(pick));
     Figures {
         events_per_second: middle(|f| f.events_per_second),
         deliveries_per_second: middle(|f| f.deliveries_per_second),
@@ -235,4 +229,11 @@ fn median(all: &[Figures]) -> Figures {
         peak_mb: middle(|f| f.peak_mb),
         dropped: middle(|f| f.dropped),
     }
+}
+
+/// The one in the middle; with an even number the greater of the two.
+pub(crate) fn middle(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -1,20 +1,18 @@
 //! The receiver of a measurement: answers 200 and counts, on a thread of its own.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
-use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::{Body, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use testbed::plain_server::{self, Answer, whole};
+
+/// Longer than any body here.
+const LARGEST_BODY: usize = 64 * 1024;
 
 /// See the module.
 pub(crate) struct Sink {
@@ -33,17 +31,8 @@ struct State {
 
 impl Sink {
     pub(crate) fn start() -> Result<Self> {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let state = Arc::new(State::default());
-        let shared = Arc::clone(&state);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("sink".to_owned()).spawn(move || {
-            if let Err(error) = runtime.block_on(serve(listener, shared)) {
-                eprintln!("the sink ended: {error}");
-            }
-        })?;
+        let address = plain_server::start("sink", Arc::clone(&state), answer)?;
         Ok(Self { address, state })
     }
 
@@ -105,33 +94,9 @@ impl State {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, state: Arc<State>) -> Result<()> {
-    let listener = TcpListener::from_std(listener)?;
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let state = Arc::clone(&state);
-        let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-        connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    state: Arc<State>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let mut body = std::pin::pin!(request.into_body());
-    let mut bytes = Vec::new();
-    while let Some(Ok(frame)) =
-        std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
-    {
-        if let Some(data) = frame.data_ref() {
-            bytes.extend_from_slice(data);
-        }
-    }
-    state.arrival(&bytes);
+async fn answer(request: Request<Incoming>, state: Arc<State>) -> Answer {
+    let body = whole(request.into_body(), LARGEST_BODY).await.unwrap_or_default();
+    state.arrival(&body);
     Ok(Response::new(Full::default()))
 }
 

@@ -5,7 +5,6 @@
 //! becomes of the answer.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +13,10 @@ use std::time::Duration;
 use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::{Body, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use testbed::page;
-use tokio::net::TcpListener;
+use testbed::plain_server::{self, Answer, whole};
 use tokio::time::Instant;
 
 use crate::traffic::{self, Role};
@@ -76,22 +72,13 @@ struct State {
 
 impl Inbox {
     pub(crate) fn start(began: Instant) -> Result<Self> {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let state = Arc::new(State {
             began,
             records: Mutex::default(),
             secrets: Mutex::default(),
             calm: AtomicBool::new(false),
         });
-        let shared = Arc::clone(&state);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("inbox".to_owned()).spawn(move || {
-            if let Err(error) = runtime.block_on(serve(listener, shared)) {
-                eprintln!("the receivers ended: {error}");
-            }
-        })?;
+        let address = plain_server::start("inbox", Arc::clone(&state), answer)?;
         Ok(Self { address, state })
     }
 
@@ -119,26 +106,9 @@ impl Inbox {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, state: Arc<State>) -> Result<()> {
-    let listener = TcpListener::from_std(listener)?;
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let state = Arc::clone(&state);
-        let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-        // How a connection ends is the client's business.
-        connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    state: Arc<State>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, state: Arc<State>) -> Answer {
     let (head, body) = request.into_parts();
-    let Some(body) = whole(body).await else {
+    let Some(body) = whole(body, LARGEST_BODY).await else {
         return Ok(response(400));
     };
     let hook = head.uri.path().trim_start_matches('/').parse().unwrap_or(u16::MAX);
@@ -187,19 +157,6 @@ impl State {
 }
 
 /// The body, unless it breaks off or is too long.
-async fn whole(body: Incoming) -> Option<Vec<u8>> {
-    let mut body = std::pin::pin!(body);
-    let mut bytes = Vec::new();
-    while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await
-    {
-        bytes.extend_from_slice(frame.ok()?.data_ref()?);
-        if bytes.len() > LARGEST_BODY {
-            return None;
-        }
-    }
-    Some(bytes)
-}
-
 fn response(status: u16) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
