@@ -23,7 +23,7 @@ const EXPOSURE: u32 = 12;
 const SUMS: &str = "SHA256SUMS";
 
 /// What every archive has, beside a page for each subcommand.
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "CHANGELOG.md",
     "LICENSE",
     "README.md",
@@ -34,6 +34,7 @@ const FILES: [&str; 14] = [
     "default.toml",
     "deploy/grafana/dashboard.json",
     "deploy/prometheus/rules.yml",
+    "docs/charts/isolation.svg",
     "docs/operate.md",
     "man/boottify-webhooks.1",
     "man/boottify-webhooks-webhooks-create.1",

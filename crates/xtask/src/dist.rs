@@ -155,10 +155,7 @@ async fn lay_out(tree: &Path, binary: &Path) -> Result<()> {
         let origin = workspace::root().join(origin);
         fs::copy(&origin, place(name)?).with_context(|| origin.display().to_string())?;
     }
-    for guide in fs::read_dir(workspace::root().join(GUIDES))? {
-        let guide = guide?;
-        fs::copy(guide.path(), place(&format!("{GUIDES}/{}", guide.file_name().display()))?)?;
-    }
+    copy_folder(&workspace::root().join(GUIDES), &tree.join(GUIDES))?;
     let program = place(NAME)?;
     fs::copy(binary, &program).with_context(|| binary.display().to_string())?;
     for (shell, name) in SHELLS {
@@ -171,6 +168,21 @@ async fn lay_out(tree: &Path, binary: &Path) -> Result<()> {
     said(pages).await?;
     archive::set_modes(tree)?;
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+/// Copies the files of a folder and of those in it.
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let copy = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &copy)?;
+        } else {
+            fs::copy(entry.path(), &copy).with_context(|| entry.path().display().to_string())?;
+        }
+    }
     Ok(())
 }
 
