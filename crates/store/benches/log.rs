@@ -5,7 +5,11 @@
 //! cargo bench -p store --bench log -- write [deliveries]
 //! cargo bench -p store --bench log -- write [deliveries] postgres://…
 //! cargo bench -p store --bench log -- read [deliveries] [webhooks]
+//! cargo bench -p store --bench log -- read [deliveries] [webhooks] postgres://…
+//! cargo bench -p store --bench log -- read 0 [webhooks] postgres://…
 //! ```
+//!
+//! A database at a URL must be empty, and keeps what is written; the last line reads it once more.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends here")]
 
@@ -38,7 +42,10 @@ fn main() {
     let number = |at: usize, or: u32| arguments.get(at).and_then(|n| n.parse().ok()).unwrap_or(or);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     match arguments.first().map(String::as_str) {
-        Some("read") => runtime.block_on(read(number(1, 5_000_000), number(2, 100_000))),
+        Some("read") => {
+            let (deliveries, amount) = (number(1, 5_000_000), number(2, 100_000));
+            runtime.block_on(read(deliveries, amount, arguments.get(3).cloned()));
+        }
         _ => runtime.block_on(write(number(1, 200_000), arguments.get(2).cloned())),
     }
 }
@@ -94,33 +101,42 @@ async fn write(deliveries: u32, url: Option<String>) {
     }
 }
 
-async fn read(deliveries: u32, amount: u32) {
+async fn read(deliveries: u32, amount: u32, url: Option<String>) {
     let folder = tempfile::tempdir_in(".").unwrap();
-    let log = open(&folder, None);
+    let log = open(&folder, url);
+    let webhooks = webhooks(amount);
+    if deliveries > 0 {
+        written(&log, &webhooks, deliveries).await;
+    }
+    if let Ok(file) = std::fs::metadata(folder.path().join("deliveries.db")) {
+        println!("{} bytes of file per delivery", file.len() / u64::from(deliveries.max(1)));
+    }
+    lists(&log, &webhooks).await;
+}
+
+/// Writes so many deliveries of the last month.
+async fn written(log: &DeliveryLog, webhooks: &[WebhookId], deliveries: u32) {
     let (shutdown, ended) = tokio::sync::oneshot::channel::<()>();
     let (recorder, writer) = log.writer(BOUNDS, async { drop(ended.await) });
     let mut task = JoinSet::new();
     task.spawn(writer);
-    let webhooks = webhooks(amount);
     let (began, cpu) = (Instant::now(), cpu());
     fill(
         &recorder,
-        &webhooks,
+        webhooks,
         0,
         deliveries,
         Shape { fan_out: 1, failing: 40, hours: 24 * 30, all: deliveries },
     )
     .await;
     println!(
-        "{deliveries} deliveries of {amount} webhooks written in {:.0} s, {:.2} µs CPU each",
+        "{deliveries} deliveries of {} webhooks written in {:.0} s, {:.2} µs CPU each",
+        webhooks.len(),
         began.elapsed().as_secs_f64(),
         per(self::cpu() - cpu, deliveries)
     );
     drop(shutdown);
     task.join_all().await;
-    let size = std::fs::metadata(folder.path().join("deliveries.db")).unwrap().len();
-    println!("{} bytes of file per delivery", size / u64::from(deliveries));
-    lists(&log, &webhooks).await;
 }
 
 /// Times the questions that pages ask; the first webhook has half of everything.

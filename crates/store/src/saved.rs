@@ -4,11 +4,13 @@
 //! (`disabled`). It serves only the store that it came from.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use subscriptions::UrlRules;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::database::Keys;
@@ -20,6 +22,46 @@ const FORMAT: Format = Format { name: "boottify-webhooks saved webhooks", versio
 
 /// The same with every record sealed, where the store keeps its secrets so.
 const SEALED: Format = Format { name: "boottify-webhooks saved and sealed webhooks", version: 1 };
+
+/// What saving may take without a rest after it.
+const CHEAP: Duration = Duration::from_millis(50);
+/// Saving takes at most one part of the time in so many: a long list costs far more to write out than
+/// one of its webhooks to change, and may be changed all the time.
+const PARTS: u32 = 20;
+/// The longest rest: so old, at most, is what a kill leaves.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
+/// When webhooks are saved: at once, unless that took long lately.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    /// As of when the store held what is not saved yet, in milliseconds since 1970.
+    unsaved: Option<i64>,
+    rests_until: Option<Instant>,
+}
+
+impl Pace {
+    /// What the store held at this time differs from what is saved.
+    pub(crate) fn changed(&mut self, read_at_ms: i64) {
+        self.unsaved = Some(read_at_ms);
+    }
+
+    /// As of when to save what is not saved yet, if it is time for that.
+    pub(crate) fn due(&self, now: Instant) -> Option<i64> {
+        self.unsaved.filter(|_| self.rests_until.is_none_or(|until| until <= now))
+    }
+
+    /// The same, whatever the time is: nothing comes after.
+    pub(crate) fn left(&self) -> Option<i64> {
+        self.unsaved
+    }
+
+    /// It was saved, or could not be, which is told and not tried again before the next change.
+    pub(crate) fn saved(&mut self, now: Instant, took: Duration) {
+        self.unsaved = None;
+        let rest = (took * PARTS).min(LONGEST_REST);
+        self.rests_until = (took > CHEAP).then(|| now + rest);
+    }
+}
 
 /// Which store webhooks are saved of, and what its secrets are sealed with.
 #[derive(Clone, Copy, Debug)]
@@ -121,4 +163,31 @@ pub(crate) fn load(
 /// The file in the state directory.
 fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("webhooks.saved")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_long_is_done_seldom() {
+        let mut pace = Pace::default();
+        let start = Instant::now();
+        assert_eq!(pace.due(start), None);
+        for (took_ms, rest_ms) in [(20, 0), (50, 0), (500, 10_000), (5_000, 30_000), (1, 0)] {
+            pace.changed(1);
+            pace.changed(2);
+            let from = pace.rests_until.unwrap_or(start);
+            assert_eq!(pace.due(from), Some(2));
+            pace.saved(from, Duration::from_millis(took_ms));
+            assert_eq!((pace.due(from), pace.left()), (None, None));
+            pace.changed(3);
+            assert_eq!(pace.left(), Some(3));
+            let end = from + Duration::from_millis(rest_ms);
+            assert_eq!(pace.due(end), Some(3), "{took_ms} ms");
+            if rest_ms > 0 {
+                assert_eq!(pace.due(end - Duration::from_millis(1)), None, "{took_ms} ms");
+            }
+        }
+    }
 }

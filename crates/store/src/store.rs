@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use subscriptions::{DuplicateId, Snapshot, Webhook, WebhookId};
 use tokio::sync::{Notify, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::backend::{Backend, Stamps};
 use crate::database::Database;
@@ -29,7 +29,7 @@ use crate::locator::Locator;
 use crate::notice::{Notice, Origin};
 use crate::open;
 use crate::options::{OpenError, Options, ReadError, Rules};
-use crate::saved::{self, Saved};
+use crate::saved::{self, Pace, Saved};
 use crate::state_file::StateError;
 use crate::status::Status;
 
@@ -74,6 +74,8 @@ struct Inner {
     /// What is live, as its owner wrote it, and where it came from; sorted by id.
     entries: Vec<Entry>,
     origin: Origin,
+    /// When that is saved.
+    pace: Pace,
     /// The stamps of what was last read, and the secrets' files among them.
     read: Option<Stamps>,
     secret_files: Vec<PathBuf>,
@@ -124,6 +126,7 @@ impl Store {
             disabled,
             entries: Vec::new(),
             origin: Origin::Store,
+            pace: Pace::default(),
             read: None,
             secret_files: Vec::new(),
             unsettled: false,
@@ -184,6 +187,7 @@ impl Store {
         let mut notices = Vec::new();
         let stamps = self.stamps(&inner);
         self.read(&mut inner, stamps, &mut notices);
+        self.save_what_is_due(&mut inner, &mut notices);
         if !self.0.status.is_loaded() {
             self.take_saved(&mut inner, &mut notices);
         }
@@ -210,6 +214,14 @@ impl Store {
 
     /// Follows the store until `shutdown`, telling what happens. Spawns nothing that outlives it.
     pub async fn run(&self, shutdown: impl Future<Output = ()>, mut tell: impl FnMut(Notice)) {
+        self.follow(shutdown, &mut tell).await;
+        let store = self.clone();
+        // A runtime that is going down runs nothing any more.
+        let notices = tokio::task::spawn_blocking(move || store.save_what_is_left()).await;
+        notices.unwrap_or_default().into_iter().for_each(tell);
+    }
+
+    async fn follow(&self, shutdown: impl Future<Output = ()>, mut tell: impl FnMut(Notice)) {
         let watcher = self.0.backend.watch(Arc::clone(&self.0.wake));
         let _watcher = watcher.map_err(|error| tell(Notice::NotWatched(Arc::new(error))));
         let mut shutdown = pin!(shutdown);
@@ -266,6 +278,7 @@ impl Store {
         } else if inner.trouble.is_none() {
             self.0.status.read_at_ms.store(now, Ordering::Relaxed);
         }
+        self.save_what_is_due(&mut inner, &mut notices);
         (notices, Again::Later)
     }
 
@@ -286,10 +299,7 @@ impl Store {
                 self.0.status.read_at_ms.store(now, Ordering::Relaxed);
                 self.0.status.failing.store(false, Ordering::Relaxed);
                 if changed {
-                    self.keep(
-                        saved::save(&self.0.state_dir, &self.origin(), &inner.entries, now),
-                        notices,
-                    );
+                    inner.pace.changed(now);
                 } else if inner.trouble.is_some() {
                     notices.push(Notice::Readable);
                 }
@@ -306,6 +316,29 @@ impl Store {
                 }
             }
         }
+    }
+
+    fn save_what_is_left(&self) -> Vec<Notice> {
+        let (mut inner, mut notices) = (self.inner(), Vec::new());
+        if let Some(read_at_ms) = inner.pace.left() {
+            self.save(&mut inner, read_at_ms, &mut notices);
+        }
+        notices
+    }
+
+    fn save_what_is_due(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
+        if let Some(read_at_ms) = inner.pace.due(Instant::now()) {
+            self.save(inner, read_at_ms, notices);
+        }
+    }
+
+    /// Saves what is live as of this time.
+    fn save(&self, inner: &mut Inner, read_at_ms: i64, notices: &mut Vec<Notice>) {
+        let began = Instant::now();
+        let entries = &inner.entries;
+        let saved = saved::save(&self.0.state_dir, &self.origin(), entries, read_at_ms);
+        self.keep(saved, notices);
+        inner.pace.saved(Instant::now(), began.elapsed());
     }
 
     /// Makes these webhooks live, if they are other ones; says whether they are.

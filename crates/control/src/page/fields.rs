@@ -16,7 +16,7 @@ impl Fields {
     ///
     /// # Errors
     ///
-    /// [`ProblemKind::InvalidRequest`] for too many fields and for what is not UTF-8.
+    /// [`ProblemKind::InvalidRequest`] for too many fields, and for what is not UTF-8 or holds NUL.
     pub(super) fn read(text: &[u8]) -> Result<Self, Problem> {
         const REPLACED: char = char::REPLACEMENT_CHARACTER;
         let refused = |why: &str| Problem::new(ProblemKind::InvalidRequest, why);
@@ -25,9 +25,14 @@ impl Fields {
         if pairs.len() > MOST {
             return Err(refused("there are more fields than any form here has"));
         }
+        let holds = |sign| pairs.iter().any(|(name, value)| name.contains(sign) || value.contains(sign));
         // Reading puts this character where bytes are no UTF-8; hardly anybody types it.
-        if pairs.iter().any(|(name, value)| name.contains(REPLACED) || value.contains(REPLACED)) {
+        if holds(REPLACED) {
             return Err(refused("some text is not valid UTF-8"));
+        }
+        // No database keeps it, and nobody types it at all.
+        if holds('\0') {
+            return Err(refused("some text holds a NUL character"));
         }
         Ok(Self(pairs))
     }
@@ -76,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for text in [b"a=%FF".to_vec(), b"a=\xff".to_vec(), "a=1&".repeat(MOST + 1).into_bytes()] {
+        for text in [b"a=%FF".to_vec(), b"a=\xff".to_vec(), b"%00=a".to_vec(), b"a=b%00".to_vec(), "a=1&".repeat(MOST + 1).into_bytes()] {
             assert_eq!(Fields::read(&text).unwrap_err().kind, ProblemKind::InvalidRequest);
         }
     }

@@ -32,9 +32,19 @@ pub(super) fn length(ms: f64) -> String {
     }
 }
 
-/// A length of time that somebody chose: `1h 30m`.
+/// A length of time that somebody chose, to the second: `1 h 30 min`.
 pub(super) fn chosen(length: Duration) -> String {
-    humantime::format_duration(length).to_string()
+    let seconds = length.as_secs();
+    let days = if seconds / 86_400 == 1 { "day" } else { "days" };
+    let parts = [
+        (seconds / 86_400, days),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let said = parts.into_iter().filter(|(count, _)| *count > 0);
+    let said: Vec<String> = said.map(|(count, unit)| format!("{count} {unit}")).collect();
+    if said.is_empty() { "0 s".to_owned() } else { said.join(" ") }
 }
 
 /// The length of time, in ms, of a word that forms offer, such as `24h`; at most 30 days.
@@ -109,6 +119,11 @@ mod tests {
             [(1.24, "1.2 ms"), (142.0, "142 ms"), (1_520.0, "1.5 s"), (90_000.0, "1.5 min")]
         {
             assert_eq!(length(ms), expected);
+        }
+        for (seconds, expected) in
+            [(5, "5 s"), (5_400, "1 h 30 min"), (86_400, "1 day"), (3 * 86_400, "3 days"), (0, "0 s")]
+        {
+            assert_eq!(chosen(Duration::from_secs(seconds)), expected);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use sqlx::postgres::PgListener;
 use sqlx::{AnyPool, AssertSqlSafe, Row};
 use subscriptions::WebhookId;
@@ -46,13 +47,16 @@ struct Seen {
     rows: BTreeMap<WebhookId, Known>,
     /// How often a waiting secret was found to have taken its place.
     switches: u64,
+    /// When the next one does; `rows` have it, too, but they may be many.
+    next_switch: Option<i64>,
     compared: Option<Instant>,
 }
 
 impl Default for Seen {
     fn default() -> Self {
         let rows = BTreeMap::new();
-        Self { rules: None, revision: -1, rows, switches: 0, compared: None }
+        let (rules, next_switch, compared) = (None, None, None);
+        Self { rules, revision: -1, rows, switches: 0, next_switch, compared }
     }
 }
 
@@ -85,7 +89,7 @@ impl Follower {
     pub(crate) fn stamps(&self) -> Stamps {
         let switches = {
             let seen = self.seen();
-            seen.switches + u64::from(seen.next_switch().is_some_and(|at| at <= now_ms()))
+            seen.switches + u64::from(seen.is_to_switch(now_ms()))
         };
         let revision = self.handle.block_on(async { revision(self.database.pool().await?).await });
         Stamps::Database(revision.ok().map(|revision| (revision, switches)))
@@ -151,6 +155,7 @@ impl Seen {
 
     fn forget(&mut self) {
         self.rows.clear();
+        self.next_switch = None;
         self.revision = -1;
     }
 
@@ -173,19 +178,16 @@ impl Seen {
         rules: &Rules,
     ) -> Result<(), DatabaseError> {
         let now = now_ms();
-        let switched = self.next_switch().is_some_and(|at| at <= now);
-        let query = format!(
-            "SELECT {COLUMNS} FROM webhooks WHERE revision > $1 OR (switches_at <= $2 AND $3 = 1)"
-        );
-        let changed = sqlx::query(AssertSqlSafe(query))
-            .bind(self.revision)
-            .bind(now)
-            .bind(i64::from(switched))
-            .fetch_all(pool)
-            .await?;
-        for row in &changed {
+        let switched = self.is_to_switch(now);
+        // Only now and then does a secret take another's place, and only then all rows are looked at.
+        let or_switched = if switched { " OR switches_at <= $2" } else { "" };
+        let query = format!("SELECT {COLUMNS} FROM webhooks WHERE revision > $1{or_switched}");
+        let query = sqlx::query(AssertSqlSafe(query)).bind(self.revision);
+        // One by one: at a start these are all of them, and a row takes more room than a webhook.
+        let mut changed = if switched { query.bind(now) } else { query }.fetch(pool);
+        while let Some(row) = changed.try_next().await? {
             let Read { webhook, revision, switches_at } =
-                row::read(row, database.keys(), rules.url, now)?;
+                row::read(&row, database.keys(), rules.url, now)?;
             let (id, entry) = (webhook.id.clone(), Entry::of(webhook));
             let switches_at = switches_at.filter(|at| *at > now);
             self.rows.insert(id, Known { entry, revision, switches_at });
@@ -201,11 +203,12 @@ impl Seen {
             }
         }
         self.switches += u64::from(switched);
+        self.next_switch = self.rows.values().filter_map(|row| row.switches_at).min();
         Ok(())
     }
 
-    fn next_switch(&self) -> Option<i64> {
-        self.rows.values().filter_map(|row| row.switches_at).min()
+    fn is_to_switch(&self, now_ms: i64) -> bool {
+        self.next_switch.is_some_and(|at| at <= now_ms)
     }
 }
 

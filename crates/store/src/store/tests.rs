@@ -369,6 +369,25 @@ async fn the_time_of_the_last_reading_moves_on_without_a_change() {
     assert_eq!(store.status().generation(), 1);
 }
 
+#[tokio::test]
+async fn what_takes_long_to_save_is_live_at_once_and_saved_at_the_end() {
+    let place = Place::new();
+    place.write(&webhooks(&["a"]));
+    let store = place.start_well();
+    store.inner().pace.saved(Instant::now(), Duration::from_secs(60));
+    let saved = || fs::read_to_string(place.path("state/webhooks.saved")).unwrap();
+    let before = saved();
+    while_running(&store, async || {
+        place.write(&webhooks(&["a", "b"]));
+        live_within_a_second(&store, &["a", "b"]).await;
+        // This waits for the turn to end, which would have saved it.
+        drop(store.inner());
+        assert_eq!(saved(), before);
+    })
+    .await;
+    assert!(saved().contains("b.example"));
+}
+
 #[test]
 fn two_processes_on_one_state_directory_are_told() {
     let place = Place::new();

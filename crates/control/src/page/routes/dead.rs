@@ -247,5 +247,6 @@ fn back(fields: &Fields) -> String {
 
 /// The letters of an id and nothing else.
 fn plain(text: &str) -> String {
-    text.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect()
+    let plain = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+    text.chars().filter(plain).collect()
 }

@@ -72,8 +72,7 @@ pub(super) async fn deliveries(Path(id): Path<String>, asked: Asked) -> Answer {
         Err(_) => (None, None),
     };
     let since = asked.frame.now_ms - i64::from(range.hours()) * HOUR_MS;
-    let hours = asked.desk.hours(std::slice::from_ref(&webhook.id), since).await;
-    let hours = hours.ok().and_then(|mut hours| hours.remove(&webhook.id)).unwrap_or_default();
+    let hours = hours(&asked, webhook, since).await;
     let kinds: Vec<String> = kinds(&asked);
     let base = format!("/admin/webhooks/{}", webhook.id.as_str());
     let filter = [("state", state), ("type", kind), ("range", query.get("range"))];
@@ -81,12 +80,11 @@ pub(super) async fn deliveries(Path(id): Path<String>, asked: Asked) -> Answer {
     let newest = rows.iter().flatten().map(|row| row.position.0).max().unwrap_or(0).to_string();
     let live = address(&format!("{base}/live"), &[filter[0], filter[1], ("after", &newest)]);
     let view = webhook::Deliveries {
-        head: head(&asked, webhook, has_dead(&asked, webhook).await),
+        head: head(&asked, webhook, has_dead(&asked, webhook).await, &hours),
         rows: rows.as_deref(),
         state,
         kind,
         kinds: &kinds,
-        hours: &hours,
         range,
         live: (cursor.is_none() && rows.is_some()).then_some(live),
         first: cursor.map(|_| at("")),
@@ -96,13 +94,30 @@ pub(super) async fn deliveries(Path(id): Path<String>, asked: Asked) -> Answer {
     Ok(Reply::Screen(webhook::deliveries(&asked.frame, &view)))
 }
 
-fn head<'a>(asked: &Asked, webhook: &'a Webhook, dead: bool) -> webhook::Head<'a> {
-    webhook::Head { webhook, dead, standing: asked.desk.standing(&webhook.id) }
+fn head<'a>(
+    asked: &Asked,
+    webhook: &'a Webhook,
+    dead: bool,
+    hours: &'a [Stretch],
+) -> webhook::Head<'a> {
+    webhook::Head { webhook, dead, standing: asked.desk.standing(&webhook.id), hours }
+}
+
+/// What is known of its hours since then; nothing without the log.
+async fn hours(asked: &Asked, webhook: &Webhook, since_ms: i64) -> Vec<Stretch> {
+    let hours = asked.desk.hours(std::slice::from_ref(&webhook.id), since_ms).await;
+    hours.ok().and_then(|mut hours| hours.remove(&webhook.id)).unwrap_or_default()
+}
+
+/// The same of the last day, by which its head says how it stands.
+async fn last_day(asked: &Asked, webhook: &Webhook) -> Vec<Stretch> {
+    hours(asked, webhook, asked.frame.now_ms - 24 * HOUR_MS).await
 }
 
 pub(super) async fn settings(Path(id): Path<String>, asked: Asked) -> Answer {
     let found = asked.desk.webhook(&webhook_id(&id)?).await?;
-    let head = head(&asked, &found.webhook, false);
+    let hours = last_day(&asked, &found.webhook).await;
+    let head = head(&asked, &found.webhook, false, &hours);
     let retry = asked.desk.rules().retry;
     let view = webhook::Settings { head, retry: &retry };
     Ok(Reply::Screen(webhook::settings(&asked.frame, view)))
@@ -116,7 +131,8 @@ pub(super) async fn history(Path(id): Path<String>, asked: Asked) -> Answer {
         asked.desk.audit(&AuditAsked { webhook: Some(id.clone()), cursor, limit: 50 }).await?;
     let base = format!("/admin/webhooks/{}/audit", id.as_str());
     let next = listed.next.as_deref().map(|cursor| address(&base, &[("cursor", cursor)]));
-    let head = head(&asked, &found.webhook, false);
+    let hours = last_day(&asked, &found.webhook).await;
+    let head = head(&asked, &found.webhook, false, &hours);
     let rows = rows_of(&listed.items);
     Ok(Reply::Screen(webhook::history(&asked.frame, head, &rows, next.as_deref())))
 }

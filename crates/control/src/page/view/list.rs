@@ -10,7 +10,7 @@ use super::icon::{Icon, icon};
 use super::pieces::{Tone, count, event_tags, pager, pill};
 
 /// Of the last day.
-const HOURS: u16 = 24;
+pub(super) const HOURS: u16 = 24;
 
 /// What the screen shows.
 #[derive(Clone, Debug)]

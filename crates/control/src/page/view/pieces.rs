@@ -127,11 +127,16 @@ pub(super) fn event_tags(events: &[String]) -> Markup {
     html! {
         span.tags {
             @for event in events.iter().take(SHOWN) {
-                span.tag { (if event == "*" { "all events" } else { event.as_str() }) }
+                span.tag { (event_name(event)) }
             }
             @if events.len() > SHOWN { span.tag { "+" (events.len() - SHOWN) } }
         }
     }
+}
+
+/// A pattern of events, as people say it.
+pub(super) fn event_name(pattern: &str) -> &str {
+    if pattern == "*" { "all events" } else { pattern }
 }
 
 /// The foot of a list: how much of it is shown, and the way on.

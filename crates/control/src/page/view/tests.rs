@@ -124,12 +124,11 @@ fn of_webhook() -> Vec<Screen> {
     (off.enabled, off.disabled_reason) = (false, Some(format!("it answered 410 {EVIL}")));
     let kinds: Vec<String> = sample::kinds().into_iter().map(|(kind, _)| kind).collect();
     let view = |webhook, rows, hours, range| webhook::Deliveries {
-        head: webhook::Head { webhook, dead: true, standing: None },
+        head: webhook::Head { webhook, dead: true, standing: None, hours },
         rows,
         state: "",
         kind: "",
         kinds: &kinds,
-        hours,
         range,
         live: Some("/admin/webhooks/whk_4tq9XvM2/live".to_owned()),
         first: None,
@@ -138,7 +137,7 @@ fn of_webhook() -> Vec<Screen> {
     };
     let frame = sample::frame();
     let saved = frame::Frame { done: Some(frame::Said::of(frame::Done::Saved)), ..sample::frame() };
-    let head = webhook::Head { webhook: &full, dead: false, standing: None };
+    let head = webhook::Head { webhook: &full, dead: false, standing: None, hours: &[] };
     let retry = sample::retry();
     let day = webhook::Range::Day;
     let draw = |view| webhook::deliveries(&frame, &view);
@@ -328,7 +327,7 @@ fn who_may_only_look_gets_no_forms() {
     let frame = frame::Frame { admin: false, ..sample::frame() };
     let webhook = sample::webhook();
     let (retry, letters) = (sample::retry(), sample::letters());
-    let head = webhook::Head { webhook: &webhook, dead: false, standing: None };
+    let head = webhook::Head { webhook: &webhook, dead: false, standing: None, hours: &[] };
     let detail = sample::detail(DeliveryState::Dead, &[Some("dns")]);
     let fields = dead::Fields::default();
     let dead = dead::Dead {
@@ -394,7 +393,7 @@ fn what_a_file_allows_is_offered() {
     let read_only = Some("webhooks are kept in a file".to_owned());
     let frame = frame::Frame { read_only, ..sample::frame() };
     let (webhook, retry) = (sample::webhook(), sample::retry());
-    let head = webhook::Head { webhook: &webhook, dead: false, standing: None };
+    let head = webhook::Head { webhook: &webhook, dead: false, standing: None, hours: &[] };
     let settings = webhook::settings(&frame, webhook::Settings { head, retry: &retry });
     let settings = settings.into_string();
     for offered in ["id=\"send-test\"", "id=\"recover\""] {

@@ -12,7 +12,7 @@ use super::audit::{self, AuditRow};
 use super::chart::{self, Hours};
 use super::frame::{Frame, Screen, Section, screen};
 use super::icon::{Icon, icon};
-use super::list::state_pill;
+use super::list::{HOURS, state_pill};
 use super::pieces::{Tone, id, notice, pager};
 use super::rows;
 use crate::desk::Standing;
@@ -35,6 +35,8 @@ pub(crate) struct Head<'a> {
     pub(crate) dead: bool,
     /// How its receiver stands, as far as is known.
     pub(crate) standing: Option<Standing>,
+    /// What is known of its last hours, a day of them at least.
+    pub(crate) hours: &'a [Stretch],
 }
 
 /// Its deliveries.
@@ -50,8 +52,6 @@ pub(crate) struct Deliveries<'a> {
     pub(crate) kind: &'a str,
     /// Event types that can be asked for.
     pub(crate) kinds: &'a [String],
-    /// What is known of the hours of the range.
-    pub(crate) hours: &'a [Stretch],
     /// How far back the charts look.
     pub(crate) range: Range,
     /// Where news about them come from, where this is the first part of the list.
@@ -88,7 +88,7 @@ impl Range {
 
 /// The first screen of a webhook.
 pub(crate) fn deliveries(frame: &Frame, view: &Deliveries<'_>) -> Markup {
-    let hours = Hours::new(view.hours, view.range.hours(), frame.now_ms);
+    let hours = Hours::new(view.head.hours, view.range.hours(), frame.now_ms);
     of_webhook(
         frame,
         view.head,
@@ -157,12 +157,14 @@ fn base(webhook: &Webhook) -> String {
 
 fn title(frame: &Frame, head: Head<'_>, base: &str) -> Markup {
     let webhook = head.webhook;
+    // As in the list: a webhook stands the same wherever it is shown.
+    let hours = Hours::new(head.hours, HOURS, frame.now_ms);
     html! {
         div.top {
             div {
                 h1 { (webhook.url) }
                 @if let Some(description) = &webhook.description { p.lead { (description) } }
-                div.actions { (state_pill(webhook, None)) (id(webhook.id.as_str())) }
+                div.actions { (state_pill(webhook, Some(&hours))) (id(webhook.id.as_str())) }
             }
             @if frame.writes_letters() {
                 div.actions {
@@ -282,7 +284,9 @@ fn charts(view: &Deliveries<'_>, hours: &Hours) -> Markup {
             @if let Some(hour) = hours.only() {
                 p.hint id="one-hour" { "All of these attempts were made in one hour: " (hour) "." }
             }
-            @if ok + bad > 0 {
+            @if ok + bad == 0 && view.rows.is_some() {
+                p.hint id="no-attempts" { "No attempt was made within this time." }
+            } @else if ok + bad > 0 {
                 details.soft { summary { "The numbers as a table" } div.card { (chart::table(hours)) } }
             }
         }

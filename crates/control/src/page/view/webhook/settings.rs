@@ -3,9 +3,10 @@
 use maud::{Markup, html};
 use subscriptions::{RetryPolicy, Webhook};
 
-use super::super::super::time::{ago, chosen};
+use super::super::super::time::{ago, chosen, exact};
 use super::super::frame::Frame;
 use super::super::list::patterns;
+use super::super::pieces::event_name;
 use super::{Head, Tab, base, of_webhook};
 
 /// The screen.
@@ -44,7 +45,8 @@ fn facts(frame: &Frame, view: Settings<'_>) -> Markup {
     html! {
         dl.facts {
             dt { "URL" } dd { code { (webhook.url) } }
-            dt { "Events" } dd { span.tags { @for event in patterns(webhook) { span.tag { (event) } } } }
+            dt { "Events" }
+            dd { span.tags { @for event in patterns(webhook) { span.tag { (event_name(&event)) } } } }
             dt { "Projects" }
             dd {
                 @if webhook.projects.is_empty() { "All" }
@@ -82,8 +84,9 @@ fn facts(frame: &Frame, view: Settings<'_>) -> Markup {
                 @if webhook.keep_while_disabled { "Matching events are kept as dead letters" }
                 @else { "Matching events are not kept" }
             }
-            dt { "Created" } dd { (ago(webhook.created_at_ms, frame.now_ms)) }
-            dt { "Changed" } dd { (ago(webhook.updated_at_ms, frame.now_ms)) }
+            @for (name, at) in [("Created", webhook.created_at_ms), ("Changed", webhook.updated_at_ms)] {
+                dt { (name) } dd { (exact(at)) " (" (ago(at, frame.now_ms)) ")" }
+            }
         }
     }
 }
