@@ -153,7 +153,7 @@ async fn start(config: &Config) -> Result<Service> {
     ops::start(config.operations.listen, operations)?;
 
     tasks.spawn("the pulse", health.pulse());
-    tasks.spawn("the store's watch", watch_store(store.clone(), closing.clone()));
+    tasks.spawn_last("the store's watch", watch_store(store.clone(), closing.clone()));
     tasks.spawn("the reports", act(store.clone(), announcer.clone(), gone));
     if let Some(log) = log {
         let (health, store) = (flow.health(), store.clone());

@@ -45,19 +45,18 @@ impl Pace {
         self.unsaved = Some(read_at_ms);
     }
 
-    /// As of when to save what is not saved yet, if it is time for that.
-    pub(crate) fn due(&self, now: Instant) -> Option<i64> {
-        self.unsaved.filter(|_| self.rests_until.is_none_or(|until| until <= now))
+    /// Whether to save now.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.unsaved.is_some() && self.rests_until.is_none_or(|until| until <= now)
     }
 
-    /// The same, whatever the time is: nothing comes after.
-    pub(crate) fn left(&self) -> Option<i64> {
-        self.unsaved
+    /// Saving begins: as of when the store held what is saved then. `None` where all is saved.
+    pub(crate) fn begin(&mut self) -> Option<i64> {
+        self.unsaved.take()
     }
 
     /// It was saved, or could not be, which is told and not tried again before the next change.
     pub(crate) fn saved(&mut self, now: Instant, took: Duration) {
-        self.unsaved = None;
         let rest = (took * PARTS).min(LONGEST_REST);
         self.rests_until = (took > CHEAP).then(|| now + rest);
     }
@@ -172,22 +171,21 @@ mod tests {
     #[test]
     fn what_takes_long_is_done_seldom() {
         let mut pace = Pace::default();
-        let start = Instant::now();
-        assert_eq!(pace.due(start), None);
+        let mut now = Instant::now();
+        assert!(!pace.is_due(now));
         for (took_ms, rest_ms) in [(20, 0), (50, 0), (500, 10_000), (5_000, 30_000), (1, 0)] {
             pace.changed(1);
             pace.changed(2);
-            let from = pace.rests_until.unwrap_or(start);
-            assert_eq!(pace.due(from), Some(2));
-            pace.saved(from, Duration::from_millis(took_ms));
-            assert_eq!((pace.due(from), pace.left()), (None, None));
+            assert!(pace.is_due(now), "{took_ms} ms");
+            assert_eq!((pace.begin(), pace.begin()), (Some(2), None));
+            // What comes meanwhile is for the next time.
             pace.changed(3);
-            assert_eq!(pace.left(), Some(3));
-            let end = from + Duration::from_millis(rest_ms);
-            assert_eq!(pace.due(end), Some(3), "{took_ms} ms");
-            if rest_ms > 0 {
-                assert_eq!(pace.due(end - Duration::from_millis(1)), None, "{took_ms} ms");
-            }
+            pace.saved(now, Duration::from_millis(took_ms));
+            let end = now + Duration::from_millis(rest_ms);
+            assert_eq!(pace.is_due(now), rest_ms == 0, "{took_ms} ms");
+            assert!(rest_ms == 0 || !pace.is_due(end - Duration::from_millis(1)));
+            assert!(pace.is_due(end), "{took_ms} ms");
+            now = end;
         }
     }
 }

@@ -8,7 +8,7 @@
 //! the old one, and the rename flushed too: after a crash there is the old file or the new one. Only
 //! the owner may read it (0600), for it holds secrets.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,9 @@ use thiserror::Error;
 
 /// The longest line that is read, in bytes; a webhook with everything at its bound is far shorter.
 const MAX_LINE: u64 = 4 * 1024 * 1024;
+
+/// How the names of files begin that are being written.
+const WRITING: &str = ".writing-";
 
 /// Which file it is, and in which version it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +106,7 @@ fn write_parts<R: Serialize>(
 ) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     // Made with 0600 and removed again unless it is renamed.
-    let file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
+    let file = tempfile::Builder::new().prefix(WRITING).tempfile_in(folder)?;
     let mut out = Hashing { out: BufWriter::new(file), hash: Sha256::new() };
     let head = Head { format: format.name.to_owned(), version: format.version, head };
     out.line(&head)?;
@@ -118,6 +121,16 @@ fn write_parts<R: Serialize>(
     file.as_file().sync_all()?;
     file.persist(path)?;
     File::open(folder)?.sync_all()
+}
+
+/// Removes what a process was writing when it was killed. For whoever is alone in this directory; what
+/// cannot be removed stays.
+pub(crate) fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(WRITING.as_bytes()) {
+            fs::remove_file(entry.path()).ok();
+        }
+    }
 }
 
 /// Reads `path`; `None` where there is no such file. `take` gets the records one by one.

@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use subscriptions::{DuplicateId, Snapshot, Webhook, WebhookId};
 use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::backend::{Backend, Stamps};
@@ -30,7 +31,7 @@ use crate::notice::{Notice, Origin};
 use crate::open;
 use crate::options::{OpenError, Options, ReadError, Rules};
 use crate::saved::{self, Pace, Saved};
-use crate::state_file::StateError;
+use crate::state_file::{self, StateError};
 use crate::status::Status;
 
 /// How often the store is looked at. A change has to be live within a second.
@@ -183,14 +184,16 @@ impl Store {
     /// Reads the webhooks now; where they cannot be read and none are live, takes what was saved.
     /// Blocking. What happened is returned; whether there is a snapshot now, [`Status`] says.
     pub fn load(&self) -> Vec<Notice> {
-        let mut inner = self.inner();
         let mut notices = Vec::new();
-        let stamps = self.stamps(&inner);
-        self.read(&mut inner, stamps, &mut notices);
-        self.save_what_is_due(&mut inner, &mut notices);
-        if !self.0.status.is_loaded() {
-            self.take_saved(&mut inner, &mut notices);
+        {
+            let mut inner = self.inner();
+            let stamps = self.stamps(&inner);
+            self.read(&mut inner, stamps, &mut notices);
+            if !self.0.status.is_loaded() {
+                self.take_saved(&mut inner, &mut notices);
+            }
         }
+        notices.extend(self.save());
         notices
     }
 
@@ -214,14 +217,25 @@ impl Store {
 
     /// Follows the store until `shutdown`, telling what happens. Spawns nothing that outlives it.
     pub async fn run(&self, shutdown: impl Future<Output = ()>, mut tell: impl FnMut(Notice)) {
-        self.follow(shutdown, &mut tell).await;
+        let mut saving = JoinSet::new();
+        self.follow(shutdown, &mut saving, &mut tell).await;
+        // What is being saved was begun before what is left.
+        while let Some(saved) = saving.join_next().await {
+            told(saved).into_iter().for_each(&mut tell);
+        }
         let store = self.clone();
-        // A runtime that is going down runs nothing any more.
-        let notices = tokio::task::spawn_blocking(move || store.save_what_is_left()).await;
-        notices.unwrap_or_default().into_iter().for_each(tell);
+        saving.spawn_blocking(move || store.save());
+        while let Some(saved) = saving.join_next().await {
+            told(saved).into_iter().for_each(&mut tell);
+        }
     }
 
-    async fn follow(&self, shutdown: impl Future<Output = ()>, mut tell: impl FnMut(Notice)) {
+    async fn follow(
+        &self,
+        shutdown: impl Future<Output = ()>,
+        saving: &mut JoinSet<Vec<Notice>>,
+        tell: &mut impl FnMut(Notice),
+    ) {
         let watcher = self.0.backend.watch(Arc::clone(&self.0.wake));
         let _watcher = watcher.map_err(|error| tell(Notice::NotWatched(Arc::new(error))));
         let mut shutdown = pin!(shutdown);
@@ -244,12 +258,19 @@ impl Store {
             let store = self.clone();
             match tokio::task::spawn_blocking(move || store.turn()).await {
                 Ok((notices, next)) => {
-                    notices.into_iter().for_each(&mut tell);
+                    notices.into_iter().for_each(&mut *tell);
                     again = next;
                 }
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 // The runtime is going down.
                 Err(_) => return,
+            }
+            while let Some(saved) = saving.try_join_next() {
+                told(saved).into_iter().for_each(&mut *tell);
+            }
+            if saving.is_empty() && self.inner().pace.is_due(Instant::now()) {
+                let store = self.clone();
+                saving.spawn_blocking(move || store.save());
             }
         }
     }
@@ -278,7 +299,6 @@ impl Store {
         } else if inner.trouble.is_none() {
             self.0.status.read_at_ms.store(now, Ordering::Relaxed);
         }
-        self.save_what_is_due(&mut inner, &mut notices);
         (notices, Again::Later)
     }
 
@@ -318,27 +338,18 @@ impl Store {
         }
     }
 
-    fn save_what_is_left(&self) -> Vec<Notice> {
-        let (mut inner, mut notices) = (self.inner(), Vec::new());
-        if let Some(read_at_ms) = inner.pace.left() {
-            self.save(&mut inner, read_at_ms, &mut notices);
-        }
+    /// Saves what is live and not saved yet. Turns go on meanwhile: this may take its time.
+    fn save(&self) -> Vec<Notice> {
+        let (unsaved, entries) = {
+            let mut inner = self.inner();
+            let Some(unsaved) = inner.pace.begin() else { return Vec::new() };
+            (unsaved, inner.entries.clone())
+        };
+        let (began, mut notices) = (Instant::now(), Vec::new());
+        let saved = saved::save(&self.0.state_dir, &self.origin(), &entries, unsaved);
+        self.keep(saved, &mut notices);
+        self.inner().pace.saved(Instant::now(), began.elapsed());
         notices
-    }
-
-    fn save_what_is_due(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
-        if let Some(read_at_ms) = inner.pace.due(Instant::now()) {
-            self.save(inner, read_at_ms, notices);
-        }
-    }
-
-    /// Saves what is live as of this time.
-    fn save(&self, inner: &mut Inner, read_at_ms: i64, notices: &mut Vec<Notice>) {
-        let began = Instant::now();
-        let entries = &inner.entries;
-        let saved = saved::save(&self.0.state_dir, &self.origin(), entries, read_at_ms);
-        self.keep(saved, notices);
-        inner.pace.saved(Instant::now(), began.elapsed());
     }
 
     /// Makes these webhooks live, if they are other ones; says whether they are.
@@ -461,11 +472,21 @@ impl Store {
     }
 }
 
+/// What a saving told; nothing where the runtime is going down.
+fn told(saved: Result<Vec<Notice>, JoinError>) -> Vec<Notice> {
+    match saved {
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        saved => saved.unwrap_or_default(),
+    }
+}
+
 /// Claims the state directory for this process. A file system without locks says nothing.
 fn lock(state_dir: &Path, notices: &mut Vec<Notice>) -> Option<fs::File> {
     let folder = fs::File::open(state_dir).ok()?;
-    if matches!(folder.try_lock(), Err(TryLockError::WouldBlock)) {
-        notices.push(Notice::Shared(state_dir.to_owned()));
+    match folder.try_lock() {
+        Ok(()) => state_file::sweep(state_dir),
+        Err(TryLockError::WouldBlock) => notices.push(Notice::Shared(state_dir.to_owned())),
+        Err(TryLockError::Error(_)) => {}
     }
     Some(folder)
 }

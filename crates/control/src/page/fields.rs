@@ -25,7 +25,8 @@ impl Fields {
         if pairs.len() > MOST {
             return Err(refused("there are more fields than any form here has"));
         }
-        let holds = |sign| pairs.iter().any(|(name, value)| name.contains(sign) || value.contains(sign));
+        let holds =
+            |sign| pairs.iter().any(|(name, value)| name.contains(sign) || value.contains(sign));
         // Reading puts this character where bytes are no UTF-8; hardly anybody types it.
         if holds(REPLACED) {
             return Err(refused("some text is not valid UTF-8"));
@@ -81,7 +82,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for text in [b"a=%FF".to_vec(), b"a=\xff".to_vec(), b"%00=a".to_vec(), b"a=b%00".to_vec(), "a=1&".repeat(MOST + 1).into_bytes()] {
+        for text in [
+            b"a=%FF".to_vec(),
+            b"a=\xff".to_vec(),
+            b"%00=a".to_vec(),
+            b"a=b%00".to_vec(),
+            "a=1&".repeat(MOST + 1).into_bytes(),
+        ] {
             assert_eq!(Fields::read(&text).unwrap_err().kind, ProblemKind::InvalidRequest);
         }
     }

@@ -120,9 +120,13 @@ mod tests {
         {
             assert_eq!(length(ms), expected);
         }
-        for (seconds, expected) in
-            [(5, "5 s"), (5_400, "1 h 30 min"), (86_400, "1 day"), (3 * 86_400, "3 days"), (0, "0 s")]
-        {
+        for (seconds, expected) in [
+            (5, "5 s"),
+            (5_400, "1 h 30 min"),
+            (86_400, "1 day"),
+            (3 * 86_400, "3 days"),
+            (0, "0 s"),
+        ] {
             assert_eq!(chosen(Duration::from_secs(seconds)), expected);
         }
     }
