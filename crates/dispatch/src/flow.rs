@@ -217,9 +217,8 @@ impl Parts {
 
         let snapshot = self.feed.snapshot.load_full();
         let payload = OnceLock::new();
-        let wanted = |webhook: &&Arc<Webhook>| match &webhook.condition {
-            None => true,
-            Some(condition) => condition.holds(payload.get_or_init(|| event.payload())),
+        let wanted = |webhook: &&Arc<Webhook>| {
+            webhook.condition_holds(|| payload.get_or_init(|| event.payload()))
         };
         let mut matching = snapshot.matching(event.kind(), event.project()).filter(wanted);
         let (mut search, mut found) = (trace.matching(), 0);

@@ -13,6 +13,7 @@ mod follow;
 mod note;
 mod once;
 mod pool;
+mod rotation;
 mod row;
 mod schema;
 mod seal;

@@ -3,9 +3,11 @@
 //! A plain record: its parts were checked when they were made, and no two parts can contradict each
 //! other.
 
+use std::borrow::Borrow;
 use std::num::NonZeroU32;
 
 use event::ProjectId;
+use serde_json::Value;
 use signing::Secret;
 
 use crate::condition::Condition;
@@ -60,6 +62,14 @@ pub struct Webhook {
     pub disabled_reason: Option<String>,
     /// During a rotation: when the next secret signs alone, in milliseconds since 1970.
     pub switches_at_ms: Option<i64>,
+}
+
+impl Webhook {
+    /// Whether its condition holds for the payload of an event, which is made only if there is one.
+    pub fn condition_holds<P: Borrow<Value>>(&self, payload: impl FnOnce() -> P) -> bool {
+        let condition = self.condition.as_ref();
+        condition.is_none_or(|condition| condition.holds(payload().borrow()))
+    }
 }
 
 /// The active secrets of a webhook; there is always one.

@@ -36,7 +36,8 @@ Commands:
                                     to end; stays until Ctrl-C, with --once ends with a summary
   bench [--quick] [PART...]         the service beside the bare loop, and beside receivers that
                                     misbehave, in one run; writes a table, JSON and charts below
-                                    target/bench; PART: throughput, latency, loaded, isolation
+                                    target/bench; PART: throughput, latency, loaded, isolation,
+                                    crowd
   torture [--short] [OPTIONS]       the service in several replicas under faults at random moments, and
                                     a judge of what arrived; `torture help` says more
   fuzz [--seconds N] [--keep] [TARGET]
@@ -161,7 +162,7 @@ fn parse_test(rest: &[String]) -> Result<Order, String> {
 }
 
 fn parse_bench(rest: &[String]) -> Result<Order, String> {
-    const KNOWN: [&str; 5] = ["--quick", "throughput", "latency", "loaded", "isolation"];
+    const KNOWN: [&str; 6] = ["--quick", "throughput", "latency", "loaded", "isolation", "crowd"];
     match rest.iter().find(|word| !KNOWN.contains(&word.as_str())) {
         Some(word) => Err(format!("`bench` does not know `{word}`, only {}", KNOWN.join(", "))),
         None => Ok(Order::Bench { arguments: rest.to_vec() }),

@@ -16,7 +16,9 @@ use prometheus::Registry;
 use serde_json::json;
 use signing::Secret;
 use store::load_once;
-use subscriptions::{EventFilter, Headers, Secrets, UrlRules, Webhook, WebhookId, WebhookUrl};
+use subscriptions::{
+    EventFilter, Headers, Secrets, Snapshot, UrlRules, Webhook, WebhookId, WebhookUrl,
+};
 use tokio::time::sleep;
 
 use crate::cli::Listen;
@@ -113,6 +115,12 @@ async fn forward(
     mut listening: Listening,
     begin: impl AsyncFn() -> Result<Listening, SessionError>,
 ) -> Result<(), Failed> {
+    // Alone in a snapshot it wants what it would want of the service.
+    let alone = Snapshot::build(vec![webhook.clone()], 0).context("one webhook is itself")?;
+    let wants = |event: &Event| {
+        let mut matching = alone.matching(event.kind(), event.project());
+        matching.any(|webhook| webhook.condition_holds(|| event.payload()))
+    };
     let mut forwarded = 0;
     while asked.count.is_none_or(|count| forwarded < count) {
         let heard = match listening.next().await {
@@ -124,7 +132,7 @@ async fn forward(
         };
         let (catalog, limit) = (&config.events.catalog, config.events.max_bytes);
         match Event::parse(&heard.body, heard.message_id(), catalog, limit) {
-            Ok(event) if wants(webhook, &event) => {
+            Ok(event) if wants(&event) => {
                 let delivery = DeliveryId::derive(event.id(), webhook.id.as_str());
                 let attempted = attempt(webhook, sender, &event, &delivery, &heard).await;
                 forwarded += 1;
@@ -155,16 +163,6 @@ async fn again(
             }
         }
     }
-}
-
-fn wants(webhook: &Webhook, event: &Event) -> bool {
-    let of_project = webhook.projects.is_empty()
-        || event.project().is_some_and(|project| webhook.projects.contains(project));
-    let holds = || {
-        let condition = webhook.condition.as_ref();
-        condition.is_none_or(|condition| condition.holds(&event.payload()))
-    };
-    webhook.events.wants(event.kind()) && of_project && holds()
 }
 
 async fn attempt(

@@ -86,10 +86,8 @@ fn tell(asked: &Send, config: &Config, event: &Event) -> Result<(), Failed> {
         .and_then(|options| load_once(config.webhooks.store.expose(), &options).ok())
         .map(|snapshot| {
             let payload = event.payload();
-            let wanted = |webhook: &&Arc<Webhook>| {
-                let condition = webhook.condition.as_ref();
-                webhook.enabled && condition.is_none_or(|condition| condition.holds(&payload))
-            };
+            let wanted =
+                |webhook: &&Arc<Webhook>| webhook.enabled && webhook.condition_holds(|| &payload);
             snapshot.matching(event.kind(), event.project()).filter(wanted).count()
         });
     if asked.json {

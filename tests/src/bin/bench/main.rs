@@ -11,6 +11,7 @@
 mod bad;
 mod bare;
 mod contender;
+mod crowd;
 mod isolation;
 mod latency;
 mod load;
@@ -40,10 +41,12 @@ pub(crate) struct Plan {
     /// Bad receivers of a hundred.
     bad: &'static [u32],
     isolation_seconds: u32,
+    /// Webhooks of the Control Center.
+    crowd: u32,
 }
 
 /// What is measured.
-const PARTS: [&str; 4] = ["throughput", "latency", "loaded", "isolation"];
+const PARTS: [&str; 5] = ["throughput", "latency", "loaded", "isolation", "crowd"];
 
 const FULL: Plan = Plan {
     rounds: 7,
@@ -52,6 +55,7 @@ const FULL: Plan = Plan {
     loaded: &[10_000, 100_000],
     bad: &[10, 50],
     isolation_seconds: 20,
+    crowd: 100_000,
 };
 const QUICK: Plan = Plan {
     rounds: 1,
@@ -60,6 +64,7 @@ const QUICK: Plan = Plan {
     loaded: &[10_000],
     bad: &[10],
     isolation_seconds: 2,
+    crowd: 2_000,
 };
 
 /// In the order of the tables.
@@ -110,6 +115,13 @@ async fn run(plan: Plan, parts: &[&str]) -> Result<()> {
         let Bench { plan, broker, sink, .. } = &bench;
         let isolation = Isolation::measure(broker, sink, plan.bad, plan.isolation_seconds);
         report.isolation(isolation.await?);
+    }
+    if parts.contains(&"crowd") {
+        let (amqp_url, url) = (&bench.places.amqp_url, postgres.database("crowd").await?);
+        for (store, url) in [("SQLite", None), ("PostgreSQL", Some(url.as_str()))] {
+            eprintln!("the Control Center of {} webhooks in {store}", plan.crowd);
+            report.crowd(crowd::measure(amqp_url, store, url, plan.crowd).await?);
+        }
     }
     report.write()
 }

@@ -10,6 +10,7 @@ use testbed::workspace;
 
 use crate::CONTENDERS;
 use crate::contender::Contender;
+use crate::crowd;
 use crate::isolation::Isolation;
 use crate::latency;
 use crate::throughput::Figures;
@@ -24,6 +25,7 @@ pub(crate) struct Report {
     latency: Vec<(u32, Contender, latency::Figures)>,
     loaded: Vec<(u32, Figures)>,
     isolation: Option<Isolation>,
+    crowd: Vec<crowd::Figures>,
 }
 
 /// All rounds of one fan-out, by contender.
@@ -63,6 +65,10 @@ impl Report {
 
     pub(crate) fn isolation(&mut self, isolation: Isolation) {
         self.isolation = Some(isolation);
+    }
+
+    pub(crate) fn crowd(&mut self, figures: crowd::Figures) {
+        self.crowd.push(figures);
     }
 
     /// Prints the table and writes `table.md`, `bench.json` and the charts.
@@ -127,6 +133,7 @@ impl Report {
         if let Some(isolation) = &self.isolation {
             write!(text, "\n{}", isolation.table()?)?;
         }
+        write!(text, "\n{}", crowd::table(&self.crowd)?)?;
         Ok(text)
     }
 

@@ -89,14 +89,20 @@ fn name(action: &str) -> String {
     format!("{first}{}", letters.as_str()).replace(['_', '-'], " ")
 }
 
-/// `url: https://…, enabled: true` of the JSON that the store keeps.
+/// `https://… · enabled` of the JSON that the store keeps.
 fn said(detail: &str) -> String {
     let Ok(Value::Object(fields)) = serde_json::from_str(detail) else {
         return detail.to_owned();
     };
-    let one = |(key, value): (String, Value)| match value.as_i64() {
-        Some(at_ms) if key == "overlapUntil" => format!("old secret until {}", full(at_ms)),
-        _ => format!("{key}: {}", plain(&value)),
+    let one = |(key, value): (String, Value)| match (key.as_str(), value) {
+        ("enabled", Value::Bool(enabled)) => {
+            if enabled { "enabled" } else { "disabled" }.to_owned()
+        }
+        ("url", Value::String(url)) => url,
+        ("overlapUntil", Value::Number(at)) if at.is_i64() => {
+            format!("old secret until {}", full(at.as_i64().unwrap_or_default()))
+        }
+        (_, value) => format!("{key}: {}", plain(&value)),
     };
     fields.into_iter().map(one).collect::<Vec<_>>().join(" · ")
 }
@@ -117,9 +123,10 @@ mod tests {
     #[test]
     fn details_are_said_in_words() {
         let detail = r#"{"changed":["url","headers"],"enabled":true,"url":"https://a.example"}"#;
-        let words = "changed: url, headers · enabled: true · url: https://a.example";
+        let words = "changed: url, headers · enabled · https://a.example";
         assert_eq!(said(detail), words);
         assert_eq!(said(r#"{"changed":[]}"#), "changed: nothing");
+        assert_eq!(said(r#"{"enabled":false,"url":1}"#), "disabled · url: 1");
         let rotated = r#"{"overlapUntil":1700000000000}"#;
         assert_eq!(said(rotated), "old secret until 14 Nov 2023, 22:13:20 UTC");
         assert_eq!(said("{}"), "");
