@@ -250,3 +250,20 @@ fn plain(text: &str) -> String {
     let plain = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
     text.chars().filter(plain).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_go_back_to_where_they_came_from() {
+        for (form, expected) in [
+            ("to_webhook=whk_my-hook_1", "/admin/webhooks/whk_my-hook_1"),
+            ("to_webhook=%2F%2Fevil.example%3Fa", "/admin/webhooks/evilexamplea"),
+            ("back=reason%3Dgone%26evil%3D1", "/admin/dead?reason=gone"),
+            ("", "/admin/dead"),
+        ] {
+            assert_eq!(back(&Fields::read(form.as_bytes()).unwrap()), expected, "{form}");
+        }
+    }
+}

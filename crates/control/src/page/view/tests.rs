@@ -323,6 +323,26 @@ fn secrets_show_where_they_are_meant_to_and_nowhere_else() {
 }
 
 #[test]
+fn a_webhook_stands_as_in_the_list_on_all_its_screens() {
+    let (frame, webhook, retry) = (sample::frame(), sample::webhook(), sample::retry());
+    for (hours, expected) in
+        [(sample::hours(24, 100), "Failing"), (sample::hours(24, 0), "Enabled")]
+    {
+        let head = webhook::Head { webhook: &webhook, dead: false, standing: None, hours: &hours };
+        for screen in [
+            webhook::settings(&frame, webhook::Settings { head, retry: &retry }),
+            webhook::history(&frame, head, &[], None),
+        ] {
+            let screen = screen.into_string();
+            for word in ["Failing", "Enabled"] {
+                let pill = format!("\">{word}</span>");
+                assert_eq!(screen.contains(&pill), word == expected, "{word}: {screen}");
+            }
+        }
+    }
+}
+
+#[test]
 fn who_may_only_look_gets_no_forms() {
     let frame = frame::Frame { admin: false, ..sample::frame() };
     let webhook = sample::webhook();
