@@ -54,6 +54,10 @@ pub(super) fn delivery_pill(delivery: &DeliveryRow) -> Markup {
         DeliveryState::Delivered => pill(Tone::Ok, "Delivered"),
         DeliveryState::Waiting if delivery.attempts == 0 => pill(Tone::Info, "Sending"),
         DeliveryState::Waiting => pill(Tone::Warn, "Retrying"),
+        // Kept for a webhook that was disabled: nothing has failed.
+        DeliveryState::Dead if delivery.dead_reason.as_deref() == Some("disabled") => {
+            pill(Tone::Plain, "Dead")
+        }
         DeliveryState::Dead => pill(Tone::Bad, "Dead"),
         DeliveryState::Dropped if is_failed_test(delivery) => pill(Tone::Bad, "Test failed"),
         DeliveryState::Dropped => pill(Tone::Plain, "Dropped"),

@@ -66,7 +66,28 @@ fn response(delivery: &DeliveryRow) -> Markup {
                 (explain::failure_name(failure)) span.under.number { (duration) }
             }
             (None, Some(status)) => { "HTTP " (status) span.under.number { (duration) } }
-            (None, None) => { span.muted { "–" } }
+            // Nothing was sent: where the reason is known it says more than a gap.
+            (None, None) => { span.muted { (delivery.dead_reason.as_deref().map_or("–", explain::dead_name)) } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn what_was_never_sent_says_why() {
+        let row = DeliveryRow {
+            attempts: 0,
+            last_status: None,
+            last_failure: None,
+            dead_reason: Some("disabled".to_owned()),
+            ..sample::row(1, DeliveryState::Dead)
+        };
+        assert!(response(&row).into_string().contains("Webhook disabled"));
+        let waiting = DeliveryRow { dead_reason: None, ..row };
+        assert!(response(&waiting).into_string().contains('–'));
     }
 }
