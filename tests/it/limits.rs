@@ -46,3 +46,23 @@ async fn a_slow_webhook_holds_its_limit_and_no_more() {
     drop((program, client));
     space.close().await.unwrap();
 }
+
+/// What a fast receiver takes within a quarter of a second is not worth a way through the broker.
+#[tokio::test]
+async fn turns_that_come_soon_are_waited_for_here() {
+    /// A place every 20 ms: the last turn comes before the broker's shortest delay is over.
+    const EVENTS: usize = 8;
+    let stage = Stage::new(|setup, receiver| {
+        setup.webhook(Webhook::new("whk_paced", &receiver.url("/")).rate_limit(50, 1))
+    })
+    .await;
+    // It answers, so nobody takes it for slow.
+    stage.publish("domain.added", "prj_1", "evt_first").await;
+    stage.reaches("deliveries_total", &[("outcome", "delivered")], 1.0).await;
+    for n in 0..EVENTS {
+        stage.publish("domain.added", "prj_1", &format!("evt_{n}")).await;
+    }
+    stage.reaches("deliveries_total", &[("outcome", "delivered")], 1.0 + EVENTS as f64).await;
+    assert_eq!(stage.sum("deliveries_postponed_total", &[]), 0.0);
+    stage.close().await;
+}

@@ -24,16 +24,19 @@ use delivery::{Attempted, Outcome, Request, Sender};
 use event::{Catalog, DeliveryId, Event, EventId, Rejection};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use subscriptions::{RetryPolicy, Snapshot, Webhook, WebhookId};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::TaskTracker;
 use traces::Span;
 
 use crate::backlog::Backlog;
 use crate::clock::now_ms;
-use crate::gate::{Bounds, BreakerPolicy, Gate, Pass, Sign, Slot, Standings, Turned};
+use crate::gate::{
+    Bound, Bounds, BreakerPolicy, Gate, Pass, SHORTEST, Sign, Slot, Standings, Turned,
+};
 use crate::health::Health;
 use crate::life::{self, Discharged, Life, Message};
-use crate::metrics::{DELETED, IN_FLIGHT, MALFORMED, Metrics};
+use crate::metrics::{DELETED, MALFORMED, Metrics};
 use crate::report::{AttemptReport, Following, Report, Tell};
 use crate::spans::{self, Spans};
 use crate::task::{Last, Task};
@@ -41,6 +44,9 @@ use crate::throttle::Throttle;
 
 /// How long a delivery waits that met a limit of our own: the shortest delay that the contract knows.
 const POSTPONE: Duration = Duration::from_secs(1);
+
+/// How soon the gate is asked again at the earliest.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long a delivery waits whose webhook this replica has not heard of yet: changes are live within
 /// a second, so one wait is nearly always enough.
@@ -112,6 +118,21 @@ struct Parts {
     tell: Tell,
     spans: Spans,
     rejections: Throttle,
+}
+
+/// What an attempt takes for as long as it is under way.
+struct Place<'a> {
+    slot: Slot<'a>,
+    permit: SemaphorePermit<'a>,
+}
+
+/// Why there is no place for an attempt.
+#[derive(Clone, Copy)]
+enum Refused {
+    /// All places are taken.
+    Full,
+    /// The gate says so, and how long it is until a turn.
+    By(Bound, Duration),
 }
 
 impl Flow {
@@ -343,12 +364,14 @@ impl Parts {
         if !(task.webhook.enabled || task.life.once.is_some()) {
             return self.keep(&task).await;
         }
-        let slot = match self.pass(&task) {
-            Pass::Go(slot) => slot,
-            Pass::Wait(bound, wait) => return self.hold_back(&task, bound, wait).await,
+        let place = match self.place(&task) {
+            // Boxed: most deliveries go at once, and each has room for the larger of the two.
+            Err(refused) => Box::pin(self.wait_for_place(&task, refused)).await,
+            place => place,
         };
-        let Ok(permit) = self.in_flight.try_acquire() else {
-            return self.postpone(&task, task.life.put_off(), IN_FLIGHT, POSTPONE).await;
+        let Place { slot, permit } = match place {
+            Ok(place) => place,
+            Err(refused) => return self.hold_back(&task, refused).await,
         };
         let started = now_ms();
         let span = task.trace.attempt(&task);
@@ -389,7 +412,47 @@ impl Parts {
         }
     }
 
-    fn pass<'a>(&'a self, task: &Task<'a>) -> Pass<'a> {
+    /// A place for an attempt, if there is one now.
+    fn place<'a>(&'a self, task: &Task<'a>) -> Result<Place<'a>, Refused> {
+        let permit = self.in_flight.try_acquire().map_err(|_| Refused::Full)?;
+        self.pass(task, permit)
+    }
+
+    /// A place that is there sooner than the broker could bring the delivery back is waited for here,
+    /// message, memory and all; for slow receivers the gate has no such places.
+    async fn wait_for_place<'a>(
+        &'a self,
+        task: &Task<'a>,
+        mut refused: Refused,
+    ) -> Result<Place<'a>, Refused> {
+        let until = Instant::now() + SHORTEST;
+        loop {
+            if let Refused::By(_, wait) = refused {
+                let turn = Instant::now() + wait.max(ASK_AGAIN);
+                if turn >= until {
+                    return Err(refused);
+                }
+                sleep_until(turn).await;
+            }
+            let Ok(Ok(permit)) = timeout_at(until, self.in_flight.acquire()).await else {
+                return Err(Refused::Full);
+            };
+            if task.session.is_lost() {
+                return Err(refused);
+            }
+            match self.pass(task, permit) {
+                Ok(place) => return Ok(place),
+                Err(again) => refused = again,
+            }
+        }
+    }
+
+    /// What the gate says to a delivery for which there is room.
+    fn pass<'a>(
+        &'a self,
+        task: &Task<'a>,
+        permit: SemaphorePermit<'a>,
+    ) -> Result<Place<'a>, Refused> {
         let Task { rules, webhook, .. } = *task;
         let bounds = Bounds {
             max_in_flight: webhook.max_in_flight.unwrap_or(rules.webhook_max_in_flight),
@@ -397,13 +460,18 @@ impl Parts {
             rate: webhook.rate_limit,
             breaker: rules.breaker,
         };
-        let (free, by_hand) = (self.in_flight.available_permits(), task.life.once.is_some());
+        // This one's own place is free, too.
+        let free = self.in_flight.available_permits() + 1;
+        let by_hand = task.life.once.is_some();
         let published_ms = task.published_ms;
         let age = move || {
             let waited = now_ms().saturating_sub(published_ms).max(0);
             Duration::from_millis(waited.unsigned_abs())
         };
-        self.gate.pass((&webhook.id, webhook.url.authority()), bounds, free, age, by_hand)
+        match self.gate.pass((&webhook.id, webhook.url.authority()), bounds, free, age, by_hand) {
+            Pass::Go(slot) => Ok(Place { slot, permit }),
+            Pass::Wait(bound, wait) => Err(Refused::By(bound, wait)),
+        }
     }
 
     /// What the attempt showed of its receiver.

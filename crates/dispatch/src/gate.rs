@@ -44,6 +44,8 @@ pub(crate) use crate::gate::limit::Sign;
 use crate::gate::rate::Rate;
 use crate::gate::turns::Turns;
 
+/// The broker's shortest delay: a turn that comes sooner need not wait there.
+pub(crate) const SHORTEST: Duration = Duration::from_millis(250);
 /// How long a webhook is remembered that nothing is asked about.
 const REMEMBERED: Duration = Duration::from_secs(600);
 /// How often what is remembered is looked through.
@@ -132,6 +134,8 @@ impl Sign {
 /// The gate's answer.
 pub(crate) enum Pass<'a> {
     Go(Slot<'a>),
+    /// What bit, and how long it is until a turn: at least [`SHORTEST`] for receivers that are slow,
+    /// which are not to hold memory and messages meanwhile.
     Wait(Bound, Duration),
 }
 
@@ -256,22 +260,23 @@ impl Gate {
         webhooks.forget(now);
         webhooks.look(now);
         let Webhooks { by_id, hosts, bulkhead, .. } = &mut *webhooks;
-        let ask = |seen: &mut Seen| match seen.pass(now, &bounds, free, bulkhead, by_hand) {
-            // A host's turns are its own: all its webhooks wait for the same places.
-            Ok(_) if hosts.is_full(host, bounds.max_per_host) => {
-                Pass::Wait(Bound::Host, hosts.turn(host, now, bounds.max_per_host, age()))
-            }
-            Ok(probe) => match seen.begin(now, &bounds, bulkhead, probe) {
-                Ok(()) => {
-                    hosts.begin(host);
-                    let begun = now;
-                    Pass::Go(Slot { gate: self, webhook, host, bounds, begun, probe, open: true })
+        let ask = |seen: &mut Seen| {
+            let (bound, wait) = match seen.pass(now, &bounds, free, bulkhead, by_hand) {
+                // A host's turns are its own: all its webhooks wait for the same places.
+                Ok(_) if hosts.is_full(host, bounds.max_per_host) => {
+                    (Bound::Host, hosts.turn(host, now, bounds.max_per_host, age()))
                 }
-                Err((bound, from, pace)) => {
-                    Pass::Wait(bound, seen.turns.take(now, from, pace, age()))
-                }
-            },
-            Err((bound, from, pace)) => Pass::Wait(bound, seen.turns.take(now, from, pace, age())),
+                Ok(probe) => match seen.begin(now, &bounds, bulkhead, probe) {
+                    Ok(()) => {
+                        hosts.begin(host);
+                        let (gate, begun, open) = (self, now, true);
+                        return Pass::Go(Slot { gate, webhook, host, bounds, begun, probe, open });
+                    }
+                    Err(refusal) => seen.turn(now, refusal, age()),
+                },
+                Err(refusal) => seen.turn(now, refusal, age()),
+            };
+            Pass::Wait(bound, if seen.slow { wait.max(SHORTEST) } else { wait })
         };
         match by_id.get_mut(webhook) {
             Some(seen) => ask(seen),
@@ -380,6 +385,16 @@ impl Seen {
         self.in_flight += 1;
         bulkhead.begin(self.slow);
         Ok(())
+    }
+
+    /// What bit, and how long it is until a turn of its own.
+    fn turn(
+        &mut self,
+        now: Instant,
+        (bound, from, pace): Refusal,
+        age: Duration,
+    ) -> (Bound, Duration) {
+        (bound, self.turns.take(now, from, pace, age))
     }
 
     /// Whether it is slow, as of now.

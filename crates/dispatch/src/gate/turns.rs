@@ -12,8 +12,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The shortest wait: the broker's shortest delay.
-const SHORTEST: Duration = Duration::from_millis(250);
 /// How far away the turn of something new may be,
 const HORIZON: Duration = Duration::from_secs(60);
 /// and of anything at all.
@@ -53,7 +51,7 @@ impl Turns {
             turn = earliest + horizon.duration_since(earliest) / 2;
         }
         self.next = Some(turn + pace.unwrap_or(UNKNOWN));
-        turn.duration_since(now).max(SHORTEST)
+        turn.duration_since(now)
     }
 
     /// The receiver takes deliveries again: turns begin now.
@@ -87,7 +85,7 @@ mod tests {
         assert!(!turns.is_empty(now));
         assert!(turns.is_empty(now + Duration::from_secs(10)));
         turns.restart();
-        assert_eq!(turns.take(now, now, Some(pace), Duration::ZERO), SHORTEST);
+        assert_eq!(turns.take(now, now, Some(pace), Duration::ZERO), Duration::ZERO);
     }
 
     #[test]
@@ -135,7 +133,6 @@ mod tests {
                 turns.take(now, now, pace, Duration::ZERO);
             }
             let wait = turns.take(now, now, pace, age);
-            prop_assert!(wait >= SHORTEST);
             prop_assert!(wait <= horizon(Duration::ZERO, age) && wait <= FARTHEST);
         }
     }
