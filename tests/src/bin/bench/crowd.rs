@@ -7,6 +7,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -55,7 +56,9 @@ pub(crate) async fn measure(
     webhooks: u32,
 ) -> Result<Figures> {
     let folder = tempfile::tempdir()?;
-    let mut center = Center::start(amqp_url, url, &folder).await?;
+    let program = workspace::program().await?;
+    let start = || Center::start(&program, amqp_url, url, &folder);
+    let mut center = start().await?;
     let began = Instant::now();
     fill(center.admin.address(), webhooks)?;
     let seconds = began.elapsed().as_secs_f64();
@@ -63,7 +66,7 @@ pub(crate) async fn measure(
         vec![("made through the API, per second", format!("{:.0}", f64::from(webhooks) / seconds))];
     // As after any start: what making them took is no part of what having them takes.
     center.end().await?;
-    let center = Center::start(amqp_url, url, &folder).await?;
+    let center = start().await?;
     let pid = center.pid()?;
     others.push(("peak after a start, MB", format!("{:.0}", memory_mb(pid, "VmHWM")?)));
     let rows = center.ask(webhooks)?;
@@ -103,7 +106,12 @@ pub(crate) fn table(all: &[Figures]) -> Result<String> {
 
 impl Center {
     /// Starts it and waits until it is ready.
-    async fn start(amqp_url: &str, store: Option<&str>, folder: &TempDir) -> Result<Self> {
+    async fn start(
+        program: &Path,
+        amqp_url: &str,
+        store: Option<&str>,
+        folder: &TempDir,
+    ) -> Result<Self> {
         let (admin, operations) = (Port::take()?, Port::take()?);
         let (config, state) = (folder.path().join("config.toml"), folder.path().join("state"));
         let embedded = format!("sqlite://{}", folder.path().join("webhooks.db").display());
@@ -118,7 +126,6 @@ impl Center {
             operations.address(),
         );
         fs::write(&config, text)?;
-        let program = workspace::program().await?;
         let mut command = Command::new(program);
         let child = command.args(["serve", "--config"]).arg(&config).kill_on_drop(true).spawn()?;
         eventually("the service is ready", START, || async {
