@@ -101,7 +101,9 @@ fn both(path: &str, schema: &Value, defaults: &Value) {
     let free = ["/config", "/resources", "/global", "/podSecurityContext", "/securityContext"]
         .contains(&path)
         || path.starts_with("/config/")
-        || path.starts_with("/probes/");
+        || ["/probes/", "/podSecurityContext/", "/securityContext/"]
+            .iter()
+            .any(|at| path.starts_with(at));
     for (key, schema) in properties {
         let path = format!("{path}/{key}");
         match defaults.get(key) {
