@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use testbed::helm::Helm;
 use testbed::kubernetes_validate::KubernetesValidate;
+use testbed::markdown::Document;
 use testbed::workspace;
 
 /// What renders and reads.
@@ -127,6 +128,28 @@ async fn the_values_of_the_guide_are_taken() {
         let objects = chart.objects(&values).await;
         assert_eq!(of_kind(&objects, "Deployment").count(), 1, "{block}");
     }
+}
+
+/// So is what its commands say.
+#[tokio::test]
+async fn the_commands_of_the_guide_set_values_that_are_taken() {
+    let chart = Chart::open().await;
+    let nothing = tempfile::NamedTempFile::new().unwrap();
+    let mut seen = 0;
+    for name in ["docs/install.md", "helm/boottify-webhooks/README.md"] {
+        for block in Document::read(Path::new(name)).unwrap().blocks() {
+            let script = block.script().unwrap_or_default().replace("\\\n", " ");
+            for command in script.lines().filter(|line| line.contains(" --set ")) {
+                let words: Vec<&str> = command.split_whitespace().collect();
+                let set = words.windows(2).filter(|pair| pair[0] == "--set");
+                let set: Vec<&str> = set.flatten().copied().collect();
+                let rendered = chart.helm.template(nothing.path(), &set).await;
+                rendered.unwrap_or_else(|error| panic!("{name}: {command}: {error:#}"));
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen, 2);
 }
 
 /// Chart, program and image have one version.

@@ -7,7 +7,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use testbed::program;
+use testbed::program::{self, said};
 use tokio::process::Command;
 
 /// A database in a folder of its own, and a configuration that names it.
@@ -78,8 +78,55 @@ impl Place {
     }
 }
 
-fn said(output: &Output) -> String {
-    String::from_utf8([&output.stdout[..], &output.stderr].concat()).unwrap()
+/// Another place takes what is in the archive as if it were its own, key and all.
+#[tokio::test]
+async fn a_backup_is_what_another_place_goes_on_with() {
+    let here = Place::new();
+    for url in ["https://a.example/", "https://b.example/"] {
+        assert!(here.run(&["create", url]).await.status.success());
+    }
+    let config = here.path("config.toml").display().to_string();
+    let archive = here.path("webhooks.tar").display().to_string();
+    let back_up = async |to: &str| program::run(&["backup", to, "--config", &config], &[]).await;
+    let output = back_up(&archive).await.unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let streamed = back_up("-").await.unwrap();
+    assert!(streamed.status.success() && streamed.stdout.ends_with(&[0; 1024]));
+    assert_eq!(streamed.stdout.len(), fs::read(&archive).unwrap().len());
+    let again = back_up(&archive).await.unwrap();
+    assert_eq!(again.status.code(), Some(1), "{}", said(&again));
+
+    let there = Place::new();
+    let mut unpack = Command::new("tar");
+    unpack.args(["-xf", &archive, "-C"]).arg(there.path("db"));
+    assert!(unpack.status().await.unwrap().success());
+    fs::create_dir(there.path("state")).unwrap();
+    fs::rename(there.path("db/encryption.key"), there.path("state/encryption.key")).unwrap();
+    assert_eq!(there.ids().await, here.ids().await);
+    assert_eq!(there.ids().await.len(), 2);
+    let names = fs::read_dir(there.path("db")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| name.to_string_lossy().starts_with("webhooks.db")));
+}
+
+#[tokio::test]
+async fn what_is_no_embedded_database_is_not_backed_up() {
+    let place = Place::new();
+    let config = place.path("config.toml").display().to_string();
+    for (url, why) in [
+        ("postgres://u:hunter2@127.0.0.1:1/x".to_owned(), "pg_dump"),
+        (format!("sqlite://{}", place.path("none.db").display()), "no database"),
+        (format!("file://{}", place.path("webhooks.toml").display()), "no database"),
+    ] {
+        let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+        let variables = [
+            ("BOOTTIFY_WEBHOOKS__WEBHOOKS__STORE", url.as_str()),
+            ("BOOTTIFY_WEBHOOKS__WEBHOOKS__ENCRYPTION_KEY", key),
+        ];
+        let output = program::run(&["backup", "-", "--config", &config], &variables).await.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains(why), "{}", said(&output));
+        assert!(!said(&output).contains("hunter2"));
+    }
 }
 
 /// The ids in lines of JSON objects, or in one list of them.

@@ -15,7 +15,7 @@ use testbed::amqp::Client;
 use testbed::eventually;
 use testbed::loopback;
 use testbed::page;
-use testbed::program::{self, Program};
+use testbed::program::{self, Program, said};
 use testbed::proxy::{Fault, Proxy};
 use testbed::receiver::{Answer, Received, Script};
 use testbed::setup::{Setup, Webhook};
@@ -116,11 +116,6 @@ async fn json(program: &Program, arguments: &[&str]) -> Value {
     let output = dead(program, arguments).await;
     assert!(output.status.success(), "{}", said(&output));
     serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn said(output: &Output) -> String {
-    let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    String::from_utf8(text).unwrap()
 }
 
 /// The member `key` of each dead letter of a listing.

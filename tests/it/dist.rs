@@ -10,6 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 use testbed::bom::BomJudge;
 use testbed::debian::{self, said};
+use testbed::helm::Helm;
 use testbed::program;
 use testbed::report::Reporter;
 use testbed::workspace;
@@ -59,6 +60,7 @@ async fn a_release_is_whole_and_the_same_again() {
 
     archive(&one(&first, ".tar.gz"), folder.path()).await;
     bill(&one(&first, ".cdx.json"), &binary).await;
+    chart(&one(&first, ".tgz")).await;
     if told.contains("skipped: the Debian package") {
         eprintln!("skipped: the Debian package is not looked at, for cargo-deb is not installed");
     } else {
@@ -132,6 +134,20 @@ fn there_is_one_version() {
     let coming =
         newest.starts_with("[Unreleased]\n") && newest.contains(&format!("To become {VERSION}."));
     assert!(released || coming, "CHANGELOG.md: {newest}");
+}
+
+/// Helm renders the same from the chart's archive as from its folder.
+async fn chart(file: &Path) {
+    let values = source("helm/boottify-webhooks/ci/least-values.yaml");
+    let mut rendered = Vec::new();
+    for chart in [file, &source("helm/boottify-webhooks")] {
+        let helm = Helm::find(chart).await.unwrap();
+        rendered.push(helm.template(&values, &[]).await.unwrap());
+    }
+    assert_eq!(rendered[0], rendered[1]);
+    let list = run(Command::new("tar").arg("-tzf").arg(file));
+    assert!(list.lines().all(|name| name.starts_with("boottify-webhooks/")), "{list}");
+    assert!(!list.contains("/ci/"), "{list}");
 }
 
 async fn archive(file: &Path, folder: &Path) {

@@ -24,7 +24,58 @@ async fn the_files_are_what_their_linters_take() {
     let linters = Linters::find().await.unwrap();
     let deploy = workspace::root().join("deploy");
     linters.dockerfile(&deploy.join("Dockerfile")).await.unwrap();
-    linters.shell(&deploy.join("build.sh")).await.unwrap();
+    let scripts = ["deploy/build.sh", ".ci/run"].map(|name| workspace::root().join(name));
+    let of_package =
+        fs::read_dir(deploy.join("debian")).unwrap().map(|entry| entry.unwrap().path());
+    let scripts: Vec<_> = scripts.into_iter().chain(of_package).collect();
+    assert_eq!(scripts.len(), 5, "{scripts:?}");
+    for script in scripts {
+        linters.shell(&script).await.unwrap();
+    }
+}
+
+/// What the engine is given is enough to build from, and nothing that was built.
+#[tokio::test]
+async fn the_context_has_what_the_build_reads() {
+    let ignored = fs::read_to_string(workspace::root().join(".dockerignore")).unwrap();
+    let mut lines = ignored.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(lines.next(), Some("*"));
+    let given: Vec<&str> = lines.map(|line| line.strip_prefix('!').expect(line)).collect();
+    let is_given = |path: &str| given.iter().any(|given| Path::new(path).starts_with(given));
+    for never in ["target/debug/x", ".git/HEAD", ".cache/helm", "docs/install.md"] {
+        assert!(!is_given(never), "{never}");
+    }
+
+    let mut list = Command::new("git");
+    let list = list.args(["ls-files", "-z"]).current_dir(workspace::root()).output().unwrap();
+    let context = tempfile::tempdir().unwrap();
+    let all = String::from_utf8(list.stdout).unwrap();
+    let files: Vec<&str> = all.split('\0').filter(|path| is_given(path)).collect();
+    for path in &files {
+        let copy = context.path().join(path);
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(workspace::root().join(path), copy).unwrap();
+    }
+    // Every manifest and every target's file is looked for.
+    let mut metadata = workspace::cargo();
+    metadata.args(["metadata", "--locked", "--offline", "--no-deps", "--format-version=1"]);
+    let read = metadata.current_dir(context.path()).output().await.unwrap();
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    // So is what sources include. Tests are not built there.
+    let mut included = 0;
+    let sources = files.iter().filter(|path| path.starts_with("crates/") && path.ends_with(".rs"));
+    for path in sources {
+        let source = context.path().join(path);
+        let text = fs::read_to_string(&source).unwrap();
+        for include in ["include_str!(\"", "include_bytes!(\""] {
+            for rest in text.split(include).skip(1) {
+                let named = source.with_file_name(rest.split_once('"').unwrap().0);
+                assert!(named.is_file(), "{path}: {}", named.display());
+                included += 1;
+            }
+        }
+    }
+    assert!(included > 3, "{included}");
 }
 
 #[test]

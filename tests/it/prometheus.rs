@@ -148,7 +148,7 @@ fn every_panel_says_what_it_shows_and_in_which_unit() {
     }
     let variables = dashboard["templating"]["list"].as_array().unwrap();
     let names: Vec<&str> = variables.iter().filter_map(|one| one["name"].as_str()).collect();
-    assert_eq!(names, ["datasource", "job", "instance"]);
+    assert_eq!(names, ["datasource", "namespace", "job", "instance"]);
 }
 
 /// A run that met all that a run meets: a delivery at once, one that was tried again, one that was
@@ -217,7 +217,8 @@ fn missing(named: &Named, prometheus: &Prometheus, recorded: &BTreeSet<&str>) ->
         let series = prometheus.series(&selector.name).unwrap();
         let known = series.iter().filter_map(Value::as_object).flat_map(|one| one.keys().cloned());
         let known: BTreeSet<String> = known.collect();
-        let unknown = selector.labels.iter().filter(|label| !known.contains(*label));
+        let is_known = |label: &str| known.contains(label) || OF_TARGETS.contains(&label);
+        let unknown = selector.labels.iter().filter(|label| !is_known(label));
         missing.extend(unknown.map(|label| format!("label {label} of {}", selector.name)));
         if prometheus.series(&selector.text).unwrap().is_empty() {
             missing.push(selector.text.clone());
@@ -238,13 +239,16 @@ fn dashboard_json() -> Value {
 fn dashboard() -> Vec<Used> {
     let dashboard = dashboard_json();
     let fill = |text: &str| {
-        text.replace("$job", JOB).replace("$instance", ".*").replace("$__rate_interval", "1m")
+        let text = text.replace("$namespace", ".*").replace("$instance", ".*");
+        text.replace("$job", JOB).replace("$__rate_interval", "1m")
     };
     let mut all = Vec::new();
     for panel in dashboard["panels"].as_array().unwrap() {
         let title = panel["title"].as_str().unwrap();
         for target in panel["targets"].as_array().into_iter().flatten() {
-            let expression = fill(target["expr"].as_str().unwrap());
+            let expression = target["expr"].as_str().unwrap();
+            apart(expression);
+            let expression = fill(expression);
             assert!(!expression.contains('$'), "{title}: an unknown variable in {expression}");
             let labels = labels_of_legend(target["legendFormat"].as_str().unwrap());
             all.push(Used { place: format!("panel {title}"), expression, labels });
@@ -260,12 +264,22 @@ fn dashboard() -> Vec<Used> {
         }
     }
     for annotation in dashboard["annotations"]["list"].as_array().unwrap() {
-        let expression = fill(annotation["expr"].as_str().unwrap());
+        let expression = annotation["expr"].as_str().unwrap();
+        apart(expression);
+        let expression = fill(expression);
         let labels = labels_of_legend(annotation["textFormat"].as_str().unwrap());
         all.push(Used { place: format!("annotation {}", annotation["name"]), expression, labels });
     }
     assert!(all.len() > 50, "only {} expressions were found", all.len());
     all
+}
+
+/// One Grafana shows several releases: every metric is taken of one, by its labels.
+fn apart(expression: &str) {
+    const RELEASE: &str = r#"{namespace=~"$namespace", job="$job", instance=~"$instance""#;
+    let metrics = ["boottify_webhooks_", "process_"].map(|name| expression.matches(name).count());
+    let of_release = expression.matches(RELEASE).count();
+    assert_eq!(metrics.iter().sum::<usize>(), of_release, "{expression}");
 }
 
 /// `{{name}}`.

@@ -352,7 +352,10 @@ async fn a_platforms_own_variables_count_where_nothing_else_is_said() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-scope=of-all".to_owned()),
         ("OTEL_SERVICE_NAME", "hooks".to_owned()),
-        ("OTEL_RESOURCE_ATTRIBUTES", "k8s.namespace.name=shop".to_owned()),
+        ("OTEL_RESOURCE_ATTRIBUTES", "k8s.namespace.name=shop,nonsense".to_owned()),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc".to_owned()),
+        // What is for traces comes first; this one cannot be read.
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "hunter2".to_owned()),
     ];
     let environment: Vec<(&str, &str)> =
         environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -367,5 +370,35 @@ async fn a_platforms_own_variables_count_where_nothing_else_is_said() {
         ("hooks", "shop")
     );
     assert!(collector.requests().iter().all(|request| request.header("x-scope") == "of-all"));
+    // A mistake ends nothing and is told once.
+    let log = stage.program.log();
+    for name in ["RESOURCE_ATTRIBUTES", "EXPORTER_OTLP_PROTOCOL", "EXPORTER_OTLP_TRACES_ENDPOINT"] {
+        let lines = log.iter().filter(|line| line.contains(&format!("OTEL_{name}: ")));
+        assert_eq!(lines.count(), 1, "{name}: {}", log.join("\n"));
+    }
+    assert!(!log.iter().any(|line| line.contains("hunter2")));
     stage.close().await;
+}
+
+#[tokio::test]
+async fn the_standards_off_switch_is_above_all() {
+    let collector = Collector::start(Script::ok()).await.unwrap();
+    let space = Space::open().await.unwrap();
+    let receiver = testbed::receiver::Receiver::start(Script::ok()).await.unwrap();
+    let setup = Setup::new(&space)
+        .set("traces.endpoint", collector.endpoint())
+        .set("traces.sample_ratio", 1.0)
+        .webhook(Webhook::new("whk_1", &receiver.url("/hook")));
+    let mut program = Program::launch(&setup, &[("OTEL_SDK_DISABLED", "true")]).await.unwrap();
+    program.ready().await.unwrap();
+    let mut stage = Stage { program, client: space.client().await.unwrap(), receiver, space };
+    stage.publish("domain.added", "prj_1", "evt_1").await;
+    stage.settled(1).await;
+    stage.program.logged("OTEL_SDK_DISABLED is true", SOON).await.unwrap();
+    // What was recorded would be brought out at the end.
+    stage.program.sigterm();
+    assert!(stage.program.wait(SOON).await.unwrap().success());
+    assert!(collector.requests().is_empty());
+    drop((stage.program, stage.client));
+    stage.space.close().await.unwrap();
 }

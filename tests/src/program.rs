@@ -287,6 +287,11 @@ impl Program {
     }
 }
 
+/// All that a command wrote, for a test to show.
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
 /// The program, without what this process's environment would configure.
 fn clean(binary: &Path) -> Command {
     let mut command = Command::new(binary);

@@ -41,6 +41,11 @@ pub(crate) enum Command {
     Listen(Listen),
     /// Check the signature of a request body.
     Verify(Verify),
+    /// Put webhooks and the key of their secrets into an archive, while `serve` goes on.
+    ///
+    /// Of an embedded database, that is (store sqlite://). The archive is a tar of the files that
+    /// stand in the folder of the database and in webhooks.state_dir; it holds secrets.
+    Backup(Backup),
     /// Ask a running program whether it takes events (or, with --live, whether it lives).
     Health(Health),
     /// Print a completion script for a shell.
@@ -67,6 +72,16 @@ pub(crate) struct Configured {
     /// Every key can be overridden by the environment: BOOTTIFY_WEBHOOKS__SECTION__KEY.
     #[arg(long, value_name = "FILE", env = "BOOTTIFY_WEBHOOKS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Options of `backup`.
+#[derive(Args, Debug)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Where the archive goes; nothing may be there yet. `-` is standard output.
+    #[arg(value_name = "FILE")]
+    pub(crate) to: PathBuf,
 }
 
 /// Options of `man`.

@@ -1,5 +1,6 @@
 //! The subcommands that do one thing and end; each file is one of them.
 
+pub(crate) mod backup;
 pub(crate) mod change;
 pub(crate) mod check;
 pub(crate) mod dead;

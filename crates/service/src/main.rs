@@ -77,6 +77,10 @@ fn run(command: Command) -> Result<(), Failed> {
             let config = load(&asked.configured)?;
             runtime(&config)?.block_on(command::listen::run(&asked, &config))
         }
+        Command::Backup(asked) => {
+            let config = load(&asked.configured)?;
+            runtime(&config)?.block_on(command::backup::run(&asked.to, &config))
+        }
         Command::Verify(asked) => command::verify::run(&asked),
         Command::Health(asked) => {
             let address = match &asked.address {

@@ -227,6 +227,9 @@ fn authorities(path: Option<&Path>, key: &'static str) -> Result<Option<Vec<u8>>
 /// What begins spans, and what brings them to the collector where there is one.
 pub(crate) fn traces(config: &Config, registry: &Registry) -> Result<(Tracer, Option<Exporter>)> {
     let traces = &config.traces;
+    for line in &traces.unheeded {
+        tracing::warn!("{line}");
+    }
     let metrics = traces::Metrics::register(registry)?;
     let Some(endpoint) = &traces.endpoint else { return Ok((Tracer::off(), None)) };
     let tls = delivery::tls_config(collector_ca_file(config)?.as_deref())

@@ -29,7 +29,7 @@ pub use self::sessions::EndedSession;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,6 +150,27 @@ impl Database {
 
     fn place(&self) -> &Place {
         self.0.pool.place()
+    }
+
+    /// The file of an embedded one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self.place() {
+            Place::Sqlite(path) => Some(path),
+            Place::Postgres(_) => None,
+        }
+    }
+
+    /// Copies an embedded one into `file`, which must not be there: whole, as of one moment, and
+    /// while others write. Tables of another version are copied as they are.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub async fn copy_into(&self, file: &Path) -> Result<(), DatabaseError> {
+        let copy = sqlx::query("VACUUM INTO $1").bind(file.to_string_lossy().into_owned());
+        copy.execute(self.0.pool.as_it_is()?).await?;
+        Ok(())
     }
 
     pub(crate) fn keys(&self) -> &Keys {

@@ -4,7 +4,7 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -13,15 +13,21 @@ use crate::options::OpenError;
 
 const NAME: &str = "encryption.key";
 
+/// Where the key is that an embedded database made for itself, if it did.
+#[must_use]
+pub fn own_key(state_dir: &Path) -> PathBuf {
+    state_dir.join(NAME)
+}
+
 /// The key in the state directory, if a good one is there.
 pub(crate) fn read(state_dir: &Path) -> Option<Keys> {
-    let text = Zeroizing::new(fs::read_to_string(state_dir.join(NAME)).ok()?);
+    let text = Zeroizing::new(fs::read_to_string(own_key(state_dir)).ok()?);
     Keys::try_new(&text, &[]).ok()
 }
 
 /// The key in the state directory; a new one where there is none yet.
 pub(crate) fn read_or_make(state_dir: &Path) -> Result<Keys, OpenError> {
-    let path = state_dir.join(NAME);
+    let path = own_key(state_dir);
     let failed = |why: String| OpenError::Key { path: path.clone(), why };
     let made = DirBuilder::new().recursive(true).mode(0o700).create(state_dir);
     made.map_err(|error| failed(error.to_string()))?;

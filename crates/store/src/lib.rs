@@ -35,6 +35,7 @@ pub use entry::fingerprint;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub use file::fuzzing;
+pub use key_file::own_key;
 pub use locator::{InvalidStoreUrl, check_log_url, check_url};
 pub use log::{
     AttemptRow, Behind, Counts, Decided, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow,

@@ -28,6 +28,17 @@ pub enum Kind {
     Internal,
 }
 
+/// What caused a span.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Parent<'p> {
+    /// Nothing: its trace begins with it.
+    None,
+    /// A span of this process.
+    Local(&'p TraceContext),
+    /// A span of another process.
+    Remote(&'p TraceContext),
+}
+
 /// A span that goes on. Dropped, it ends.
 ///
 /// Boxed: every delivery's future has room for one, and few deliveries are recorded.
@@ -43,15 +54,19 @@ struct Inner {
 }
 
 impl Span {
-    /// A span that begins now, at `context`, and was caused by `parent` in another process, if by any.
+    /// A span that begins now, at `context`.
     pub(crate) fn begin(
         tracing: Arc<Tracing>,
         kind: Kind,
         name: String,
         context: TraceContext,
-        parent: Option<&TraceContext>,
+        parent: Parent<'_>,
     ) -> Self {
-        let remote = if parent.is_some() { REMOTE } else { 0 };
+        let (parent, remote) = match parent {
+            Parent::None => (None, 0),
+            Parent::Local(parent) => (Some(parent), 0),
+            Parent::Remote(parent) => (Some(parent), REMOTE),
+        };
         let record = Record {
             trace_id: context.trace().as_bytes().to_vec(),
             span_id: context.span().as_bytes().to_vec(),
@@ -72,10 +87,8 @@ impl Span {
     #[must_use]
     pub fn child(&self, kind: Kind, name: impl Into<String>) -> Self {
         let context = self.0.context.within(new_span_id());
-        let mut child =
-            Self::begin(self.0.tracing.clone(), kind, name.into(), context, Some(&self.0.context));
-        child.0.record.flags &= !REMOTE;
-        child
+        let parent = Parent::Local(&self.0.context);
+        Self::begin(self.0.tracing.clone(), kind, name.into(), context, parent)
     }
 
     /// Where in its trace this is: the parent of what it causes.

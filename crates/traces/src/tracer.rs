@@ -7,7 +7,7 @@ use event::{SpanId, TraceContext};
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
-use crate::span::{Kind, Span};
+use crate::span::{Kind, Parent, Span};
 use crate::wire::Record;
 
 /// Begins spans, or none. Cheap to clone.
@@ -67,7 +67,7 @@ impl Tracer {
     ) -> Option<Span> {
         let tracing = self.0.as_ref().filter(|_| parent.is_sampled())?;
         let context = parent.within(new_span_id());
-        Some(Span::begin(Arc::clone(tracing), kind, name(), context, Some(parent)))
+        Some(Span::begin(Arc::clone(tracing), kind, name(), context, Parent::Remote(parent)))
     }
 
     /// The first span of a trace, for as many as the ratio says.
@@ -81,7 +81,7 @@ impl Tracer {
             return None;
         }
         let context = TraceContext::begin(trace, *new_span_id().as_bytes())?;
-        Some(Span::begin(Arc::clone(tracing), kind, name(), context, None))
+        Some(Span::begin(Arc::clone(tracing), kind, name(), context, Parent::None))
     }
 }
 
@@ -102,9 +102,11 @@ impl Ratio {
 impl Tracing {
     /// Takes a span that ended, if there is room.
     pub(crate) fn offer(&self, record: Record) {
-        match self.sender.try_send(record) {
-            Ok(()) => self.metrics.waiting.inc(),
-            Err(_) => self.metrics.dropped.inc(),
+        // Before, for it may be taken out at once: there are never fewer than none.
+        self.metrics.waiting.inc();
+        if self.sender.try_send(record).is_err() {
+            self.metrics.waiting.dec();
+            self.metrics.dropped.inc();
         }
     }
 }

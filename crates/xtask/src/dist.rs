@@ -4,6 +4,7 @@
 //! boottify-webhooks-<version>-<target>.tar.gz    program, pages, completions, unit, documents
 //! boottify-webhooks-<version>-<target>.cdx.json  what the program is made of (CycloneDX)
 //! boottify-webhooks_<version>-1_<arch>.deb       where cargo-deb is installed
+//! boottify-webhooks-chart-<version>.tgz          the Helm chart
 //! SHA256SUMS                                     of these
 //! ```
 //!
@@ -51,6 +52,12 @@ const FILES: [(&str, &str); 8] = [
 /// The guides, whose links to each other and to what is above hold in the archive, too.
 const GUIDES: &str = "docs";
 
+/// The Helm chart.
+const CHART: &str = "helm/boottify-webhooks";
+
+/// How far the program's size may be from what the guide says, in tenths of a megabyte.
+const SIZE_SLACK: u64 = 10;
+
 /// Shells, and what their users call a file of completions.
 const SHELLS: [(&str, &str); 3] = [
     ("bash", "completions/boottify-webhooks.bash"),
@@ -88,6 +95,10 @@ pub(crate) async fn run(wanted: Wanted) -> Result<ExitCode> {
         None => (build(&work.join("root")).await?, Effort::Release),
     };
 
+    if matches!(effort, Effort::Release) {
+        compare_size(&binary)?;
+    }
+
     let name = format!("{NAME}-{VERSION}-{target}");
     let tree = work.join(&name);
     lay_out(&tree, &binary).await?;
@@ -95,7 +106,8 @@ pub(crate) async fn run(wanted: Wanted) -> Result<ExitCode> {
     let bom = out.join(format!("{name}.cdx.json"));
     let digest = sha256(&binary).await?;
     fs::write(&bom, bom::make(&target, epoch, &digest).await?)?;
-    let mut made = vec![archive, bom];
+    let chart = chart(&work, &out, epoch).await?;
+    let mut made = vec![archive, bom, chart];
 
     // cargo-deb looks for everything built below a profile's folder.
     symlink(&tree, work.join("release"))?;
@@ -142,6 +154,31 @@ async fn build(root: &Path) -> Result<PathBuf> {
     let status = script.arg(root).status().await.context("failed to run deploy/build.sh")?;
     ensure!(status.success(), "the program does not build");
     Ok(root.join(NAME))
+}
+
+/// The guide says how large the image is; it may not go on saying so when that is long past.
+fn compare_size(binary: &Path) -> Result<()> {
+    let tenths = fs::metadata(binary)?.len().div_ceil(100_000);
+    let guide = fs::read_to_string(workspace::root().join(GUIDES).join("install.md"))?;
+    let told =
+        guide.split_once("one static binary of ").and_then(|(_, rest)| rest.split_once(" MB"));
+    let (told, _) = told.context("docs/install.md does not say how large the program is")?;
+    let size = format!("{}.{} MB", tenths / 10, tenths % 10);
+    println!("the program has {size}; docs/install.md says {told} MB");
+    let stated: u64 = told.replace('.', "").parse().context("docs/install.md gives no size")?;
+    ensure!(tenths.abs_diff(stated) <= SIZE_SLACK, "docs/install.md: the program has {size}");
+    Ok(())
+}
+
+/// The Helm chart, as `helm package` would pack it: without what `.helmignore` names. Helm itself is
+/// not asked, for its archives are others each time.
+async fn chart(work: &Path, out: &Path, epoch: i64) -> Result<PathBuf> {
+    let origin = workspace::root().join(CHART);
+    let tree = work.join("chart").join(NAME);
+    copy_folder(&origin, &tree)?;
+    fs::remove_dir_all(tree.join("ci"))?;
+    archive::set_modes(&tree)?;
+    archive::pack(&tree, &out.join(format!("{NAME}-chart-{VERSION}.tgz")), epoch).await
 }
 
 /// The archive's folder. Modes are those of the files' kind, whatever the umask and the checkout are.

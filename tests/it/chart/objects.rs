@@ -318,28 +318,46 @@ fn covers(outer: (IpAddr, u32), inner: (IpAddr, u32)) -> bool {
     outer.1 <= inner.1 && shared >= outer.1
 }
 
-/// The rows of the guard's table, as its source has them.
+/// The rows of the guard's tables, as their source has them; one that cannot be read fails the test.
 fn guarded() -> Vec<(IpAddr, u32)> {
     let source = workspace::root().join("crates/delivery/src/guard/ranges.rs");
     let source = fs::read_to_string(source).unwrap();
-    let number = |text: &str| {
-        let text = text.trim();
-        let hex = text.strip_prefix("0x").map(|hex| u16::from_str_radix(hex, 16).unwrap());
-        hex.unwrap_or_else(|| text.parse().unwrap())
-    };
-    let row = |line: &str| {
-        let (address, rest) = line.trim().strip_prefix('(')?.split_once("), ")?;
-        let length = rest.split(',').next()?.trim().parse().ok()?;
-        let (kind, pieces) = address.split_once('(')?;
-        let pieces: Vec<u16> = pieces.trim_matches(['[', ']']).split(',').map(number).collect();
-        match (kind, pieces.as_slice()) {
-            ("v4", &[a, b, c, d]) => {
-                let bytes = [a, b, c, d].map(|byte| u8::try_from(byte).unwrap());
-                Some((IpAddr::from(bytes), length))
+    let tables =
+        source.split("Addr>] = &[\n").skip(1).map(|rest| rest.split_once("\n];").unwrap().0);
+    let rows: Vec<&str> = tables.flat_map(str::lines).collect();
+    rows.into_iter().map(|line| row(line).unwrap_or_else(|| panic!("what is {line}?"))).collect()
+}
+
+/// `(v4(10, 0, 0, 0), 8, "…"),` and its like.
+fn row(line: &str) -> Option<(IpAddr, u32)> {
+    let (network, _) = line.trim().strip_prefix('(')?.split_once(", \"")?;
+    let (address, length) = network.rsplit_once(", ")?;
+    let address = match address {
+        "Ipv6Addr::UNSPECIFIED" => IpAddr::from([0_u16; 8]),
+        "Ipv6Addr::LOCALHOST" => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1_u16]),
+        call => {
+            let (kind, pieces) = call.strip_suffix(')')?.split_once('(')?;
+            let pieces = pieces.trim_matches(['[', ']']).split(',').map(number);
+            let pieces: Vec<u16> = pieces.collect::<Option<_>>()?;
+            match (kind, pieces.as_slice()) {
+                ("v4", &[a, b, c, d]) => {
+                    let bytes = [a, b, c, d].map(u8::try_from);
+                    let [Ok(a), Ok(b), Ok(c), Ok(d)] = bytes else { return None };
+                    IpAddr::from([a, b, c, d])
+                }
+                ("v6", &[a, b, c, d]) => IpAddr::from([a, b, c, d, 0, 0, 0, 0]),
+                ("Ipv6Addr::new", pieces) => IpAddr::from(<[u16; 8]>::try_from(pieces).ok()?),
+                _ => return None,
             }
-            ("v6", &[a, b, c, d]) => Some((IpAddr::from([a, b, c, d, 0, 0, 0, 0]), length)),
-            _ => None,
         }
     };
-    source.lines().filter_map(row).collect()
+    Some((address, length.parse().ok()?))
+}
+
+fn number(text: &str) -> Option<u16> {
+    let text = text.trim();
+    match text.strip_prefix("0x") {
+        Some(hex) => u16::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
 }

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use testbed::postgres::Server;
 use testbed::program;
@@ -82,10 +84,11 @@ fn lay_out(folder: &Path, objects: &[Value], database: &str) {
         "store-url" | "log-url" => database.to_owned(),
         _ => text.to_owned(),
     };
-    for (file, text) in of_kind(objects, "Secret")
-        .flat_map(|secret| secret["stringData"].as_object().unwrap().iter())
+    for (file, text) in
+        of_kind(objects, "Secret").flat_map(|secret| secret["data"].as_object().unwrap().iter())
     {
-        write(&format!("secrets/{file}"), &of_store(file, text.as_str().unwrap()));
+        let text = String::from_utf8(STANDARD.decode(text.as_str().unwrap()).unwrap()).unwrap();
+        write(&format!("secrets/{file}"), &of_store(file, &text));
     }
     for item in sources("secrets").iter().flat_map(|source| list(&source["secret"]["items"])) {
         let file = item["path"].as_str().unwrap();

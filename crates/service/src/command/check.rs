@@ -14,6 +14,9 @@ pub(crate) fn run(config: &Config) -> Result<(), Failed> {
     wiring::broker(config).map_err(|error| usage(&error))?;
     wiring::ca_file(config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
     wiring::collector_ca_file(config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
+    for line in &config.traces.unheeded {
+        print::error(&format!("warning: {line}"));
+    }
     let options = wiring::store_options(config).map_err(|error| usage(&error))?;
     let snapshot =
         load_once(config.webhooks.store.expose(), &options).map_err(|error| usage(&error))?;

@@ -1,7 +1,8 @@
 //! `[traces]`: where traces go, and how many there are.
 //!
 //! What platforms set for every program (`OTEL_EXPORTER_OTLP_ENDPOINT` and its like) counts where no
-//! layer of our own says otherwise: it is the weakest of them.
+//! layer of our own says otherwise: it is the weakest of them. Only `OTEL_SDK_DISABLED` is above all.
+//! As the standard has it, a mistake there ends nothing: it is told, and what is wrong is left out.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,8 +18,20 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Where a collector takes traces, below its address.
 const PATH: &str = "/v1/traces";
+/// How OTLP is spoken here, as the standard calls it.
+const PROTOCOL: &str = "http/protobuf";
 /// What the service calls itself where nobody gives it another name.
 const SERVICE: &str = "boottify-webhooks";
+
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+/// Here and below, what is for traces alone comes before what is for all.
+const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
+const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
+const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
 /// What is recorded of traces, and who is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,21 +46,17 @@ pub(crate) struct Traces {
     pub(crate) timeout: Duration,
     /// Which service this is, as attributes.
     pub(crate) resource: Vec<(String, String)>,
+    /// What of the standard variables does not count, and why: a line for each.
+    pub(crate) unheeded: Vec<String>,
 }
 
 /// Headers of each request to the collector. They may hold a token and show nothing of themselves.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct CollectorHeaders(HeaderMap);
 
-/// The standard variables of OpenTelemetry that are known here.
+/// The standard variables of OpenTelemetry, as far as they are set.
 #[derive(Clone, Default)]
-pub(super) struct Standard {
-    endpoint: Option<String>,
-    traces_endpoint: Option<String>,
-    headers: Option<String>,
-    service: Option<String>,
-    attributes: Option<String>,
-}
+pub(super) struct Standard(Vec<(String, String)>);
 
 impl Traces {
     pub(super) fn read(section: &mut Section<'_, '_>, standard: &Standard) -> Option<Self> {
@@ -61,14 +70,19 @@ impl Traces {
             .required("max_waiting_spans", "a number", |value| value.integer(512..=1_000_000));
         let limit = |value: &Value<'_>| value.duration(SECOND / 10..=MINUTE);
         let timeout = section.required("timeout", "a duration", limit);
-        let endpoint = match given {
-            Some(endpoint) => Some(endpoint),
-            None => standard.endpoint().map_err(|why| section.refuse(why)).ok()?,
+        let mut unheeded = Vec::new();
+        let endpoint = match (standard.is_off(&mut unheeded), given) {
+            (true, None) => None,
+            (true, Some(_)) => {
+                unheeded
+                    .push(format!("{DISABLED} is true: no traces, whatever traces.endpoint is"));
+                None
+            }
+            (false, None) => standard.endpoint(&mut unheeded),
+            (false, given) => given,
         };
-        let headers = match headers {
-            Some(headers) => headers,
-            None => standard.headers().map_err(|why| section.refuse(why)).ok()?,
-        };
+        let headers = headers.unwrap_or_else(|| standard.headers(&mut unheeded));
+        let resource = standard.resource(&mut unheeded);
         Some(Self {
             endpoint,
             headers,
@@ -77,7 +91,8 @@ impl Traces {
             propagate: propagate?,
             max_waiting_spans: max_waiting_spans?,
             timeout: timeout?,
-            resource: standard.resource(),
+            resource,
+            unheeded,
         })
     }
 }
@@ -85,51 +100,74 @@ impl Traces {
 impl Standard {
     /// Those of `env`; an empty one counts as absent, as the standard says.
     pub(super) fn of(env: &[(String, String)]) -> Self {
-        let find = |name: &str| {
-            let found = env.iter().find(|(known, value)| known == name && !value.is_empty());
-            found.map(|(_, value)| value.clone())
+        let ours = |(name, value): &&(String, String)| {
+            name.starts_with("OTEL_") && !value.trim().is_empty()
         };
-        Self {
-            endpoint: find("OTEL_EXPORTER_OTLP_ENDPOINT"),
-            traces_endpoint: find("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
-            headers: find("OTEL_EXPORTER_OTLP_TRACES_HEADERS")
-                .or_else(|| find("OTEL_EXPORTER_OTLP_HEADERS")),
-            service: find("OTEL_SERVICE_NAME"),
-            attributes: find("OTEL_RESOURCE_ATTRIBUTES"),
-        }
+        Self(env.iter().filter(ours).cloned().collect())
     }
 
-    fn endpoint(&self) -> Result<Option<Uri>, String> {
-        let named = |name: &'static str| move |why: &str| format!("{name}: {why}");
-        match (&self.traces_endpoint, &self.endpoint) {
-            (Some(text), _) => {
-                address(text).map(Some).map_err(named("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
-            }
-            (None, Some(text)) => {
-                below(text).map(Some).map_err(named("OTEL_EXPORTER_OTLP_ENDPOINT"))
-            }
-            (None, None) => Ok(None),
-        }
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim())
     }
 
-    fn headers(&self) -> Result<CollectorHeaders, String> {
-        let headers = self.headers.as_deref().map(CollectorHeaders::parse).transpose();
-        headers
-            .map(Option::unwrap_or_default)
-            .map_err(|why| format!("OTEL_EXPORTER_OTLP_HEADERS: {why}"))
+    /// The first of these that is set.
+    fn first_of(&self, names: [&'static str; 2]) -> Option<(&'static str, &str)> {
+        names.into_iter().find_map(|name| Some((name, self.get(name)?)))
+    }
+
+    fn is_off(&self, unheeded: &mut Vec<String>) -> bool {
+        let text = self.get(DISABLED).unwrap_or("false");
+        let is = |word: &str| text.eq_ignore_ascii_case(word);
+        if !is("true") && !is("false") {
+            unheeded.push(format!("{DISABLED}: expected true or false; it counts as false"));
+        }
+        is("true")
+    }
+
+    fn endpoint(&self, unheeded: &mut Vec<String>) -> Option<Uri> {
+        let exporters = self.get(EXPORTER).unwrap_or("otlp");
+        if exporters == "none" {
+            return None;
+        }
+        let mut read = |name: &str, take: fn(&str) -> Result<Uri, &'static str>| {
+            take(self.get(name)?).map_err(|why| unheeded.push(format!("{name}: {why}"))).ok()
+        };
+        let endpoint = read(TRACES_ENDPOINT, address).or_else(|| read(ENDPOINT, below))?;
+        if !exporters.split(',').any(|name| name.trim() == "otlp") {
+            let known = "only otlp and none are known here; traces go by otlp";
+            unheeded.push(format!("{EXPORTER}: {known}"));
+        }
+        if let Some((name, _)) = self.first_of(PROTOCOLS).filter(|(_, text)| *text != PROTOCOL) {
+            let known = "only http/protobuf is spoken here; the collector is asked by that";
+            unheeded.push(format!("{name}: {known}"));
+        }
+        Some(endpoint)
+    }
+
+    fn headers(&self, unheeded: &mut Vec<String>) -> CollectorHeaders {
+        let Some((name, text)) = self.first_of(HEADERS) else { return CollectorHeaders::default() };
+        CollectorHeaders::parse(text).unwrap_or_else(|why| {
+            unheeded.push(format!("{name}: {why}; none of them is sent"));
+            CollectorHeaders::default()
+        })
     }
 
     /// Attributes that are no `name=value` are left out: they describe, and nothing hangs on them.
-    fn resource(&self) -> Vec<(String, String)> {
-        let pairs = self.attributes.as_deref().unwrap_or_default().split(',');
-        let given = pairs.filter_map(|pair| {
-            let (name, value) = pair.trim().split_once('=')?;
+    fn resource(&self, unheeded: &mut Vec<String>) -> Vec<(String, String)> {
+        let pairs = self.get(ATTRIBUTES).unwrap_or_default().split(',').map(str::trim);
+        let pairs: Vec<&str> = pairs.filter(|pair| !pair.is_empty()).collect();
+        let given = pairs.iter().filter_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
             Some((name.trim().to_owned(), decoded(value.trim())?))
         });
         let mut all: Vec<(String, String)> = given.collect();
-        if let Some(service) = &self.service {
+        if all.len() < pairs.len() {
+            let why = "expected attributes as name=value, separated by commas; others are left out";
+            unheeded.push(format!("{ATTRIBUTES}: {why}"));
+        }
+        if let Some(service) = self.get(SERVICE_NAME) {
             all.retain(|(name, _)| name != "service.name");
-            all.push(("service.name".to_owned(), service.clone()));
+            all.push(("service.name".to_owned(), service.to_owned()));
         }
         for (name, value) in
             [("service.name", SERVICE), ("service.version", env!("CARGO_PKG_VERSION"))]
@@ -239,19 +277,61 @@ mod tests {
 
     #[test]
     fn standard_variables_are_read_as_the_standard_says() {
-        let of_all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4318");
-        let of_traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4318/x");
-        let endpoint = |pairs: &[_]| standard(pairs).endpoint().unwrap().map(|uri| uri.to_string());
+        let of_all = (ENDPOINT, "http://all:4318");
+        let of_traces = (TRACES_ENDPOINT, "http://traces:4318/x");
+        let endpoint = |pairs: &[_]| {
+            let mut unheeded = Vec::new();
+            let found = standard(pairs).endpoint(&mut unheeded).map(|uri| uri.to_string());
+            assert_eq!(unheeded, [""; 0], "{pairs:?}");
+            found
+        };
         assert_eq!(endpoint(&[of_all]).as_deref(), Some("http://all:4318/v1/traces"));
         assert_eq!(endpoint(&[of_all, of_traces]).as_deref(), Some("http://traces:4318/x"));
         assert_eq!(endpoint(&[(of_all.0, "")]), None);
-        assert!(standard(&[(of_all.0, "no url")]).endpoint().unwrap_err().contains(of_all.0));
+        assert_eq!(endpoint(&[of_all, (EXPORTER, "none")]), None);
+        let both = [of_all, (EXPORTER, "console, otlp"), (PROTOCOLS[1], "http/protobuf")];
+        assert!(endpoint(&both).is_some());
+        // What is for traces comes first.
+        let other = [of_all, (PROTOCOLS[0], "http/protobuf"), (PROTOCOLS[1], "grpc")];
+        assert!(endpoint(&other).is_some());
 
-        let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "a.b=c%20d, service.name=x,nonsense");
-        let resource = standard(&[attributes, ("OTEL_SERVICE_NAME", "hooks")]).resource();
+        let attributes = (ATTRIBUTES, "a.b=c%20d, service.name=x,");
+        let mut unheeded = Vec::new();
+        let resource = standard(&[attributes, (SERVICE_NAME, "hooks")]).resource(&mut unheeded);
         let version = env!("CARGO_PKG_VERSION");
         let expected = [("a.b", "c d"), ("service.name", "hooks"), ("service.version", version)];
         assert!(resource.iter().map(|(a, b)| (a.as_str(), b.as_str())).eq(expected));
+        assert_eq!(unheeded, [""; 0]);
+    }
+
+    /// Each is told by its name, and by no part of its value.
+    #[test]
+    fn a_mistake_in_a_standard_variable_is_told_and_left_out() {
+        let good = (ENDPOINT, "http://all:4318");
+        for (wrong, endpoint) in [
+            ((ENDPOINT, "hunter2"), None),
+            ((TRACES_ENDPOINT, "http://u:hunter2@c"), Some("http://all:4318/v1/traces")),
+            ((EXPORTER, "hunter2"), Some("http://all:4318/v1/traces")),
+            ((PROTOCOLS[0], "hunter2"), Some("http://all:4318/v1/traces")),
+            ((PROTOCOLS[1], "grpc"), Some("http://all:4318/v1/traces")),
+            ((HEADERS[0], "hunter2"), Some("http://all:4318/v1/traces")),
+            ((HEADERS[1], "hunter2"), Some("http://all:4318/v1/traces")),
+            ((DISABLED, "hunter2"), Some("http://all:4318/v1/traces")),
+            ((ATTRIBUTES, "hunter2,a=b"), Some("http://all:4318/v1/traces")),
+        ] {
+            let standard = standard(&[wrong, good]);
+            let mut told = Vec::new();
+            assert!(!standard.is_off(&mut told));
+            let found = standard.endpoint(&mut told).map(|uri| uri.to_string());
+            assert_eq!(found.as_deref(), endpoint, "{wrong:?}");
+            assert!(standard.headers(&mut told).expose().is_empty());
+            standard.resource(&mut told);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].starts_with(&format!("{}: ", wrong.0)), "{told:?}");
+            assert!(!told[0].contains("hunter2"), "{told:?}");
+        }
+        let off = standard(&[(DISABLED, "True")]);
+        assert!(off.is_off(&mut Vec::new()));
     }
 
     #[test]

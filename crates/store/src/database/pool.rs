@@ -105,6 +105,12 @@ impl Pool {
         Ok(&self.pool)
     }
 
+    /// The connections, whatever version the tables have.
+    pub(crate) fn as_it_is(&self) -> Result<&AnyPool, DatabaseError> {
+        self.is_there()?;
+        Ok(&self.pool)
+    }
+
     /// Why a server does not take us, at once and in its own words: a pool would try again in
     /// silence, and then know no more than that time ran out.
     async fn reach(&self) -> Result<(), DatabaseError> {
