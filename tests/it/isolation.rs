@@ -83,6 +83,35 @@ async fn a_receiver_that_answers_again_gets_what_waited() {
 }
 
 #[tokio::test]
+async fn a_thousand_that_waited_are_there_soon_after_their_receiver_is() {
+    const EVENTS: usize = 1_000;
+    // Farther away than that was no turn, and none was nearer for the most of them.
+    const BACK: Duration = Duration::from_secs(30);
+    let stage = Stage::new(|setup, receiver| {
+        receiver.answer("/hook", Script::always(Answer::status(503)));
+        setup
+            .set("webhooks.breaker.failures", 3)
+            .set("webhooks.breaker.first_pause", "2s")
+            .set("webhooks.breaker.max_pause", "2s")
+            .webhook(Webhook::new("whk_1", &receiver.url("/hook")).retry("first_delay", "1s"))
+    })
+    .await;
+    for n in 0..EVENTS {
+        stage.publish("domain.added", "prj_1", &format!("evt_{n}")).await;
+    }
+    // All of them wait: what was tried by its schedule, the others for their turns.
+    let waiting = (EVENTS - 100) as f64;
+    stage.reaches("deliveries_postponed_total", &[("bound", "breaker")], waiting).await;
+    assert_eq!(stage.sum("breakers_open", &[]), 1.0);
+    stage.receiver.answer("/hook", Script::always(Answer::status(200)));
+    let there = eventually("what waited is there", BACK, || async {
+        (stage.sum("deliveries_total", &[("outcome", "delivered")]) >= waiting).then_some(())
+    });
+    there.await.unwrap();
+    end(stage).await;
+}
+
+#[tokio::test]
 async fn what_was_tried_is_given_up_in_time_though_its_webhook_is_left_alone() {
     let stage = Stage::new(|setup, receiver| {
         receiver.answer("/hook", Script::fail(1_000, 503));

@@ -45,6 +45,13 @@ pub(crate) fn rung(remaining: Duration, whole: Duration) -> Rung {
     *RUNGS.iter().find(fits).or_else(|| RUNGS.iter().rev().find(below)).unwrap_or(&RUNGS[0])
 }
 
+/// The longest delay, not above this one where there is any, that costs the broker a single hop.
+#[must_use]
+pub fn one_hop(at_most: Duration) -> Duration {
+    let ttls = RUNGS.iter().map(|rung| rung.ttl);
+    ttls.rev().find(|ttl| *ttl <= at_most).unwrap_or(RUNGS[0].ttl)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -74,6 +81,15 @@ mod tests {
         check(5_000, "3s");
         check(9_600, "10s");
         check(86_400_000, "30000s");
+    }
+
+    #[test]
+    fn one_hop_is_walked_in_one() {
+        for (millis, expected) in [(0, 250), (999, 250), (1_000, 1_000), (99_999, 30_000)] {
+            let delay = one_hop(Duration::from_millis(millis));
+            assert_eq!(delay.as_millis(), expected, "{millis} ms");
+            assert_eq!(walk(delay, Duration::from_millis(20)).1, 1);
+        }
     }
 
     proptest! {

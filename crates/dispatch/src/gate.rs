@@ -42,7 +42,7 @@ use crate::gate::hosts::Hosts;
 use crate::gate::limit::Limit;
 pub(crate) use crate::gate::limit::Sign;
 use crate::gate::rate::Rate;
-use crate::gate::turns::Turns;
+use crate::gate::turns::{Shares, Turns};
 
 /// The broker's shortest delay: a turn that comes sooner need not wait there.
 pub(crate) const SHORTEST: Duration = Duration::from_millis(250);
@@ -62,8 +62,6 @@ const STALLED: u32 = 2;
 const SILENCE_WHEN_PRESSED: Duration = Duration::from_millis(100);
 /// A receiver that usually takes longer is slow.
 const SLOW: Duration = Duration::from_secs(1);
-/// What part of a breaker's pause lies between two turns.
-const PAUSE_PART: u32 = 10;
 
 /// What bounds the attempts of a webhook.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +164,7 @@ struct Webhooks {
     hosts: Hosts,
     looked: Option<Instant>,
     bulkhead: Bulkhead,
+    shares: Shares,
 }
 
 /// What is remembered of a webhook.
@@ -235,6 +234,7 @@ impl Gate {
             hosts: Hosts::default(),
             looked: None,
             bulkhead: Bulkhead::new(places),
+            shares: Shares::default(),
         };
         Self(Standings(Arc::new(Mutex::new(webhooks))))
     }
@@ -259,12 +259,12 @@ impl Gate {
         let mut webhooks = self.0.lock();
         webhooks.forget(now);
         webhooks.look(now);
-        let Webhooks { by_id, hosts, bulkhead, .. } = &mut *webhooks;
+        let Webhooks { by_id, hosts, bulkhead, shares, .. } = &mut *webhooks;
         let ask = |seen: &mut Seen| {
             let (bound, wait) = match seen.pass(now, &bounds, free, bulkhead, by_hand) {
                 // A host's turns are its own: all its webhooks wait for the same places.
                 Ok(_) if hosts.is_full(host, bounds.max_per_host) => {
-                    (Bound::Host, hosts.turn(host, now, bounds.max_per_host, age()))
+                    (Bound::Host, hosts.turn(host, now, bounds.max_per_host, age(), shares))
                 }
                 Ok(probe) => match seen.begin(now, &bounds, bulkhead, probe) {
                     Ok(()) => {
@@ -272,9 +272,9 @@ impl Gate {
                         let (gate, begun, open) = (self, now, true);
                         return Pass::Go(Slot { gate, webhook, host, bounds, begun, probe, open });
                     }
-                    Err(refusal) => seen.turn(now, refusal, age()),
+                    Err(refusal) => seen.turn(now, refusal, age(), shares),
                 },
-                Err(refusal) => seen.turn(now, refusal, age()),
+                Err(refusal) => seen.turn(now, refusal, age(), shares),
             };
             Pass::Wait(bound, if seen.slow { wait.max(SHORTEST) } else { wait })
         };
@@ -293,6 +293,8 @@ impl Webhooks {
         self.looked = Some(now);
         self.by_id.retain(|_, seen| !seen.is_forgotten(now));
         self.hosts.forget(now);
+        let turns = self.by_id.values_mut().map(|seen| &mut seen.turns);
+        self.shares.count(turns.chain(self.hosts.turns()), now);
     }
 
     /// Whoever has fallen silent is seen to be slow although nobody asks for it.
@@ -335,8 +337,7 @@ impl Seen {
             Says::Probe => true,
             Says::Wait(_) if by_hand => true,
             Says::Wait(until) => {
-                let pace = self.breaker.pause() / PAUSE_PART;
-                return Err((Bound::Breaker, until, Some(pace)));
+                return Err((Bound::Breaker, until, Some(self.breaker.pause())));
             }
         };
         self.judge(now, bulkhead);
@@ -393,8 +394,9 @@ impl Seen {
         now: Instant,
         (bound, from, pace): Refusal,
         age: Duration,
+        shares: &mut Shares,
     ) -> (Bound, Duration) {
-        (bound, self.turns.take(now, from, pace, age))
+        (bound, self.turns.take(now, from, pace, age, shares))
     }
 
     /// Whether it is slow, as of now.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::gate::turns::Turns;
+use crate::gate::turns::{Shares, Turns};
 
 /// How much of the usual time is the last attempt's.
 const WEIGHT: u32 = 32;
@@ -42,10 +42,11 @@ impl Hosts {
         now: Instant,
         most: NonZeroU32,
         age: Duration,
+        shares: &mut Shares,
     ) -> Duration {
         let seen = self.of(host);
         let pace = seen.usual.map(|usual| usual / most.get());
-        seen.turns.take(now, now, pace, age)
+        seen.turns.take(now, now, pace, age, shares)
     }
 
     pub(super) fn begin(&mut self, host: &str) {
@@ -67,6 +68,10 @@ impl Hosts {
 
     pub(super) fn forget(&mut self, now: Instant) {
         self.0.retain(|_, seen| seen.in_flight > 0 || !seen.turns.is_empty(now));
+    }
+
+    pub(super) fn turns(&mut self) -> impl Iterator<Item = &mut Turns> {
+        self.0.values_mut().map(|seen| &mut seen.turns)
     }
 
     fn of(&mut self, host: &str) -> &mut Host {
