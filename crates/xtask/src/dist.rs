@@ -56,7 +56,7 @@ const GUIDES: &str = "docs";
 const CHART: &str = "helm/boottify-webhooks";
 
 /// How far the program's size may be from what the guide says, in tenths of a megabyte.
-const SIZE_SLACK: u64 = 10;
+const SIZE_SLACK: u64 = 5;
 
 /// Shells, and what their users call a file of completions.
 const SHELLS: [(&str, &str); 3] = [
@@ -156,7 +156,8 @@ async fn build(root: &Path) -> Result<PathBuf> {
     Ok(root.join(NAME))
 }
 
-/// The guide says how large the image is; it may not go on saying so when that is long past.
+/// The guide says how large the program is. Where that is past, who makes the release is told; a
+/// release does not fail for it.
 fn compare_size(binary: &Path) -> Result<()> {
     let tenths = fs::metadata(binary)?.len().div_ceil(100_000);
     let guide = fs::read_to_string(workspace::root().join(GUIDES).join("install.md"))?;
@@ -166,7 +167,11 @@ fn compare_size(binary: &Path) -> Result<()> {
     let size = format!("{}.{} MB", tenths / 10, tenths % 10);
     println!("the program has {size}; docs/install.md says {told} MB");
     let stated: u64 = told.replace('.', "").parse().context("docs/install.md gives no size")?;
-    ensure!(tenths.abs_diff(stated) <= SIZE_SLACK, "docs/install.md: the program has {size}");
+    if tenths.abs_diff(stated) > SIZE_SLACK {
+        println!(
+            "warning: docs/install.md is past, put {size} there, and what the image has in all"
+        );
+    }
     Ok(())
 }
 
