@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::gate::SHORTEST;
+
 /// How far away turns may be, however few deliveries wait,
 const SOON: Duration = Duration::from_secs(10);
 /// however short they have waited,
@@ -90,7 +92,7 @@ impl Turns {
         } else {
             broker::one_hop(earliest.duration_since(now) + horizon)
         };
-        self.coming.one_more(now, wait);
+        self.coming.one_more(now, wait.max(SHORTEST));
         self.last = self.last.max(Some(now + wait));
         wait
     }
@@ -216,6 +218,17 @@ mod tests {
             let (_, last) = outage(per_second, seconds, 1);
             assert!(last <= within, "{per_second} a second: the last after {last} s");
         }
+    }
+
+    /// Turns that come at once are waited for in place: several of them within one tick of the clock.
+    #[test]
+    fn what_comes_at_once_leaves_a_count() {
+        let (mut turns, now) = (Turns::default(), Instant::now());
+        for _ in 0..3 {
+            assert_eq!(take(&mut turns, now, now, Duration::ZERO), Duration::ZERO);
+        }
+        assert!((turns.coming.at(now) - 3.0).abs() < 1e-9, "{:?}", turns.coming);
+        assert!(turns.coming.at(now + SOON) < 1e-9, "{:?}", turns.coming);
     }
 
     #[test]
