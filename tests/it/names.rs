@@ -61,6 +61,22 @@ async fn an_answer_counts_as_long_as_it_says_and_not_longer_than_it_may() {
     end(stage).await;
 }
 
+/// As many addresses as a large provider's name has do not fit into a datagram.
+#[tokio::test]
+async fn an_answer_that_is_too_long_for_a_datagram_is_asked_for_over_tcp() {
+    let server = NameServer::start().await.unwrap();
+    server.say("long.example", Says::Long(60, vec!["127.0.0.1".parse().unwrap()]));
+    let stage = Stage::new(|setup, receiver| {
+        asking(setup, &server)
+            .webhook(Webhook::new("whk_1", &at("long.example", receiver.address().port())))
+    })
+    .await;
+    publish(&stage, 0, 1).await;
+    let received = stage.receiver.wait_for(1, SOON).await.unwrap();
+    assert_eq!(received[0].attempt(), 1);
+    end(stage).await;
+}
+
 /// A name that led to a public address when it was judged, and leads elsewhere when it counts.
 #[tokio::test]
 async fn what_is_connected_to_is_what_was_judged() {

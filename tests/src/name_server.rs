@@ -1,12 +1,13 @@
-//! A name server of a test's own (RFC 1035, over UDP): it answers as it is told, and counts what it
-//! is asked. Names that it was not told of do not exist.
+//! A name server of a test's own (RFC 1035, over UDP and TCP): it answers as it is told, and counts
+//! what it is asked. Names that it was not told of do not exist.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Result};
-use tokio::net::UdpSocket;
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
 const A: u16 = 1;
@@ -16,13 +17,19 @@ const HEAD: usize = 12;
 const SAME_NAME: [u8; 2] = [0xc0, 12];
 /// A response, with recursion asked for and done.
 const RESPONSE: u16 = 0x8180;
+/// In a response: there is more, ask over TCP.
+const TRUNCATED: u16 = 0x0200;
 const NO_NAME: u16 = 3;
+/// How often a port is looked for that is free for both.
+const TRIES: usize = 20;
 
 /// What it says of a name.
 #[derive(Clone, Debug)]
 pub enum Says {
     /// These addresses, for so many seconds.
     Addresses(u32, Vec<IpAddr>),
+    /// The same, which only goes over TCP.
+    Long(u32, Vec<IpAddr>),
     /// Nothing at all.
     Nothing,
 }
@@ -49,11 +56,12 @@ impl NameServer {
     ///
     /// When there is no port.
     pub async fn start() -> Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.context("no port for a name server")?;
+        let (socket, listener) = sockets().await?;
         let address = socket.local_addr()?;
         let state = Arc::default();
         let mut tasks = JoinSet::new();
         tasks.spawn(answer(socket, Arc::clone(&state)));
+        tasks.spawn(listen(listener, Arc::clone(&state)));
         Ok(Self { address, state, _tasks: tasks })
     }
 
@@ -79,11 +87,42 @@ impl NameServer {
     }
 }
 
+/// One port for both.
+async fn sockets() -> Result<(UdpSocket, TcpListener)> {
+    for _ in 0..TRIES {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.context("no port for a name server")?;
+        if let Ok(listener) = TcpListener::bind(socket.local_addr()?).await {
+            return Ok((socket, listener));
+        }
+    }
+    bail!("no port for a name server that is free for UDP and TCP")
+}
+
+async fn listen(listener: TcpListener, state: Arc<Mutex<State>>) {
+    let mut connections = JoinSet::new();
+    while let Ok((connection, _)) = listener.accept().await {
+        connections.spawn(answer_each(connection, Arc::clone(&state)));
+    }
+}
+
+/// Over TCP each message has its length before it (RFC 1035, section 4.2.2).
+async fn answer_each(mut connection: TcpStream, state: Arc<Mutex<State>>) -> Result<()> {
+    loop {
+        let mut query = vec![0; usize::from(connection.read_u16().await?)];
+        connection.read_exact(&mut query).await?;
+        let response = respond(&query, &mut locked(&state), false);
+        if let Some(response) = response {
+            connection.write_u16(u16::try_from(response.len())?).await?;
+            connection.write_all(&response).await?;
+        }
+    }
+}
+
 async fn answer(socket: UdpSocket, state: Arc<Mutex<State>>) {
     let mut query = [0; 1_500];
     loop {
         let Ok((length, from)) = socket.recv_from(&mut query).await else { continue };
-        if let Some(response) = respond(&query[..length], &mut locked(&state)) {
+        if let Some(response) = respond(&query[..length], &mut locked(&state), true) {
             // Who does not get it asks again.
             socket.try_send_to(&response, from).unwrap_or_default();
         }
@@ -91,7 +130,7 @@ async fn answer(socket: UdpSocket, state: Arc<Mutex<State>>) {
 }
 
 /// The response to a query; none where nothing is to be said.
-fn respond(query: &[u8], state: &mut State) -> Option<Vec<u8>> {
+fn respond(query: &[u8], state: &mut State, is_short: bool) -> Option<Vec<u8>> {
     let (name, end) = name(query.get(HEAD..)?)?;
     let question = query.get(HEAD..HEAD + end + 4)?;
     let kind = u16::from_be_bytes([question[end], question[end + 1]]);
@@ -101,7 +140,10 @@ fn respond(query: &[u8], state: &mut State) -> Option<Vec<u8>> {
     let (code, seconds, addresses) = match state.names.get(&name) {
         None => (NO_NAME, 0, Vec::new()),
         Some(Says::Nothing) => return None,
-        Some(Says::Addresses(seconds, addresses)) => (0, *seconds, addresses.clone()),
+        Some(Says::Long(..)) if is_short => (TRUNCATED, 0, Vec::new()),
+        Some(Says::Addresses(seconds, addresses) | Says::Long(seconds, addresses)) => {
+            (0, *seconds, addresses.clone())
+        }
     };
     let records: Vec<Vec<u8>> = addresses
         .iter()

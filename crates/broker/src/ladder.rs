@@ -26,6 +26,9 @@ pub(crate) const RUNGS: [Rung; 11] = [
     Rung { name: "30000s", ttl: Duration::from_secs(30_000) },
 ];
 
+/// The shortest delay that there is.
+pub const SHORTEST_DELAY: Duration = RUNGS[0].ttl;
+
 /// The most hops that a delay of up to 24 h takes (checked by the tests below).
 #[cfg(test)]
 const MOST_HOPS: usize = 9;
@@ -49,7 +52,7 @@ pub(crate) fn rung(remaining: Duration, whole: Duration) -> Rung {
 #[must_use]
 pub fn one_hop(at_most: Duration) -> Duration {
     let ttls = RUNGS.iter().map(|rung| rung.ttl);
-    ttls.rev().find(|ttl| *ttl <= at_most).unwrap_or(RUNGS[0].ttl)
+    ttls.rev().find(|ttl| *ttl <= at_most).unwrap_or(SHORTEST_DELAY)
 }
 
 #[cfg(test)]

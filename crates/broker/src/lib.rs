@@ -38,7 +38,7 @@ pub use client::{
 pub use config::{Config, InvalidUrl, Names};
 pub use envelope::{Malformed, Once, Parked, PublishedEvent, Rejected};
 pub use intake::{Incoming, IncomingEvent, IncomingParked, Intake};
-pub use ladder::one_hop;
+pub use ladder::{SHORTEST_DELAY, one_hop};
 pub use listen::{Heard, Listening};
 pub use metrics::Metrics;
 pub use publisher::{Held, PublishError};

@@ -31,12 +31,10 @@ use traces::Span;
 
 use crate::backlog::Backlog;
 use crate::clock::now_ms;
-use crate::gate::{
-    Bound, Bounds, BreakerPolicy, Gate, Pass, SHORTEST, Sign, Slot, Standings, Turned,
-};
+use crate::gate::{Bound, Bounds, BreakerPolicy, Gate, Pass, Sign, Slot, Standings, Turned};
 use crate::health::Health;
 use crate::life::{self, Discharged, Life, Message};
-use crate::metrics::{DELETED, MALFORMED, Metrics};
+use crate::metrics::{DELETED, IN_FLIGHT, MALFORMED, Metrics};
 use crate::report::{AttemptReport, Following, Report, Tell};
 use crate::spans::{self, Spans};
 use crate::task::{Last, Task};
@@ -45,7 +43,8 @@ use crate::throttle::Throttle;
 /// How long a delivery waits that met a limit of our own: the shortest delay that the contract knows.
 const POSTPONE: Duration = Duration::from_secs(1);
 
-/// How soon the gate is asked again at the earliest.
+/// How soon the gate is asked again at the earliest: many wait here at a time, and each asks under the
+/// gate's lock.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long a delivery waits whose webhook this replica has not heard of yet: changes are live within
@@ -128,11 +127,11 @@ struct Place<'a> {
 
 /// Why there is no place for an attempt.
 #[derive(Clone, Copy)]
-enum Refused {
+enum NoPlace {
     /// All places are taken.
     Full,
-    /// The gate says so, and how long it is until a turn.
-    By(Bound, Duration),
+    /// The gate holds it back, and how long it is until its turn.
+    Held(Bound, Duration),
 }
 
 impl Flow {
@@ -366,12 +365,16 @@ impl Parts {
         }
         let place = match self.place(&task) {
             // Boxed: most deliveries go at once, and each has room for the larger of the two.
-            Err(refused) => Box::pin(self.wait_for_place(&task, refused)).await,
+            Err(why) => Box::pin(self.wait_for_place(&task, why)).await,
             place => place,
         };
         let Place { slot, permit } = match place {
             Ok(place) => place,
-            Err(refused) => return self.hold_back(&task, refused).await,
+            Err(_) if task.session.is_lost() => return Err(PublishError::Over),
+            Err(NoPlace::Full) => {
+                return self.postpone(&task, task.life.put_off(), IN_FLIGHT, POSTPONE).await;
+            }
+            Err(NoPlace::Held(bound, wait)) => return self.hold_back(&task, bound, wait).await,
         };
         let started = now_ms();
         let span = task.trace.attempt(&task);
@@ -413,46 +416,55 @@ impl Parts {
     }
 
     /// A place for an attempt, if there is one now.
-    fn place<'a>(&'a self, task: &Task<'a>) -> Result<Place<'a>, Refused> {
-        let permit = self.in_flight.try_acquire().map_err(|_| Refused::Full)?;
-        self.pass(task, permit)
+    fn place<'a>(&'a self, task: &Task<'a>) -> Result<Place<'a>, NoPlace> {
+        let slot = self.pass(task)?;
+        let permit = self.in_flight.try_acquire().map_err(|_| NoPlace::Full)?;
+        Ok(Place { slot, permit })
     }
 
     /// A place that is there sooner than the broker could bring the delivery back is waited for here,
-    /// message, memory and all; for slow receivers the gate has no such places.
+    /// message, memory and all; the gate has no such places for slow receivers.
     async fn wait_for_place<'a>(
         &'a self,
         task: &Task<'a>,
-        mut refused: Refused,
-    ) -> Result<Place<'a>, Refused> {
-        let until = Instant::now() + SHORTEST;
+        mut why: NoPlace,
+    ) -> Result<Place<'a>, NoPlace> {
+        let until = Instant::now() + broker::SHORTEST_DELAY;
         loop {
-            if let Refused::By(_, wait) = refused {
-                let turn = Instant::now() + wait.max(ASK_AGAIN);
-                if turn >= until {
-                    return Err(refused);
+            let permit = match why {
+                NoPlace::Full => {
+                    let Ok(Ok(permit)) = timeout_at(until, self.in_flight.acquire()).await else {
+                        return Err(why);
+                    };
+                    Some(permit)
                 }
-                sleep_until(turn).await;
-            }
-            let Ok(Ok(permit)) = timeout_at(until, self.in_flight.acquire()).await else {
-                return Err(Refused::Full);
+                NoPlace::Held(_, wait) => {
+                    let turn = Instant::now() + wait.max(ASK_AGAIN);
+                    if turn >= until {
+                        return Err(why);
+                    }
+                    sleep_until(turn).await;
+                    None
+                }
             };
             if task.session.is_lost() {
-                return Err(refused);
+                return Err(why);
             }
-            match self.pass(task, permit) {
-                Ok(place) => return Ok(place),
-                Err(again) => refused = again,
+            let slot = match self.pass(task) {
+                Ok(slot) => slot,
+                Err(again) => {
+                    why = again;
+                    continue;
+                }
+            };
+            match permit.or_else(|| self.in_flight.try_acquire().ok()) {
+                Some(permit) => return Ok(Place { slot, permit }),
+                None => why = NoPlace::Full,
             }
         }
     }
 
-    /// What the gate says to a delivery for which there is room.
-    fn pass<'a>(
-        &'a self,
-        task: &Task<'a>,
-        permit: SemaphorePermit<'a>,
-    ) -> Result<Place<'a>, Refused> {
+    fn pass<'a>(&'a self, task: &Task<'a>) -> Result<Slot<'a>, NoPlace> {
         let Task { rules, webhook, .. } = *task;
         let bounds = Bounds {
             max_in_flight: webhook.max_in_flight.unwrap_or(rules.webhook_max_in_flight),
@@ -460,17 +472,15 @@ impl Parts {
             rate: webhook.rate_limit,
             breaker: rules.breaker,
         };
-        // This one's own place is free, too.
-        let free = self.in_flight.available_permits() + 1;
-        let by_hand = task.life.once.is_some();
+        let (free, by_hand) = (self.in_flight.available_permits(), task.life.once.is_some());
         let published_ms = task.published_ms;
         let age = move || {
             let waited = now_ms().saturating_sub(published_ms).max(0);
             Duration::from_millis(waited.unsigned_abs())
         };
         match self.gate.pass((&webhook.id, webhook.url.authority()), bounds, free, age, by_hand) {
-            Pass::Go(slot) => Ok(Place { slot, permit }),
-            Pass::Wait(bound, wait) => Err(Refused::By(bound, wait)),
+            Pass::Go(slot) => Ok(slot),
+            Pass::Wait(bound, wait) => Err(NoPlace::Held(bound, wait)),
         }
     }
 

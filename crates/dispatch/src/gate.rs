@@ -5,7 +5,8 @@
 //!     ─► host full? ─► rate used up? ─► go; at each of them else ─► wait
 //! ```
 //!
-//! Who may not go gets a turn ([`turns`]) and waits for it in the broker. What is remembered of a
+//! Who may not go gets a turn ([`turns`]) and waits for it in the broker, or where it is if the turn
+//! comes sooner than the broker could bring it back. What is remembered of a
 //! webhook is forgotten once it says nothing any more: memory is bounded by the webhooks that were
 //! busy or failing within [`REMEMBERED`].
 //!
@@ -30,6 +31,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use broker::SHORTEST_DELAY;
 use delivery::{FailureKind, Outcome};
 use subscriptions::{RateLimit, WebhookId};
 use tokio::time::Instant;
@@ -42,10 +44,8 @@ use crate::gate::hosts::Hosts;
 use crate::gate::limit::Limit;
 pub(crate) use crate::gate::limit::Sign;
 use crate::gate::rate::Rate;
-use crate::gate::turns::{Shares, Turns};
+use crate::gate::turns::{Circling, Turns};
 
-/// The broker's shortest delay: a turn that comes sooner need not wait there.
-pub(crate) const SHORTEST: Duration = Duration::from_millis(250);
 /// How long a webhook is remembered that nothing is asked about.
 const REMEMBERED: Duration = Duration::from_secs(600);
 /// How often what is remembered is looked through.
@@ -132,7 +132,7 @@ impl Sign {
 /// The gate's answer.
 pub(crate) enum Pass<'a> {
     Go(Slot<'a>),
-    /// What bit, and how long it is until a turn: at least [`SHORTEST`] for receivers that are slow,
+    /// What bit, and how long it is until a turn: at least [`SHORTEST_DELAY`] for receivers that are slow,
     /// which are not to hold memory and messages meanwhile.
     Wait(Bound, Duration),
 }
@@ -164,7 +164,7 @@ struct Webhooks {
     hosts: Hosts,
     looked: Option<Instant>,
     bulkhead: Bulkhead,
-    shares: Shares,
+    circling: Circling,
 }
 
 /// What is remembered of a webhook.
@@ -234,7 +234,7 @@ impl Gate {
             hosts: Hosts::default(),
             looked: None,
             bulkhead: Bulkhead::new(places),
-            shares: Shares::default(),
+            circling: Circling::default(),
         };
         Self(Standings(Arc::new(Mutex::new(webhooks))))
     }
@@ -259,12 +259,12 @@ impl Gate {
         let mut webhooks = self.0.lock();
         webhooks.forget(now);
         webhooks.look(now);
-        let Webhooks { by_id, hosts, bulkhead, shares, .. } = &mut *webhooks;
+        let Webhooks { by_id, hosts, bulkhead, circling, .. } = &mut *webhooks;
         let ask = |seen: &mut Seen| {
             let (bound, wait) = match seen.pass(now, &bounds, free, bulkhead, by_hand) {
                 // A host's turns are its own: all its webhooks wait for the same places.
                 Ok(_) if hosts.is_full(host, bounds.max_per_host) => {
-                    (Bound::Host, hosts.turn(host, now, bounds.max_per_host, age(), shares))
+                    (Bound::Host, hosts.turn(host, now, bounds.max_per_host, age(), circling))
                 }
                 Ok(probe) => match seen.begin(now, &bounds, bulkhead, probe) {
                     Ok(()) => {
@@ -272,11 +272,11 @@ impl Gate {
                         let (gate, begun, open) = (self, now, true);
                         return Pass::Go(Slot { gate, webhook, host, bounds, begun, probe, open });
                     }
-                    Err(refusal) => seen.turn(now, refusal, age(), shares),
+                    Err(refusal) => seen.turn(now, refusal, age(), circling),
                 },
-                Err(refusal) => seen.turn(now, refusal, age(), shares),
+                Err(refusal) => seen.turn(now, refusal, age(), circling),
             };
-            Pass::Wait(bound, if seen.slow { wait.max(SHORTEST) } else { wait })
+            Pass::Wait(bound, if seen.slow { wait.max(SHORTEST_DELAY) } else { wait })
         };
         match by_id.get_mut(webhook) {
             Some(seen) => ask(seen),
@@ -294,7 +294,7 @@ impl Webhooks {
         self.by_id.retain(|_, seen| !seen.is_forgotten(now));
         self.hosts.forget(now);
         let turns = self.by_id.values_mut().map(|seen| &mut seen.turns);
-        self.shares.count(turns.chain(self.hosts.turns()), now);
+        self.circling.count(turns.chain(self.hosts.turns()), now);
     }
 
     /// Whoever has fallen silent is seen to be slow although nobody asks for it.
@@ -394,9 +394,9 @@ impl Seen {
         now: Instant,
         (bound, from, pace): Refusal,
         age: Duration,
-        shares: &mut Shares,
+        circling: &mut Circling,
     ) -> (Bound, Duration) {
-        (bound, self.turns.take(now, from, pace, age, shares))
+        (bound, self.turns.take(now, from, pace, age, circling))
     }
 
     /// Whether it is slow, as of now.

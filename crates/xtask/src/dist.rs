@@ -175,8 +175,8 @@ fn compare_size(binary: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The Helm chart, as `helm package` would pack it: without what `.helmignore` names. Helm itself is
-/// not asked, for its archives are others each time.
+/// The Helm chart, as `helm package` would pack it from a clean checkout. Helm itself is not asked,
+/// for its archives are others each time.
 async fn chart(work: &Path, out: &Path, epoch: i64) -> Result<PathBuf> {
     let origin = workspace::root().join(CHART);
     let tree = work.join("chart").join(NAME);

@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
-use broker::{Held, IncomingEvent, Once, Parked, PublishError, Rejected, Session};
+use broker::{Held, IncomingEvent, Once, Parked, PublishError, Rejected, SHORTEST_DELAY, Session};
 use delivery::FailureKind;
 use event::TraceContext;
 use subscriptions::{RetryPolicy, Webhook};
 
-use super::{POSTPONE, Parts, Refused, duration_ms};
+use super::{POSTPONE, Parts, duration_ms};
 use crate::clock::now_ms;
-use crate::gate::SHORTEST;
+use crate::gate::Bound;
 use crate::life::{self, Discharged, Dying, Life, Owed, Stage, Waiting};
-use crate::metrics::{DISABLED, IN_FLIGHT, MALFORMED, TEST};
+use crate::metrics::{DISABLED, MALFORMED, TEST};
 use crate::report::{Following, Report};
 use crate::retry::{self, Next};
 use crate::spans::{self, Handing, Trace};
@@ -82,23 +82,21 @@ impl Parts {
         retry::next(policy(task), attempts, elapsed(task, now), failure)
     }
 
-    /// There is no place for it: it waits, no longer than it is tried at all.
+    /// The gate lets it wait, no longer than it is tried at all.
     pub(super) async fn hold_back(
         &self,
         task: &Task<'_>,
-        refused: Refused,
+        bound: Bound,
+        wait: Duration,
     ) -> Result<Discharged, PublishError> {
-        let (why, wait) = match refused {
-            Refused::Full => (IN_FLIGHT, POSTPONE),
-            Refused::By(bound, wait) => (bound.as_str(), wait.max(SHORTEST)),
-        };
+        let wait = wait.max(SHORTEST_DELAY);
         let tried = task.life.stage() == Stage::Retried;
         let left = || policy(task).give_up_after().saturating_sub(elapsed(task, now_ms()));
         let left = tried.then(left);
         let owed = task.life.held_back(left.is_some_and(|left| left.is_zero()));
         let wait = left.map_or(wait, |left| wait.min(left));
         let failure = task.last.map_or("", |last| last.kind);
-        self.without_attempt(task, owed, (why, wait), failure).await
+        self.without_attempt(task, owed, (bound.as_str(), wait), failure).await
     }
 
     /// The webhook is disabled: the delivery is a dead letter until people decide about it.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::gate::turns::{Shares, Turns};
+use crate::gate::turns::{Circling, Turns};
 
 /// How much of the usual time is the last attempt's.
 const WEIGHT: u32 = 32;
@@ -42,11 +42,11 @@ impl Hosts {
         now: Instant,
         most: NonZeroU32,
         age: Duration,
-        shares: &mut Shares,
+        circling: &mut Circling,
     ) -> Duration {
         let seen = self.of(host);
         let pace = seen.usual.map(|usual| usual / most.get());
-        seen.turns.take(now, now, pace, age, shares)
+        seen.turns.take(now, now, pace, age, circling)
     }
 
     pub(super) fn begin(&mut self, host: &str) {

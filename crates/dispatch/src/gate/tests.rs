@@ -39,8 +39,9 @@ fn fill<'a>(gate: &'a Gate, webhook: &'a WebhookId) -> (Vec<Slot<'a>>, Bound, Du
 async fn a_full_webhook_waits_and_others_go() {
     let gate = Gate::new(FREE);
     let [busy, other] = ["busy", "other"].map(webhook);
-    let (slots, bound, _) = fill(&gate, &busy);
+    let (slots, bound, wait) = fill(&gate, &busy);
     assert_eq!((slots.len(), bound), (32, Bound::WebhookInFlight));
+    assert!(wait >= SHORTEST_DELAY, "nobody knows yet that it is not slow");
     assert!(matches!(ask(&gate, &other), Pass::Go(_)));
     drop(slots);
     assert!(matches!(ask(&gate, &busy), Pass::Go(_)));

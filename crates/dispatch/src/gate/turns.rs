@@ -7,17 +7,16 @@
 //! What is in the broker cannot be called back when the receiver takes deliveries again, so a turn is
 //! no farther away than a horizon. What finds no turn within it comes back at a time that costs the
 //! broker one hop, and asks again. The horizon is a balance of two costs: all that waits comes back
-//! about [`CIRCLING`] times a second, shared evenly by the webhooks for which something waits. So a
+//! about [`PER_SECOND`] times a second, shared evenly by the webhooks for which something waits. So a
 //! thousand deliveries are soon there when their receiver is, and a million do not keep the broker
-//! busy. Nor is it longer than deliveries have been waiting: what comes back in a second is then no
+//! busy. After the first [`AT_FIRST`] it is hardly longer than deliveries have been waiting: what comes back in a second is then no
 //! more than about twice what comes anew, and a receiver is caught up with within the time for which
 //! it was away.
 
 use std::time::Duration;
 
+use broker::SHORTEST_DELAY;
 use tokio::time::Instant;
-
-use crate::gate::SHORTEST;
 
 /// How far away turns may be, however few deliveries wait,
 const SOON: Duration = Duration::from_secs(10);
@@ -27,7 +26,7 @@ const AT_FIRST: Duration = Duration::from_secs(100);
 const FARTHEST: Duration = Duration::from_secs(3 * 60 * 60);
 /// About how many deliveries may come back in a second, of all that wait, where the time for which
 /// they have been waiting allows it: a twentieth of what a broker does with a core.
-const CIRCLING: f64 = 100.0;
+const PER_SECOND: f64 = 100.0;
 /// What part of the time that it has waited something may have to wait once more.
 const PART: u32 = 4;
 /// The pace where nothing is known of the receiver.
@@ -43,15 +42,15 @@ pub(super) struct Turns {
     coming: Coming,
     /// Since when there was always one to come.
     since: Option<Instant>,
-    /// Whether it has its share.
-    shares: bool,
+    /// Whether it counts in [`Circling`].
+    counted: bool,
 }
 
 /// For how many webhooks (or hosts) something waits: so many share what may circle.
 #[derive(Debug, Default)]
-pub(super) struct Shares(usize);
+pub(super) struct Circling(usize);
 
-/// About how many turns are still to come: each fades out over its own wait.
+/// About how many turns are still to come: they fade out over their average wait.
 #[derive(Debug, Default)]
 struct Coming {
     count: f64,
@@ -69,16 +68,13 @@ impl Turns {
         from: Instant,
         pace: Option<Duration>,
         age: Duration,
-        shares: &mut Shares,
+        circling: &mut Circling,
     ) -> Duration {
-        if !std::mem::replace(&mut self.shares, true) {
-            shares.0 += 1;
-        }
         if self.is_empty(now) {
             self.since = None;
         }
         let waiting = now.duration_since(*self.since.get_or_insert(now));
-        let horizon = self.coming.at(now) / shares.each();
+        let horizon = self.coming.at(now) / circling.each();
         let horizon = Duration::try_from_secs_f64(horizon).unwrap_or(FARTHEST);
         let longest = waiting.max(age / PART).clamp(AT_FIRST, FARTHEST);
         // Of the delays of one hop the one that is about as long: they are three times apart.
@@ -92,15 +88,21 @@ impl Turns {
         } else {
             broker::one_hop(earliest.duration_since(now) + horizon)
         };
-        self.coming.one_more(now, wait.max(SHORTEST));
+        // What comes sooner does not go through the broker.
+        if wait >= SHORTEST_DELAY {
+            if !std::mem::replace(&mut self.counted, true) {
+                circling.0 += 1;
+            }
+            self.coming.one_more(now, wait);
+        }
         self.last = self.last.max(Some(now + wait));
         wait
     }
 
     /// The receiver takes deliveries again: turns begin now.
     pub(super) fn restart(&mut self) {
-        let Self { coming, shares, .. } = std::mem::take(self);
-        (self.coming, self.shares) = (coming, shares);
+        let Self { coming, counted, .. } = std::mem::take(self);
+        (self.coming, self.counted) = (coming, counted);
     }
 
     /// Whether no turn is given out that is still to come.
@@ -109,12 +111,12 @@ impl Turns {
     }
 }
 
-impl Shares {
+impl Circling {
     /// Counts anew for whom something waits.
     pub(super) fn count<'a>(&mut self, all: impl Iterator<Item = &'a mut Turns>, now: Instant) {
         let waits = |turns: &mut Turns| {
-            turns.shares = !turns.is_empty(now);
-            turns.shares
+            turns.counted = !turns.is_empty(now);
+            turns.counted
         };
         self.0 = all.map(waits).filter(|waits| *waits).count();
     }
@@ -122,7 +124,7 @@ impl Shares {
     /// About how many of each may come back in a second.
     #[expect(clippy::cast_precision_loss, reason = "webhooks are far fewer than 2^52")]
     fn each(&self) -> f64 {
-        CIRCLING / self.0.max(1) as f64
+        PER_SECOND / self.0.max(1) as f64
     }
 }
 
@@ -149,7 +151,7 @@ mod tests {
     use super::*;
 
     fn take(turns: &mut Turns, now: Instant, from: Instant, pace: Duration) -> Duration {
-        turns.take(now, from, Some(pace), Duration::ZERO, &mut Shares(1))
+        turns.take(now, from, Some(pace), Duration::ZERO, &mut Circling(1))
     }
 
     #[test]
@@ -177,8 +179,8 @@ mod tests {
     /// many came back in each of the last 600 seconds, and when the last of all does, in seconds
     /// after the end.
     fn outage(per_second: f64, seconds: u64, waiting: usize) -> (f64, u64) {
-        let (mut turns, mut shares) = (Turns::default(), Shares(waiting));
-        turns.shares = true;
+        let (mut turns, mut circling) = (Turns::default(), Circling(waiting));
+        turns.counted = true;
         let (start, pause) = (Instant::now(), Duration::from_secs(60));
         let mut due = BTreeMap::<u64, Vec<u64>>::new();
         let (mut asked, mut owed) = (0, 0.0);
@@ -191,7 +193,7 @@ mod tests {
             let new = std::iter::from_fn(|| (owed >= 1.0).then(|| owed -= 1.0).map(|()| second));
             for born in back.into_iter().chain(new.collect::<Vec<_>>()) {
                 let age = Duration::from_secs(second - born);
-                let wait = turns.take(now, probe, Some(pause), age, &mut shares);
+                let wait = turns.take(now, probe, Some(pause), age, &mut circling);
                 due.entry(second + wait.as_secs().max(1)).or_default().push(born);
             }
         }
@@ -204,7 +206,7 @@ mod tests {
         let hours = 3 * 3_600;
         // By itself it has all that may circle; beside a thousand others what comes anew decides.
         let (asked, _) = outage(20.0, hours, 1);
-        assert!(asked < 2.2 * CIRCLING, "{asked} a second");
+        assert!(asked < 2.2 * PER_SECOND, "{asked} a second");
         let (asked, _) = outage(20.0, hours, 1_000);
         assert!(asked < 2.2 * 20.0, "{asked} a second");
     }
@@ -222,28 +224,34 @@ mod tests {
 
     /// Turns that come at once are waited for in place: several of them within one tick of the clock.
     #[test]
-    fn what_comes_at_once_leaves_a_count() {
-        let (mut turns, now) = (Turns::default(), Instant::now());
-        for _ in 0..3 {
-            assert_eq!(take(&mut turns, now, now, Duration::ZERO), Duration::ZERO);
+    fn what_is_waited_for_here_does_not_circle() {
+        let (mut turns, mut circling, now) = (Turns::default(), Circling(0), Instant::now());
+        let pace = Some(SHORTEST_DELAY / 2);
+        for before in [0, 1] {
+            let wait = turns.take(now, now, pace, Duration::ZERO, &mut circling);
+            assert_eq!(wait, SHORTEST_DELAY / 2 * before);
         }
-        assert!((turns.coming.at(now) - 3.0).abs() < 1e-9, "{:?}", turns.coming);
-        assert!(turns.coming.at(now + SOON) < 1e-9, "{:?}", turns.coming);
+        assert_eq!((circling.0, turns.coming.at(now)), (0, 0.0));
+        for _ in 0..2 {
+            turns.take(now, now, pace, Duration::ZERO, &mut circling);
+        }
+        assert_eq!((circling.0, turns.coming.at(now)), (1, 2.0));
     }
 
     #[test]
-    fn those_for_whom_nothing_waits_any_more_have_no_share() {
-        let (now, mut shares) = (Instant::now(), Shares::default());
+    fn those_for_whom_nothing_waits_any_more_do_not_count() {
+        let (now, mut circling) = (Instant::now(), Circling::default());
         let mut all = [Turns::default(), Turns::default()];
         for turns in &mut all {
-            turns.take(now, now, None, Duration::ZERO, &mut shares);
-            turns.take(now, now, None, Duration::ZERO, &mut shares);
+            let later = now + SHORTEST_DELAY;
+            turns.take(now, later, None, Duration::ZERO, &mut circling);
+            turns.take(now, later, None, Duration::ZERO, &mut circling);
         }
-        assert_eq!(shares.0, 2);
-        shares.count(all.iter_mut(), now);
-        assert_eq!(shares.0, 2);
-        shares.count(all.iter_mut(), now + SOON);
-        assert_eq!(shares.0, 0);
+        assert_eq!(circling.0, 2);
+        circling.count(all.iter_mut(), now);
+        assert_eq!(circling.0, 2);
+        circling.count(all.iter_mut(), now + SOON);
+        assert_eq!(circling.0, 0);
     }
 
     proptest! {
@@ -255,12 +263,12 @@ mod tests {
             waiting in 1_usize..10_000,
         ) {
             let (mut turns, now) = (Turns::default(), Instant::now());
-            let mut shares = Shares(waiting);
+            let mut circling = Circling(waiting);
             let (pace, age) = (Some(Duration::from_millis(pace_ms)), Duration::from_secs(age));
             for _ in 0..before {
-                turns.take(now, now, pace, Duration::ZERO, &mut shares);
+                turns.take(now, now, pace, Duration::ZERO, &mut circling);
             }
-            let wait = turns.take(now, now, pace, age, &mut shares);
+            let wait = turns.take(now, now, pace, age, &mut circling);
             let longest = (age / PART).clamp(AT_FIRST, FARTHEST);
             prop_assert!(wait <= longest * 3 / 2, "{wait:?} of {longest:?}");
         }
