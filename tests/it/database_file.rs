@@ -2,13 +2,21 @@
 //! acknowledged is there, and what cannot be done is said.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+use testbed::eventually;
 use testbed::program::{self, said};
 use tokio::process::Command;
+use tokio::time::timeout;
+
+/// What a short command may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A database in a folder of its own, and a configuration that names it.
 struct Place {
@@ -106,6 +114,69 @@ async fn a_backup_is_what_another_place_goes_on_with() {
     assert_eq!(there.ids().await.len(), 2);
     let names = fs::read_dir(there.path("db")).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| name.to_string_lossy().starts_with("webhooks.db")));
+}
+
+#[tokio::test]
+async fn without_its_key_nothing_is_backed_up_and_no_key_is_made() {
+    let place = Place::new();
+    assert!(place.run(&["create", "https://a.example/"]).await.status.success());
+    let key = place.path("state/encryption.key");
+    fs::remove_file(&key).unwrap();
+    let config = place.path("config.toml").display().to_string();
+    let archive = place.path("webhooks.tar");
+    let to = archive.display().to_string();
+    let output = program::run(&["backup", &to, "--config", &config], &[]).await.unwrap();
+    assert!(
+        !output.status.success() && said(&output).contains("encryption.key"),
+        "{}",
+        said(&output)
+    );
+    assert!(!key.exists() && !archive.exists());
+}
+
+#[tokio::test]
+async fn a_backup_that_fails_leaves_nothing_and_can_be_made_again() {
+    let place = Place::new();
+    let script = "create > $OUT/made\n\
+                  export TMPDIR=\"$OUT/copies\"\n\
+                  mkdir \"$TMPDIR\" \"$OUT/small\"\n\
+                  mount -t tmpfs -o size=40k none \"$OUT/small\"\n\
+                  backup() { \"$PROGRAM\" backup \"$OUT/small/x.tar\" --config \"$CONFIG\"; }\n\
+                  ! backup 2> $OUT/why\n\
+                  ls -A \"$OUT/small\" > $OUT/left\n\
+                  mount -o remount,size=4m \"$OUT/small\"\n\
+                  backup\n\
+                  tar -tf \"$OUT/small/x.tar\" > $OUT/names\n";
+    let output = place.within(script).await;
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(place.read("why").contains("No space left"), "{}", place.read("why"));
+    assert_eq!(place.read("left"), "");
+    assert_eq!(place.read("names"), "webhooks.db\nencryption.key\n");
+    assert_eq!(fs::read_dir(place.path("copies")).unwrap().count(), 0);
+}
+
+/// Nobody reads the archive, which is longer than a pipe holds; so it is under way when the signal comes.
+#[tokio::test]
+async fn a_backup_that_is_ended_leaves_no_copy() {
+    let place = Place::new();
+    assert!(place.run(&["create", "https://a.example/"]).await.status.success());
+    let copies = place.path("copies");
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        fs::create_dir(&copies).unwrap();
+        let mut command = Command::new(program::binary().await.unwrap());
+        command.args(["backup", "-", "--config"]).arg(place.path("config.toml"));
+        command.env("TMPDIR", &copies).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().unwrap();
+        let copy = || fs::read_dir(&copies).unwrap().next().map(|copy| copy.unwrap().path());
+        let copy = eventually("there is a copy", PATIENCE, async || copy()).await.unwrap();
+        assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o700);
+        let process = Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+        kill_process(process, signal).unwrap();
+        let ended = timeout(PATIENCE, child.wait()).await.expect("it goes on").unwrap();
+        assert_eq!(ended.code(), Some(1), "{signal:?}");
+        // Nothing is in it.
+        fs::remove_dir(&copies).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -79,7 +79,11 @@ fn run(command: Command) -> Result<(), Failed> {
         }
         Command::Backup(asked) => {
             let config = load(&asked.configured)?;
-            runtime(&config)?.block_on(command::backup::run(&asked.to, &config))
+            let runtime = runtime(&config)?;
+            let done = runtime.block_on(command::backup::run(&asked.to, &config));
+            // Whoever reads the archive may have stopped reading when a signal comes.
+            runtime.shutdown_background();
+            done
         }
         Command::Verify(asked) => command::verify::run(&asked),
         Command::Health(asked) => {

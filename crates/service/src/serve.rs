@@ -41,7 +41,8 @@ use crate::store_metrics::StoreMetrics;
 use crate::tasks::Tasks;
 use crate::wiring;
 
-/// How long the broker may take to accept the last acknowledgements, after the grace period.
+/// How long the last parts may take, after the grace period: the broker to accept the last
+/// acknowledgements, the store, the log and the traces to be written out.
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// What the command line decided, and what `SIGHUP` reads again.
@@ -317,7 +318,7 @@ impl Service {
         }
         self.drained.send_replace(true);
         if timeout(CLOSING, self.tasks.last_ended()).await.is_err() {
-            tracing::warn!("the broker did not close the connection in time");
+            tracing::warn!("not everything was closed and saved in time");
         }
         tracing::info!("drained");
     }

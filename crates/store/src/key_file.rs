@@ -19,10 +19,14 @@ pub fn own_key(state_dir: &Path) -> PathBuf {
     state_dir.join(NAME)
 }
 
-/// The key in the state directory, if a good one is there.
-pub(crate) fn read(state_dir: &Path) -> Option<Keys> {
-    let text = Zeroizing::new(fs::read_to_string(own_key(state_dir)).ok()?);
-    Keys::try_new(&text, &[]).ok()
+/// The key in the state directory, which has to be there.
+pub(crate) fn read(state_dir: &Path) -> Result<Keys, OpenError> {
+    let path = own_key(state_dir);
+    let read = fs::read_to_string(&path).map_err(|error| error.to_string());
+    let keys = read.and_then(|text| {
+        Keys::try_new(&Zeroizing::new(text), &[]).map_err(|error| error.to_string())
+    });
+    keys.map_err(|why| OpenError::Key { path, why })
 }
 
 /// The key in the state directory; a new one where there is none yet.

@@ -43,7 +43,9 @@ pub use log::{
     LoggedNext, Page, Position, Recorder, Stretch,
 };
 pub use notice::{Notice, Origin};
-pub use open::{LoadError, load_once, open_database, open_present_database};
+pub use open::{
+    LoadError, load_once, open_database, open_database_with_key, open_present_database,
+};
 pub use options::{OpenError, Options, ReadError, Rules};
 pub use state_file::{StateError, StateProblem};
 pub use status::Status;

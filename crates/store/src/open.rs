@@ -70,6 +70,23 @@ pub fn open_present_database(url: &str, options: &Options) -> Result<Option<Data
     }
 }
 
+/// The same for a backup, which nobody could read without the key: where an embedded database's key
+/// is lost, it is not replaced by a new one.
+///
+/// # Errors
+///
+/// As for [`open_database`], and [`OpenError::Key`] where there is no key.
+pub fn open_database_with_key(url: &str, options: &Options) -> Result<Option<Database>, OpenError> {
+    let mut options = options.clone();
+    if let Locator::Database(place @ Place::Sqlite(_)) = Locator::try_new(url)?
+        && place.is_there()
+        && options.keys.is_none()
+    {
+        options.keys = Some(key_file::read(&options.state_dir)?);
+    }
+    open_present_database(url, &options)
+}
+
 /// Why webhooks could not be read once.
 #[derive(Debug, Error)]
 pub enum LoadError {
@@ -127,7 +144,7 @@ pub(crate) fn backend(
 
 /// Whether something was saved in the state directory: then there was a store.
 fn was_there(locator: &Locator, options: &Options) -> bool {
-    let keys = || options.keys.clone().or_else(|| key_file::read(&options.state_dir));
+    let keys = || options.keys.clone().or_else(|| key_file::read(&options.state_dir).ok());
     keys().is_some_and(|keys| holds_webhooks(locator, options, &keys))
 }
 

@@ -25,10 +25,11 @@ const SEALED: Format = Format { name: "boottify-webhooks saved and sealed webhoo
 
 /// What saving may take without a rest after it.
 const CHEAP: Duration = Duration::from_millis(50);
-/// Saving takes at most one part of the time in so many: a long list costs far more to write out than
-/// one of its webhooks to change, and may be changed all the time.
+/// The rest after a saving that was not cheap is so many times as long: a long list costs far more to
+/// write out than one of its webhooks to change, and may be changed all the time.
 const PARTS: u32 = 20;
-/// The longest rest: so old, at most, is what a kill leaves.
+/// The longest rest, and the one after a saving that failed. Where saving works, what a kill leaves is
+/// hardly older.
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// When webhooks are saved: at once, unless that took long lately.
@@ -37,6 +38,8 @@ pub(crate) struct Pace {
     /// As of when the store held what is not saved yet, in milliseconds since 1970.
     unsaved: Option<i64>,
     rests_until: Option<Instant>,
+    /// Whether what is not saved waits for no rest.
+    urgent: bool,
 }
 
 impl Pace {
@@ -45,20 +48,34 @@ impl Pace {
         self.unsaved = Some(read_at_ms);
     }
 
+    /// What is not saved yet is due now, whatever saving took lately.
+    pub(crate) fn hurry(&mut self) {
+        self.urgent = true;
+    }
+
     /// Whether to save now.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
-        self.unsaved.is_some() && self.rests_until.is_none_or(|until| until <= now)
+        let rested = self.rests_until.is_none_or(|until| until <= now);
+        self.unsaved.is_some() && (self.urgent || rested)
     }
 
     /// Saving begins: as of when the store held what is saved then. `None` where all is saved.
     pub(crate) fn begin(&mut self) -> Option<i64> {
+        self.urgent = false;
         self.unsaved.take()
     }
 
-    /// It was saved, or could not be, which is told and not tried again before the next change.
+    /// It was saved, and that took so long.
     pub(crate) fn saved(&mut self, now: Instant, took: Duration) {
         let rest = (took * PARTS).min(LONGEST_REST);
         self.rests_until = (took > CHEAP).then(|| now + rest);
+    }
+
+    /// What the store held at this time could not be saved: it is tried again, with what is newer, after
+    /// the longest rest and at the end.
+    pub(crate) fn failed(&mut self, now: Instant, read_at_ms: i64) {
+        self.unsaved.get_or_insert(read_at_ms);
+        self.rests_until = Some(now + LONGEST_REST);
     }
 }
 
@@ -187,5 +204,35 @@ mod tests {
             assert!(pace.is_due(end), "{took_ms} ms");
             now = end;
         }
+    }
+
+    #[test]
+    fn what_is_urgent_waits_for_no_rest() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        pace.changed(1);
+        pace.begin();
+        // It becomes urgent while something older is being saved.
+        pace.changed(2);
+        pace.hurry();
+        pace.saved(now, LONGEST_REST);
+        assert!(pace.is_due(now));
+        assert_eq!(pace.begin(), Some(2));
+        pace.changed(3);
+        assert!(!pace.is_due(now));
+    }
+
+    #[test]
+    fn what_could_not_be_saved_is_tried_again_after_a_rest() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        pace.changed(1);
+        pace.hurry();
+        pace.begin();
+        pace.failed(now, 1);
+        assert!(!pace.is_due(now) && pace.is_due(now + LONGEST_REST));
+        assert_eq!(pace.begin(), Some(1));
+        // What came meanwhile counts.
+        pace.changed(2);
+        pace.failed(now, 1);
+        assert_eq!(pace.begin(), Some(2));
     }
 }

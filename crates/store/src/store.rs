@@ -67,7 +67,8 @@ struct Asked {
     rules: Option<Rules>,
 }
 
-/// What only one turn at a time may touch; locked while files are read and written.
+/// What one turn at a time works on, and holds while it reads the store and writes down what is disabled.
+/// A saving of the list, which goes on beside turns, locks it for moments only.
 #[derive(Debug)]
 struct Inner {
     rules: Rules,
@@ -215,7 +216,8 @@ impl Store {
         first
     }
 
-    /// Follows the store until `shutdown`, telling what happens. Spawns nothing that outlives it.
+    /// Follows the store until `shutdown`, telling what happens. Nothing that it began goes on after
+    /// its end; where it is dropped before, what is being saved is still saved.
     pub async fn run(&self, shutdown: impl Future<Output = ()>, mut tell: impl FnMut(Notice)) {
         let mut saving = JoinSet::new();
         self.follow(shutdown, &mut saving, &mut tell).await;
@@ -347,8 +349,12 @@ impl Store {
         };
         let (began, mut notices) = (Instant::now(), Vec::new());
         let saved = saved::save(&self.0.state_dir, &self.origin(), &entries, unsaved);
-        self.keep(saved, &mut notices);
-        self.inner().pace.saved(Instant::now(), began.elapsed());
+        let saved = self.keep(saved, &mut notices);
+        let pace = &mut self.inner().pace;
+        match saved {
+            Some(()) => pace.saved(Instant::now(), began.elapsed()),
+            None => pace.failed(Instant::now(), unsaved),
+        }
         notices
     }
 
@@ -369,6 +375,8 @@ impl Store {
         self.publish(&entries, &disabled, Origin::Store, notices)?;
         (inner.entries, inner.origin, inner.disabled) = (entries, Origin::Store, disabled);
         if !lifted.is_empty() {
+            // Until it is saved, too, a start without the store would enable what stood there before.
+            inner.pace.hurry();
             notices.extend(lifted.into_iter().map(Notice::Lifted));
             self.keep(inner.disabled.save(&self.0.state_dir), notices);
         }

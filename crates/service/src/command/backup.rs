@@ -4,77 +4,109 @@
 //! has no shell and nothing else that could bring two files out of a pod. Not here: the log of
 //! deliveries, which may be lost.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{File, Permissions};
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
-use store::{Database, open_present_database, own_key};
+use anyhow::{Context, Result, anyhow, ensure};
+use store::{open_database_with_key, own_key};
+use tempfile::NamedTempFile;
+use tokio::task::spawn_blocking;
 
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::print;
+use crate::signals::Signals;
 use crate::wiring;
 
 /// What everything in a tar is a multiple of.
 const BLOCK: usize = 512;
-/// A file that its owner alone reads.
+/// What is in the archive is its owner's alone.
 const MODE: u64 = 0o600;
 
-/// A folder for the copy, gone with this.
-struct Folder(PathBuf);
+/// Where the archive goes.
+enum Target {
+    Output,
+    /// It is written beside its place and moved there once it is whole.
+    File {
+        path: PathBuf,
+        part: NamedTempFile,
+    },
+}
 
 /// Writes the archive to a file that is not there yet, or to standard output (`-`).
 pub(crate) async fn run(to: &Path, config: &Config) -> Result<(), Failed> {
+    let mut signals = Signals::listen().context("listening for signals")?;
+    tokio::select! {
+        done = back_up(to, config) => done,
+        // What was begun is dropped and removed. A terminal that closes ends it, too.
+        _ = signals.next() => Err(anyhow!("a signal ended it before the archive was whole").into()),
+    }
+}
+
+async fn back_up(to: &Path, config: &Config) -> Result<(), Failed> {
     let options = wiring::store_options(config)?;
-    let database = open_present_database(config.webhooks.store.expose(), &options)
+    let database = open_database_with_key(config.webhooks.store.expose(), &options)
         .map_err(|error| Failed::Usage(error.to_string()))?
         .context("there is no database: webhooks are in a file, or none was made yet")?;
     let file = database.file().context("a PostgreSQL is backed up with its own pg_dump")?;
     let name = file.file_name().context("the database has no name")?.to_string_lossy();
-    let copy = Folder::make()?;
-    let copied = copy.0.join("copy.db");
-    copied_into(&database, &copied).await?;
-    let key = own_key(&config.webhooks.state_dir);
-    let mut files = vec![(name.into_owned(), copied)];
+    let target = Target::of(to)?;
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("boottify-webhooks-").permissions(Permissions::from_mode(0o700));
+    let folder = folder.tempdir().context("making a folder for the copy")?;
+    let copy = folder.path().join("copy.db");
+    database.copy_into(&copy).await.context("copying the database")?;
+    let mut files = vec![(name.into_owned(), copy)];
     if config.webhooks.keys.is_some() {
         print::error("the key is not in it: keep that of webhooks.encryption_key, too");
-    } else if key.exists() {
+    } else {
+        let key = own_key(&config.webhooks.state_dir);
         files.push((key.file_name().unwrap_or_default().to_string_lossy().into_owned(), key));
     }
-    if to == Path::new("-") {
-        let out = io::stdout().lock();
-        if out.is_terminal() {
-            return Err(Failed::Usage("standard output is a terminal; name a file".to_owned()));
+    Ok(target.fill(files).await?)
+}
+
+impl Target {
+    fn of(to: &Path) -> Result<Self, Failed> {
+        if to == Path::new("-") {
+            if io::stdout().is_terminal() {
+                return Err(Failed::Usage("standard output is a terminal; name a file".to_owned()));
+            }
+            return Ok(Self::Output);
         }
-        return Ok(archive(out, &files)?);
+        let there = || to.display().to_string();
+        if to.symlink_metadata().is_ok() {
+            return Err(anyhow!("{}: something is there already", there()).into());
+        }
+        let part = tempfile::Builder::new().prefix(".backup-").tempfile_in(folder_of(to));
+        Ok(Self::File { path: to.to_owned(), part: part.with_context(there)? })
     }
-    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
-    let out = out.with_context(|| to.display().to_string())?;
-    archive(&out, &files)?;
-    out.sync_all().with_context(|| to.display().to_string())?;
-    Ok(())
+
+    /// Writes the archive there. Dropped meanwhile, it leaves no file.
+    async fn fill(self, files: Vec<(String, PathBuf)>) -> Result<()> {
+        const BROKE_OFF: &str = "writing the archive broke off";
+        let Self::File { path, part } = self else {
+            let written = spawn_blocking(move || archive(io::stdout().lock(), &files));
+            return written.await.context(BROKE_OFF)?;
+        };
+        let there = || path.display().to_string();
+        let out = part.as_file().try_clone().with_context(there)?;
+        let written = spawn_blocking(move || {
+            archive(&out, &files)?;
+            Ok::<_, anyhow::Error>(out.sync_all()?)
+        });
+        written.await.context(BROKE_OFF)?.with_context(there)?;
+        part.persist_noclobber(&path).map_err(|error| error.error).with_context(there)?;
+        File::open(folder_of(&path)).and_then(|folder| folder.sync_all()).with_context(there)
+    }
 }
 
-async fn copied_into(database: &Database, file: &Path) -> Result<()> {
-    database.copy_into(file).await.context("copying the database")
-}
-
-impl Folder {
-    fn make() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("boottify-webhooks-{}", std::process::id()));
-        let made = DirBuilder::new().mode(0o700).create(&path);
-        made.with_context(|| path.display().to_string())?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
-    }
+/// The folder that a file is in.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes a tar of these files, by their names in it.

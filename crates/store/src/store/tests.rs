@@ -388,6 +388,41 @@ async fn what_takes_long_to_save_is_live_at_once_and_saved_at_the_end() {
     assert!(saved().contains("b.example"));
 }
 
+/// A kill and a start without the store must not bring back, enabled, what stood there before.
+#[tokio::test]
+async fn an_edit_that_ends_disabling_is_saved_at_once() {
+    let place = Place::new();
+    place.write(&webhooks(&["a"]));
+    let store = place.start_well();
+    store.disable(id("a"), "gone".to_owned());
+    look(&store);
+    store.inner().pace.saved(Instant::now(), Duration::from_secs(60));
+    while_running(&store, async || {
+        place.write(&webhooks(&["a"]).replace("https://a.example/", "https://a.example/new"));
+        let saved = async {
+            let path = place.path("state/webhooks.saved");
+            while !fs::read_to_string(&path).unwrap().contains("a.example/new") {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), saved).await.expect("it is not saved before the end");
+    })
+    .await;
+}
+
+#[test]
+fn a_list_that_could_not_be_saved_is_saved_later() {
+    let place = Place::new();
+    place.write(&webhooks(&["a"]));
+    let (store, _) = Store::open(&place.url(), place.options()).unwrap();
+    fs::remove_dir(place.path("state")).unwrap();
+    store.load();
+    assert!(!store.inner().pace.is_due(Instant::now()));
+    fs::create_dir(place.path("state")).unwrap();
+    assert!(store.save().is_empty());
+    assert!(place.path("state/webhooks.saved").exists());
+}
+
 #[test]
 fn two_processes_on_one_state_directory_are_told() {
     let place = Place::new();
