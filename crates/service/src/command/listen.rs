@@ -4,7 +4,6 @@
 //! a queue of its own ─► parse ─► match ─► one signed POST ─► a line
 //! ```
 
-use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
@@ -44,13 +43,7 @@ pub(crate) async fn run(asked: &Listen, config: &Config) -> Result<(), Failed> {
     let names = wiring::names(config, metrics.clone());
     let sender = wiring::sender(config, Guard::new(everything), names, metrics)?;
     let name = super::send::random_id()?;
-    // A queue of its own each time: the broker deletes the one before by its name when it notices
-    // that the connection is gone, which may be after it was declared anew.
-    let begun = Cell::new(0_u32);
-    let begin = async || {
-        begun.set(begun.get() + 1);
-        Listening::begin(&broker, &format!("{name}.{}", begun.get())).await
-    };
+    let begin = async || Listening::begin(&broker, &name).await;
     let failed = || format!("failed to listen at {}", broker.place());
     let listening = begin().await.with_context(failed)?;
     tell_what(asked, &webhook, &broker);
