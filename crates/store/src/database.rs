@@ -166,10 +166,17 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// [`DatabaseError::Row`] where the configured keys do not open what is in it; what the database
+    /// says.
     pub async fn copy_into(&self, file: &Path) -> Result<(), DatabaseError> {
+        let pool = self.0.pool.as_it_is()?;
+        let opens = change::ensure_key_opens(pool, self.keys()).await;
+        // Tables of another version may have no such row.
+        if let Err(error @ DatabaseError::Row { .. }) = opens {
+            return Err(error);
+        }
         let copy = sqlx::query("VACUUM INTO $1").bind(file.to_string_lossy().into_owned());
-        copy.execute(self.0.pool.as_it_is()?).await?;
+        copy.execute(pool).await?;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use event::ProjectId;
 use serde_json::json;
 use signing::Secret;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Row, Transaction};
+use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
 use subscriptions::{
     Condition, EventFilter, Headers, RateLimit, RetryPolicy, UrlRules, Webhook, WebhookId,
     WebhookUrl,
@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::database::follow::CHANNEL;
 use crate::database::row::{self, COLUMNS, Sealed, Settings};
-use crate::database::{Database, DatabaseError, Kind, SealError};
+use crate::database::{Database, DatabaseError, Keys, Kind, SealError};
 use crate::entry::{Entry, Fingerprint};
 use crate::store::now_ms;
 use crate::wire::{WireClause, WireRate, WireRetry};
@@ -298,12 +298,31 @@ impl Database {
     }
 }
 
+/// Whether the configured keys open a webhook that is there, if any is: what is sealed with a key of
+/// its own nobody else could read, and who reads all webhooks would read none.
+pub(super) async fn ensure_key_opens(
+    from: impl Executor<'_, Database = Any>,
+    keys: &Keys,
+) -> Result<(), DatabaseError> {
+    let row = sqlx::query("SELECT id, sealed FROM webhooks LIMIT 1").fetch_optional(from).await?;
+    let Some(row) = row else { return Ok(()) };
+    let (id, sealed): (String, Vec<u8>) = (row.try_get("id")?, row.try_get("sealed")?);
+    match keys.open(&id, &sealed) {
+        Err(error @ SealError::UnknownKey(_)) => {
+            Err(DatabaseError::Row { id, why: error.to_string() })
+        }
+        // What is damaged says nothing about the key.
+        Ok(_) | Err(SealError::Damaged | SealError::Randomness) => Ok(()),
+    }
+}
+
 impl Change<'_> {
     /// Writes a new webhook; gives its id and its secret.
     pub(super) async fn insert(
         &mut self,
         draft: &Draft,
     ) -> Result<(WebhookId, Secret), ChangeError> {
+        ensure_key_opens(&mut *self.tx, self.database.keys()).await?;
         let id = new_id()?;
         let secret = Secret::generate().map_err(|_| DatabaseError::Seal(SealError::Randomness))?;
         let sealed = Sealed {

@@ -67,6 +67,26 @@ fn draft(name: &str) -> Draft {
 }
 
 #[tokio::test]
+async fn who_has_another_key_makes_and_copies_nothing() {
+    let folder = Folder::new();
+    let made = folder.open().create(&draft("first"), "test").await.unwrap();
+    let state_dir = folder.0.path().join("another");
+    let other = Options { state_dir, ..folder.options() };
+    let other = open_database(&folder.url(), &other).unwrap().unwrap();
+    let copy = folder.0.path().join("copy.db");
+    for refused in [
+        other.create(&draft("second"), "test").await.unwrap_err().to_string(),
+        other.copy_into(&copy).await.unwrap_err().to_string(),
+    ] {
+        assert!(refused.contains(made.id.as_str()), "{refused}");
+        assert!(refused.contains("not among the configured encryption keys"), "{refused}");
+    }
+    assert!(!copy.exists());
+    let listed = load_once(&folder.url(), &folder.options()).unwrap();
+    assert_eq!(listed.len(), 1);
+}
+
+#[tokio::test]
 async fn who_changed_what_is_kept() {
     let folder = Folder::new();
     let database = folder.open();
