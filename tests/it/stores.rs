@@ -216,6 +216,7 @@ async fn the_command_line_changes_what_it_names() {
         (&["update", id, "--url", "https://10.0.0.1/"], "which webhooks must not reach"),
         (&["create", "https://[::ffff:10.0.0.1]/"], "which webhooks must not reach"),
         (&["update", id, "--max-in-flight", "0"], "from 1 to 10000"),
+        (&["rotate", id, "--overlap", "31days"], "at most 30days"),
     ] {
         let (code, said) = hand.try_webhooks(wrong).await;
         assert_eq!(code, Some(2), "{wrong:?}: {said}");

@@ -23,6 +23,7 @@ pub use self::audit::{AuditBounds, AuditRow};
 pub use self::change::{ChangeError, Created, Draft};
 pub(crate) use self::follow::{Follower, Watch};
 pub(crate) use self::pool::{Missing, Pool};
+pub use self::rotation::LONGEST_OVERLAP;
 pub(crate) use self::schema::Tables;
 pub use self::seal::{InvalidKey, Keys, SealError};
 pub use self::sessions::EndedSession;

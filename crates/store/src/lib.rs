@@ -29,7 +29,7 @@ mod wire;
 
 pub use database::{
     AuditBounds, AuditRow, ChangeError, Created, Database, DatabaseError, Draft, EndedSession,
-    InvalidKey, Keys, OpenDatabase, SealError,
+    InvalidKey, Keys, LONGEST_OVERLAP, OpenDatabase, SealError,
 };
 pub use entry::fingerprint;
 #[cfg(any(test, fuzzing))]

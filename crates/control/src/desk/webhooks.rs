@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use signing::Secret;
-use store::{Created, Database};
+use store::{Created, Database, LONGEST_OVERLAP};
 use subscriptions::{Snapshot, Webhook, WebhookId};
 
 use super::draft::{self, Drafted};
@@ -21,8 +21,6 @@ use crate::problem::{FieldError, Problem, ProblemKind};
 
 /// How long a change may take until it is live here; contract: within a second.
 const LIVE: Duration = Duration::from_secs(1);
-/// The longest overlap of a rotation.
-const LONGEST_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Desk {
     /// How many webhooks there are, and how many of them are enabled.

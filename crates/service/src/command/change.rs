@@ -7,7 +7,7 @@ use control::rotated_again;
 use delivery::Guard;
 use jiff::Timestamp;
 use serde_json::json;
-use store::{ChangeError, Database, Draft, open_database};
+use store::{ChangeError, Database, Draft, LONGEST_OVERLAP, open_database};
 use subscriptions::{EventFilter, Headers, Host, UrlRules, WebhookId, WebhookUrl};
 
 use crate::cli::{Create, One, Update, Webhooks};
@@ -113,6 +113,9 @@ async fn set_enabled(database: &Database, one: &One, enabled: bool) -> Result<()
 
 /// Prints the secret alone, so that it can be piped; what else is to be known goes to people.
 async fn rotate(database: &Database, id: &WebhookId, overlap: Duration) -> Result<(), Failed> {
+    if overlap > LONGEST_OVERLAP {
+        return Err(Failed::Usage("--overlap: at most 30days".to_owned()));
+    }
     let (before, seen) = database.find(id).await.map_err(told)?;
     // Who rotated between is not overruled without a word.
     let made = database.rotate(id, overlap, Some(&seen), ACTOR).await.map_err(told)?;

@@ -12,6 +12,9 @@ use crate::database::change::{Change, ChangeError, Created, Found};
 use crate::database::row::Sealed;
 use crate::database::{Database, DatabaseError, SealError};
 
+/// The longest that two secrets of a webhook sign beside each other.
+pub const LONGEST_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 impl Database {
     /// Makes a new secret, if the webhook still is as it was `seen`. Until `overlap` is over it signs
     /// beside the present one, then alone. During a rotation, the secret that waits is replaced.
