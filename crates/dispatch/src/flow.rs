@@ -12,6 +12,7 @@
 //! in `life.rs`; here it is carried out.
 
 mod follow;
+mod place;
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -24,14 +25,14 @@ use delivery::{Attempted, Outcome, Request, Sender};
 use event::{Catalog, DeliveryId, Event, EventId, Rejection};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use subscriptions::{RetryPolicy, Snapshot, Webhook, WebhookId};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use traces::Span;
 
 use crate::backlog::Backlog;
 use crate::clock::now_ms;
-use crate::gate::{Bound, Bounds, BreakerPolicy, Gate, Pass, Sign, Slot, Standings, Turned};
+use crate::flow::place::{NoPlace, Place};
+use crate::gate::{BreakerPolicy, Gate, Sign, Slot, Standings, Turned};
 use crate::health::Health;
 use crate::life::{self, Discharged, Life, Message};
 use crate::metrics::{DELETED, IN_FLIGHT, MALFORMED, Metrics};
@@ -42,10 +43,6 @@ use crate::throttle::Throttle;
 
 /// How long a delivery waits that met a limit of our own: the shortest delay that the contract knows.
 const POSTPONE: Duration = Duration::from_secs(1);
-
-/// How soon the gate is asked again at the earliest: many wait here at a time, and each asks under the
-/// gate's lock.
-const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long a delivery waits whose webhook this replica has not heard of yet: changes are live within
 /// a second, so one wait is nearly always enough.
@@ -117,21 +114,6 @@ struct Parts {
     tell: Tell,
     spans: Spans,
     rejections: Throttle,
-}
-
-/// What an attempt takes for as long as it is under way.
-struct Place<'a> {
-    slot: Slot<'a>,
-    permit: SemaphorePermit<'a>,
-}
-
-/// Why there is no place for an attempt.
-#[derive(Clone, Copy)]
-enum NoPlace {
-    /// All places are taken.
-    Full,
-    /// The gate holds it back, and how long it is until its turn.
-    Held(Bound, Duration),
 }
 
 impl Flow {
@@ -412,75 +394,6 @@ impl Parts {
                 self.report_attempt(&task, started, &made, next);
                 ended
             }
-        }
-    }
-
-    /// A place for an attempt, if there is one now.
-    fn place<'a>(&'a self, task: &Task<'a>) -> Result<Place<'a>, NoPlace> {
-        let slot = self.pass(task)?;
-        let permit = self.in_flight.try_acquire().map_err(|_| NoPlace::Full)?;
-        Ok(Place { slot, permit })
-    }
-
-    /// A place that is there sooner than the broker could bring the delivery back is waited for here,
-    /// message, memory and all; the gate has no such places for slow receivers.
-    async fn wait_for_place<'a>(
-        &'a self,
-        task: &Task<'a>,
-        mut why: NoPlace,
-    ) -> Result<Place<'a>, NoPlace> {
-        let until = Instant::now() + broker::SHORTEST_DELAY;
-        loop {
-            let permit = match why {
-                NoPlace::Full => {
-                    let Ok(Ok(permit)) = timeout_at(until, self.in_flight.acquire()).await else {
-                        return Err(why);
-                    };
-                    Some(permit)
-                }
-                NoPlace::Held(_, wait) => {
-                    let turn = Instant::now() + wait.max(ASK_AGAIN);
-                    if turn >= until {
-                        return Err(why);
-                    }
-                    sleep_until(turn).await;
-                    None
-                }
-            };
-            if task.session.is_lost() {
-                return Err(why);
-            }
-            let slot = match self.pass(task) {
-                Ok(slot) => slot,
-                Err(again) => {
-                    why = again;
-                    continue;
-                }
-            };
-            match permit.or_else(|| self.in_flight.try_acquire().ok()) {
-                Some(permit) => return Ok(Place { slot, permit }),
-                None => why = NoPlace::Full,
-            }
-        }
-    }
-
-    fn pass<'a>(&'a self, task: &Task<'a>) -> Result<Slot<'a>, NoPlace> {
-        let Task { rules, webhook, .. } = *task;
-        let bounds = Bounds {
-            max_in_flight: webhook.max_in_flight.unwrap_or(rules.webhook_max_in_flight),
-            max_per_host: self.max_per_host,
-            rate: webhook.rate_limit,
-            breaker: rules.breaker,
-        };
-        let (free, by_hand) = (self.in_flight.available_permits(), task.life.once.is_some());
-        let published_ms = task.published_ms;
-        let age = move || {
-            let waited = now_ms().saturating_sub(published_ms).max(0);
-            Duration::from_millis(waited.unsigned_abs())
-        };
-        match self.gate.pass((&webhook.id, webhook.url.authority()), bounds, free, age, by_hand) {
-            Pass::Go(slot) => Ok(slot),
-            Pass::Wait(bound, wait) => Err(NoPlace::Held(bound, wait)),
         }
     }
 

@@ -178,7 +178,7 @@ struct Seen {
     rate: Rate,
     turns: Turns,
     most: u32,
-    /// When an attempt ended last, or began while no other was under way.
+    /// When an attempt that was made ended last, or one began while no other was under way.
     stirred: Instant,
     asked: Instant,
 }
@@ -438,13 +438,13 @@ impl Seen {
         let in_flight = self.in_flight;
         self.in_flight = in_flight.saturating_sub(1);
         bulkhead.ended(self.slow);
-        self.stirred = now;
         let Some(sign) = sign else {
             if slot.probe {
                 self.breaker.probe_dropped();
             }
             return Turned::Stayed;
         };
+        self.stirred = now;
         self.limit.ended(sign, slot.begun, now, in_flight, most);
         let turned = match sign {
             Sign::Answered => self.breaker.answered(),

@@ -9,9 +9,9 @@
 //! broker one hop, and asks again. The horizon is a balance of two costs: all that waits comes back
 //! about [`PER_SECOND`] times a second, shared evenly by the webhooks for which something waits. So a
 //! thousand deliveries are soon there when their receiver is, and a million do not keep the broker
-//! busy. After the first [`AT_FIRST`] it is hardly longer than deliveries have been waiting: what comes back in a second is then no
-//! more than about twice what comes anew, and a receiver is caught up with within the time for which
-//! it was away.
+//! busy. After the first [`AT_FIRST`] it is hardly longer than deliveries have been waiting: what
+//! comes back in a second is then no more than about twice what comes anew, and a receiver is caught
+//! up with within the time for which it was away.
 
 use std::time::Duration;
 
