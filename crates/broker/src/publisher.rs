@@ -1,38 +1,62 @@
 //! Publishing under confirms: what returns `Ok` is held by the broker, whatever happens next.
 //!
-//! Each publish has a channel to itself until its confirm has come. The client library numbers
-//! publishes and queues their frames in two steps, and hands a returned message to whichever confirm
-//! comes next: with several publishes under way on one channel, one could be taken for the other.
+//! Publishes are gathered for a moment and go together ([`batch`]): what the broker spends on a
+//! message that comes alone is mostly waking up for it and writing it to disk by itself.
 //!
-//! A publish that fails, or is given up by who asked for it, takes its channel with it. The next one
-//! opens another: where the session is gone that says so at once, and nobody waits for what will not
-//! come.
+//! A publish that fails takes its channel with it. The next one opens another: where the session is
+//! gone that says so at once, and nobody waits for what will not come.
 //!
 //! While the broker is alarmed it blocks connections that publish; the wait then has no deadline,
 //! because giving up would only hand the same work out again. A refused publish (a full queue) is
 //! tried again after a pause for as long as the session lives: the messages it stands for stay
-//! unsettled, so that the prefetch window fills and consumption stops by itself. It is tried again
-//! on a new channel: one that a full queue has refused goes on to be refused where the queue's limit
-//! is lifted (rabbitmq-server issue 12206; 3.10 has it).
+//! unsettled, so that the prefetch window fills and consumption stops by itself.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod batch;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Channel, Confirmation, Connection};
+use bytes::Bytes;
+use lapin::options::ConfirmSelectOptions;
+use lapin::{BasicProperties, Channel, Connection};
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::metrics::Metrics;
-
-/// Channels, and so publishes at the same time: with a confirm in a few milliseconds enough for
-/// thousands of failures a second, and few beside the 2,047 that a connection may have.
-pub(crate) const CHANNELS: usize = 64;
+use crate::publisher::batch::{Publish, Sent};
 
 /// Pause before a refused publish is tried again: long against a full queue's traffic, short against
 /// the delays that it holds up.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
+/// Publishes that wait for their batch: those that are more wait for room. Each belongs to a message
+/// that is unsettled.
+const ROOM: usize = 1_024;
+
+/// How publishes go together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Batches under way, and so channels: few beside the 2,047 that a connection may have.
+    pub(crate) batches: usize,
+    /// The most publishes of a batch.
+    pub(crate) most: usize,
+    /// How long the first of a batch waits for others.
+    pub(crate) gather: Duration,
+}
+
+impl Pace {
+    /// For what is parked, dead or rejected: none of it is in a hurry, as even the shortest delay is
+    /// ten times as long, and there may be thousands a second.
+    pub(crate) const TOGETHER: Self =
+        Self { batches: 8, most: 256, gather: Duration::from_millis(25) };
+
+    /// For what people wait for: each by itself, so many at the same time.
+    pub(crate) const fn alone(batches: usize) -> Self {
+        Self { batches, most: 1, gather: Duration::ZERO }
+    }
+}
 
 /// Why something is not known to be held by the broker.
 #[derive(Clone, Debug, Error)]
@@ -67,42 +91,42 @@ pub(crate) struct Route<'a> {
     pub(crate) key: &'a str,
 }
 
-/// Channels in confirm mode and what is needed to wait on them.
+/// Where publishes are handed in.
 pub(crate) struct Publisher {
-    free: Mutex<Vec<Channel>>,
-    permits: Semaphore,
+    publishes: mpsc::Sender<Publish>,
     connection: Arc<Connection>,
     deadline: Duration,
     metrics: Metrics,
-}
-
-/// What one publish ended in.
-enum Sent {
-    Held,
-    Refused,
+    /// The one that carries them; it ends with its publisher.
+    _carriers: JoinSet<()>,
 }
 
 impl Publisher {
+    /// A publisher on these channels in confirm mode, of which there are as many as batches.
     pub(crate) fn new(
         channels: Vec<Channel>,
+        pace: Pace,
         connection: Arc<Connection>,
         deadline: Duration,
         metrics: Metrics,
     ) -> Self {
-        let permits = Semaphore::new(channels.len());
-        Self { free: Mutex::new(channels), permits, connection, deadline, metrics }
+        let (publishes, handed_in) = mpsc::channel(ROOM);
+        let carrier = batch::carry(handed_in, channels, pace, Arc::clone(&connection));
+        let mut carriers = JoinSet::new();
+        carriers.spawn(carrier);
+        Self { publishes, connection, deadline, metrics, _carriers: carriers }
     }
 
     /// Publishes until the broker holds the message.
     pub(crate) async fn publish(
         &self,
         route: Route<'_>,
-        body: &[u8],
+        body: &Bytes,
         properties: &BasicProperties,
     ) -> Result<Held, PublishError> {
         loop {
-            match self.once(route, body, properties.clone()).await? {
-                Sent::Held => return Ok(Held(())),
+            match self.once(route, body.clone(), properties.clone()).await? {
+                Sent::Held(held) => return Ok(held),
                 Sent::Refused => {
                     self.metrics.publishes_refused.inc();
                     sleep(REFUSED_PAUSE).await;
@@ -114,52 +138,17 @@ impl Publisher {
     async fn once(
         &self,
         route: Route<'_>,
-        body: &[u8],
+        body: Bytes,
         properties: BasicProperties,
     ) -> Result<Sent, PublishError> {
-        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-        let publish = async {
-            // The semaphore is never closed.
-            let _permit = self.permits.acquire().await;
-            let free = self.free().pop();
-            // One that failed took its channel with it. Where the connection is gone, this says so.
-            let channel = match free {
-                Some(channel) => channel,
-                None => confirming(&self.connection).await?,
-            };
-            let (exchange, key) = (route.exchange.into(), route.key.into());
-            let sent = channel.basic_publish(exchange, key, options, body, properties).await;
-            let confirmed = sent?.await?;
-            let next = match &confirmed {
-                Confirmation::Nack(_) => self.renewed(&channel).await?,
-                Confirmation::Ack(_) | Confirmation::NotRequested => channel,
-            };
-            // Only a channel with nothing under way is used again.
-            self.free().push(next);
-            Ok(confirmed)
+        let (answer, answered) = oneshot::channel();
+        let (exchange, key) = (route.exchange.into(), route.key.into());
+        let publish = Publish { exchange, key, body, properties, answer };
+        let sent = async {
+            self.publishes.send(publish).await.map_err(|_| PublishError::Over)?;
+            answered.await.map_err(|_| PublishError::Over)?
         };
-        match self.unless_blocked(publish).await?.map_err(PublishError::Lost)? {
-            Confirmation::Ack(None) => Ok(Sent::Held),
-            Confirmation::Ack(Some(_)) => Err(PublishError::Unroutable {
-                exchange: route.exchange.to_owned(),
-                key: route.key.to_owned(),
-            }),
-            // Nothing was sent, or nothing is known of it; both are tried again.
-            Confirmation::Nack(_) | Confirmation::NotRequested => Ok(Sent::Refused),
-        }
-    }
-
-    /// A channel in the place of this one.
-    async fn renewed(&self, refused: &Channel) -> Result<Channel, lapin::Error> {
-        // Reply code of AMQP 0-9-1, section 1.2.
-        const REPLY_SUCCESS: u16 = 200;
-        refused.close(REPLY_SUCCESS, "".into()).await?;
-        confirming(&self.connection).await
-    }
-
-    /// The list is whole after every statement, so a panic elsewhere spoils nothing.
-    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Channel>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unless_blocked(sent).await?
     }
 
     /// Waits for `answer` with a deadline that stands still while the broker blocks us.

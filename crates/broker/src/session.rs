@@ -10,6 +10,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
@@ -23,7 +24,7 @@ use crate::config::{Config, Names};
 use crate::envelope::{Parked, PublishedEvent, Rejected};
 use crate::ladder;
 use crate::metrics::Metrics;
-use crate::publisher::{CHANNELS, Held, PublishError, Publisher, Route, confirming};
+use crate::publisher::{Held, Pace, PublishError, Publisher, Route, confirming};
 use crate::settlement::Verdict;
 use crate::topology::{self, TopologyError};
 use crate::wire::Wire;
@@ -204,7 +205,7 @@ impl Session {
     /// As for [`Session::park`].
     pub async fn reject(
         &self,
-        body: &[u8],
+        body: &Bytes,
         original: &BasicProperties,
         rejected: Rejected<'_>,
     ) -> Result<Held, PublishError> {
@@ -229,7 +230,7 @@ impl Session {
         &self,
         target: &'static str,
         key: &str,
-        body: &[u8],
+        body: &Bytes,
         properties: &BasicProperties,
     ) -> Result<Held, PublishError> {
         let Inner { publisher, names, metrics, .. } = &*self.0;
@@ -299,7 +300,7 @@ impl Parts {
         let probe = channel(&consuming_wire, limit).await?;
         topology::declare(&probe, config).await?;
 
-        let publisher = publisher(&publishing_wire, CHANNELS, limit, metrics).await?;
+        let publisher = publisher(&publishing_wire, Pace::TOGETHER, limit, metrics).await?;
 
         wanted.await;
         // Nothing else is asked of the connection once messages come: one of them may end it.
@@ -335,7 +336,7 @@ pub async fn publish_event(
 ) -> Result<(), PublishEventError> {
     let limit = config.deadline;
     let wire = Wire::open(config.publishing_uri(), "boottify-webhooks send", limit).await?;
-    let publisher = publisher(&wire, 1, limit, metrics).await?;
+    let publisher = publisher(&wire, Pace::alone(1), limit, metrics).await?;
     let route = Route { exchange: &config.names.events_exchange, key: &event.kind };
     let properties = event.properties();
     let publish = publisher.publish(route, &event.body, &properties);
@@ -363,17 +364,17 @@ pub enum PublishEventError {
     NotTaken(Duration),
 }
 
-/// A publisher with `count` channels in confirm mode.
+/// A publisher whose channels are open.
 pub(crate) async fn publisher(
     wire: &Wire,
-    count: usize,
+    pace: Pace,
     limit: Duration,
     metrics: &Metrics,
 ) -> Result<Publisher, SessionError> {
     let open = || within(limit, "opening a channel with confirms", confirming(&wire.connection));
-    let channels = try_join_all((0..count).map(|_| open())).await?;
+    let channels = try_join_all((0..pace.batches).map(|_| open())).await?;
     let connection = Arc::clone(&wire.connection);
-    Ok(Publisher::new(channels, connection, limit, metrics.clone()))
+    Ok(Publisher::new(channels, pace, connection, limit, metrics.clone()))
 }
 
 pub(crate) async fn channel(wire: &Wire, limit: Duration) -> Result<Channel, SessionError> {

@@ -14,7 +14,7 @@ use crate::client::ClientError;
 use crate::config::Config;
 use crate::envelope::Content;
 use crate::metrics::Metrics;
-use crate::publisher::{Held, Publisher, Route};
+use crate::publisher::{Held, Pace, Publisher, Route};
 use crate::session::{self, SessionError, within};
 use crate::wire::Wire;
 
@@ -34,7 +34,7 @@ impl Desk {
     pub(crate) async fn open(config: &Config, metrics: &Metrics) -> Result<Self, SessionError> {
         let limit = config.deadline;
         let wire = Wire::open(config.publishing_uri(), "boottify-webhooks client", limit).await?;
-        let publisher = session::publisher(&wire, PUBLISHES, limit, metrics).await?;
+        let publisher = session::publisher(&wire, Pace::alone(PUBLISHES), limit, metrics).await?;
         let control = session::channel(&wire, limit).await?;
         Ok(Self { publisher, control, wire, limit, metrics: metrics.clone() })
     }
