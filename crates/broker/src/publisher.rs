@@ -50,7 +50,7 @@ impl Pace {
     /// For what is parked, dead or rejected: none of it is in a hurry, as even the shortest delay is
     /// ten times as long, and there may be thousands a second.
     pub(crate) const TOGETHER: Self =
-        Self { batches: 8, most: 256, gather: Duration::from_millis(25) };
+        Self { batches: 4, most: 128, gather: Duration::from_millis(25) };
 
     /// For what people wait for: each by itself, so many at the same time.
     pub(crate) const fn alone(batches: usize) -> Self {
