@@ -73,7 +73,7 @@ pub(crate) fn sender(
 pub(crate) fn operations_bounds(config: &Config, registry: &Registry) -> Result<Bounds> {
     let refused = Meter::new(registry).counter(
         "operations_connections_refused_total",
-        "Connections to the operations listener beyond operations.max_connections",
+        "Connections to the operations listener that were closed for operations.max_connections",
     )?;
     let operations = &config.operations;
     let (max_connections, timeout) = (operations.max_connections, operations.timeout);
