@@ -1,6 +1,7 @@
 //! The chart by real tools: helm renders every value set, Kubernetes' own schemas judge the objects,
 //! and the program itself judges the configuration that they give it.
 
+mod agreement;
 mod objects;
 mod program;
 mod values;

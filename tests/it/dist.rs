@@ -125,7 +125,7 @@ fn there_is_one_version() {
     }
     for name in ["docs/install.md", "deploy/Dockerfile"] {
         let text = read(name);
-        let tags: Vec<_> = text.split("boottify/boottify-webhooks:").skip(1).collect();
+        let tags: Vec<_> = text.split("/boottify-webhooks:").skip(1).collect();
         assert!(!tags.is_empty() && tags.iter().all(|tag| tag.starts_with(VERSION)), "{name}");
     }
     let changes = read("CHANGELOG.md");

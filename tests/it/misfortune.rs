@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use testbed::program::{self, Program};
+use testbed::receiver::{Authority, Receiver, Script};
 use testbed::setup::{SECRET, Setup, Webhook};
 use testbed::space::Space;
 use testbed::{eventually, postgres, workspace};
@@ -92,7 +93,7 @@ async fn webhooks_that_cannot_be_read_are_waited_for() {
 }
 
 /// The line appears once however often it is tried, and the probes say the same.
-async fn not_ready(program: &Program, text: &str, words: &[&str]) {
+async fn not_ready(program: &Program, text: &str, words: &[&str]) -> String {
     let line = program.logged(text, SOON).await.unwrap();
     assert!(words.iter().all(|word| line.contains(word)), "{line}");
     assert!(!line.contains("hunter2"), "{line}");
@@ -105,6 +106,7 @@ async fn not_ready(program: &Program, text: &str, words: &[&str]) {
     assert!(said.starts_with("not ready: ") && said.lines().count() == 1, "{said}");
     let times = program.log().iter().filter(|line| line.contains(text)).count();
     assert_eq!(times, 1, "{:?}", program.log());
+    line
 }
 
 async fn end(program: &mut Program) {
@@ -118,17 +120,33 @@ async fn a_broker_that_does_not_take_us_is_told_by_its_cause() {
     let space = Space::open().await.unwrap();
     let wrong_password = space.url().replacen("guest:guest", "guest:hunter2", 1);
     let unknown_vhost = format!("{}-unknown", space.url());
+    let tls_to_plain = space.url().replacen("amqp://", "amqps://", 1);
     let closed = testbed::ports::Port::take().unwrap();
-    let rows: [(String, &[&str]); 4] = [
-        (wrong_password, &["Login was refused"]),
-        (unknown_vhost, &["vhost", "-unknown", "not found"]),
-        (format!("amqp://a:hunter2@{}/", closed.address()), &["Connection refused"]),
-        ("amqp://a:hunter2@nobody.invalid/".to_owned(), &["nobody.invalid"]),
+    // Whoever speaks TLS and is spoken to in the clear answers as a broker's TLS port does.
+    let identity = Authority::new().unwrap().identity("127.0.0.1").unwrap();
+    let with_tls = Receiver::start_tls(Script::ok(), &identity).await.unwrap();
+    let rows: [(String, &[&str]); 7] = [
+        (wrong_password, &["the user or the password of broker.url", "Login was refused"]),
+        (unknown_vhost, &["the virtual host", "-unknown", "not found", "rabbitmqctl add_vhost"]),
+        (tls_to_plain, &["speaks no TLS", "amqp://"]),
+        (format!("amqp://a:hunter2@{}/", with_tls.address()), &["port for TLS", "amqps://"]),
+        (
+            format!("amqps://a:hunter2@{}/", with_tls.address()),
+            &["certificate is not accepted", "not trusted here", "SSL_CERT_FILE"],
+        ),
+        (format!("amqp://a:hunter2@{}/", closed.address()), &["Connection refused", "is down"]),
+        (
+            "amqp://a:hunter2@nobody.invalid/".to_owned(),
+            &["nobody.invalid of broker.url does not resolve"],
+        ),
     ];
     for (url, words) in rows {
         let setup = Setup::new(&space).set("broker.url", url.as_str());
         let mut program = Program::launch(&setup, &[]).await.unwrap();
-        not_ready(&program, "no session with the broker", words).await;
+        let line = not_ready(&program, "no session with the broker", words).await;
+        for jargon in ["AMQP ", "IO error", "Parser", "os error", "InvalidContentType"] {
+            assert!(!line.contains(jargon), "{line}");
+        }
         end(&mut program).await;
     }
     space.close().await.unwrap();

@@ -191,7 +191,7 @@ async fn a_collector_that_takes_nothing_is_told_of_once_and_holds_up_nothing() {
         }
         assert_eq!(stage.sum("trace_spans_total", &[("outcome", "exported")]), 0.0);
         let log = stage.program.log();
-        let lines = log.iter().filter(|line| line.contains("traces")).count();
+        let lines = log.iter().filter(|line| line.contains("take traces")).count();
         assert_eq!(lines, 1, "{}", log.join("\n"));
         stage.close().await;
     }
@@ -345,10 +345,11 @@ async fn a_platforms_own_variables_count_where_nothing_else_is_said() {
     let collector = Collector::start(Script::ok()).await.unwrap();
     let space = Space::open().await.unwrap();
     let receiver = testbed::receiver::Receiver::start(Script::ok()).await.unwrap();
-    let setup = Setup::new(&space)
-        .set("traces.sample_ratio", 1.0)
-        .webhook(Webhook::new("whk_1", &receiver.url("/hook")));
+    let setup = Setup::new(&space).webhook(Webhook::new("whk_1", &receiver.url("/hook")));
     let environment = [
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".to_owned()),
+        ("OTEL_TRACES_SAMPLER_ARG", "1.0".to_owned()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "1000".to_owned()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-scope=of-all".to_owned()),
         ("OTEL_SERVICE_NAME", "hooks".to_owned()),
@@ -372,11 +373,14 @@ async fn a_platforms_own_variables_count_where_nothing_else_is_said() {
     assert!(collector.requests().iter().all(|request| request.header("x-scope") == "of-all"));
     // A mistake ends nothing and is told once.
     let log = stage.program.log();
-    for name in ["RESOURCE_ATTRIBUTES", "EXPORTER_OTLP_PROTOCOL", "EXPORTER_OTLP_TRACES_ENDPOINT"] {
+    let wrong = ["RESOURCE_ATTRIBUTES", "EXPORTER_OTLP_PROTOCOL", "EXPORTER_OTLP_TRACES_ENDPOINT"];
+    for name in wrong.into_iter().chain(["BSP_SCHEDULE_DELAY"]) {
         let lines = log.iter().filter(|line| line.contains(&format!("OTEL_{name}: ")));
         assert_eq!(lines.count(), 1, "{name}: {}", log.join("\n"));
     }
     assert!(!log.iter().any(|line| line.contains("hunter2")));
+    let told = format!("traces go to {}/v1/traces: all that", collector.endpoint());
+    assert_eq!(log.iter().filter(|line| line.contains(&told)).count(), 1, "{}", log.join("\n"));
     stage.close().await;
 }
 
@@ -394,7 +398,8 @@ async fn the_standards_off_switch_is_above_all() {
     let mut stage = Stage { program, client: space.client().await.unwrap(), receiver, space };
     stage.publish("domain.added", "prj_1", "evt_1").await;
     stage.settled(1).await;
-    stage.program.logged("OTEL_SDK_DISABLED is true", SOON).await.unwrap();
+    stage.program.logged("OTEL_SDK_DISABLED is true: no traces", SOON).await.unwrap();
+    stage.program.logged("no traces: OTEL_SDK_DISABLED is true", SOON).await.unwrap();
     // What was recorded would be brought out at the end.
     stage.program.sigterm();
     assert!(stage.program.wait(SOON).await.unwrap().success());

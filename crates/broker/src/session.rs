@@ -25,6 +25,7 @@ use crate::envelope::{Parked, PublishedEvent, Rejected};
 use crate::ladder;
 use crate::metrics::Metrics;
 use crate::publisher::{Held, Pace, PublishError, Publisher, Route, confirming};
+use crate::refusal::ConnectError;
 use crate::settlement::Verdict;
 use crate::topology::{self, TopologyError};
 use crate::wire::Wire;
@@ -33,11 +34,17 @@ use crate::wire::Wire;
 #[derive(Debug, Error)]
 pub enum SessionError {
     /// The broker's name does not resolve.
-    #[error("resolving the broker's name")]
-    Resolve(#[source] std::io::Error),
+    #[error("the name {host} of broker.url does not resolve")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        #[source]
+        source: std::io::Error,
+    },
     /// No connection, or the broker refused the login or the virtual host.
-    #[error("connecting to the broker")]
-    Connect(#[source] lapin::Error),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The exchanges and queues are not as they must be.
     #[error(transparent)]
     Topology(#[from] TopologyError),
@@ -94,7 +101,7 @@ impl SessionError {
     /// The cause in a word, for the metric.
     pub(crate) fn cause(&self) -> &'static str {
         match self {
-            Self::Resolve(_) => "resolve",
+            Self::Resolve { .. } => "resolve",
             Self::Connect(_) => "connect",
             Self::Topology(_) => "topology",
             Self::Lost { .. } => "lost",

@@ -16,6 +16,7 @@ use lapin::{Connection, ConnectionProperties};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
+use crate::refusal::ConnectError;
 use crate::session::SessionError;
 
 /// A connection, and the end of its socket.
@@ -33,11 +34,12 @@ impl Wire {
     ) -> Result<Self, SessionError> {
         let socket = Socket::default();
         let cell = Arc::clone(&socket.0);
-        let address = (uri.authority.host.clone(), uri.authority.port);
+        let host = uri.authority.host.clone();
+        let address = (host.clone(), uri.authority.port);
         let resolved = timeout(limit, lookup_host(address))
             .await
             .map_err(|_| SessionError::Deadline { doing: "resolving its name", limit })?
-            .map_err(SessionError::Resolve)?;
+            .map_err(|source| SessionError::Resolve { host, source })?;
         let addresses: Vec<SocketAddr> = resolved.collect();
         let connect = async move |uri: AMQPUri, runtime: TokioRuntime| {
             let stream = AsyncTcpStream::connect(&runtime, addresses.clone()).await?;
@@ -56,12 +58,12 @@ impl Wire {
             }
         };
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let runtime = lapin::runtime::default_runtime().map_err(SessionError::Connect)?;
-        let connecting = Connection::connector(uri, runtime, connect, properties);
+        let runtime = lapin::runtime::default_runtime().map_err(ConnectError::Other)?;
+        let connecting = Connection::connector(uri.clone(), runtime, connect, properties);
         let connection = timeout(limit, connecting)
             .await
             .map_err(|_| SessionError::Deadline { doing: "connecting", limit })?
-            .map_err(SessionError::Connect)?;
+            .map_err(|error| ConnectError::of(error, &uri))?;
         Ok(Self { connection: Arc::new(connection), _socket: socket })
     }
 }

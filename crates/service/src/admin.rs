@@ -77,7 +77,7 @@ pub(crate) async fn start(
     let app = control::router(desk.clone(), auth.clone(), metrics, admin.timeout, closing.clone());
     let refused = Meter::new(registry).counter(
         "control_connections_refused_total",
-        "Connections to the admin listener beyond admin.max_connections",
+        "Connections to the admin listener that were closed for admin.max_connections",
     )?;
     let bounds = Bounds {
         max_connections: admin.max_connections,

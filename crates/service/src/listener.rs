@@ -1,8 +1,11 @@
 //! A listener for people and probes, with bounds: so many connections at a time, and each so long
-//! at most. More are closed at once, and counted.
+//! at most. Where there are more, the one whose peer has owed us a request for the longest time gives
+//! way (`seats.rs`); only where all are being answered, the newest is closed at once. Both are counted.
 //!
-//! Who can reach it and wants to can keep all the room for as long as a connection may last: it is
-//! for networks that one trusts.
+//! Who is answered and does not take the answer keeps room for as long as a connection may last: that
+//! is for people with a token.
+
+mod seats;
 
 use std::net::IpAddr;
 use std::pin::pin;
@@ -17,9 +20,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use prometheus::IntCounter;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+use self::seats::{Seat, Seats};
 
 /// Pause after a connection could not be accepted, as when the process has no file handles left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -38,7 +42,7 @@ pub(crate) struct Bounds {
     pub(crate) head_timeout: Duration,
     /// What becomes of a connection after an answer.
     pub(crate) connections: Connections,
-    /// Connections that found no room.
+    /// Connections that found no room, or gave it to another.
     pub(crate) refused: IntCounter,
 }
 
@@ -58,19 +62,24 @@ pub(crate) async fn serve(
     bounds: Bounds,
     closing: CancellationToken,
 ) {
-    let mut open = JoinSet::new();
+    let mut seats = Seats::new(bounds.max_connections);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            Some(_) = open.join_next() => continue,
+            Some(()) = seats.ended() => continue,
             () = closing.cancelled() => break,
         };
         match accepted {
-            Ok((stream, from)) if open.len() < bounds.max_connections => {
-                let (app, bounds, closing) = (app.clone(), bounds.clone(), closing.clone());
-                open.spawn(answer(stream, from.ip(), app, bounds, closing));
+            Ok((stream, from)) => {
+                let is_full = !seats.has_room();
+                if is_full {
+                    bounds.refused.inc();
+                }
+                if !is_full || seats.make_room().await {
+                    let (app, bounds, closing) = (app.clone(), bounds.clone(), closing.clone());
+                    seats.take(|seat| answer((stream, from.ip()), seat, app, bounds, closing));
+                }
             }
-            Ok(_) => bounds.refused.inc(),
             Err(error) => {
                 tracing::debug!(%error, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
@@ -78,12 +87,12 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
-    while open.join_next().await.is_some() {}
+    while seats.ended().await.is_some() {}
 }
 
 async fn answer(
-    stream: TcpStream,
-    from: IpAddr,
+    (stream, from): (TcpStream, IpAddr),
+    seat: Seat,
     app: Router,
     bounds: Bounds,
     closing: CancellationToken,
@@ -91,7 +100,9 @@ async fn answer(
     let app = TowerToHyperService::new(app);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(control::Peer(from));
-        app.call(request)
+        let answering = app.call(request.map(|body| seat.coming(body)));
+        let seat = seat.clone();
+        async move { answering.await.map(|answer| answer.map(|body| seat.going(body))) }
     });
     let connection = http1::Builder::new()
         .keep_alive(bounds.connections == Connections::Kept)

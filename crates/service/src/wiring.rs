@@ -73,7 +73,7 @@ pub(crate) fn sender(
 pub(crate) fn operations_bounds(config: &Config, registry: &Registry) -> Result<Bounds> {
     let refused = Meter::new(registry).counter(
         "operations_connections_refused_total",
-        "Connections to the operations listener beyond operations.max_connections",
+        "Connections to the operations listener that were closed for operations.max_connections",
     )?;
     let operations = &config.operations;
     let (max_connections, timeout) = (operations.max_connections, operations.timeout);
@@ -231,12 +231,23 @@ pub(crate) fn traces(config: &Config, registry: &Registry) -> Result<(Tracer, Op
         tracing::warn!("{line}");
     }
     let metrics = traces::Metrics::register(registry)?;
-    let Some(endpoint) = &traces.endpoint else { return Ok((Tracer::off(), None)) };
+    let endpoint = match &traces.endpoint {
+        Ok(endpoint) => endpoint,
+        Err(why) => {
+            tracing::info!("no traces: {why}");
+            return Ok((Tracer::off(), None));
+        }
+    };
     let tls = delivery::tls_config(collector_ca_file(config)?.as_deref())
         .context("setting up TLS for the collector (traces.ca_file)")?;
     let headers = traces.headers.expose().clone();
     let collector = Collector::new(endpoint.clone(), headers, traces.timeout, tls);
     let (ratio, most) = (Ratio::new(traces.sample_ratio), traces.max_waiting_spans);
+    tracing::info!(
+        "traces go to {endpoint}: all that publishers record, and of events without a traceparent \
+         as many as the ratio {} says",
+        traces.sample_ratio
+    );
     let (tracer, exporter) = Exporter::new(collector, &traces.resource, ratio, most, metrics);
     Ok((tracer, Some(exporter)))
 }

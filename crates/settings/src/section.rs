@@ -175,6 +175,13 @@ impl<'a> Section<'a, '_> {
         if present { self.tables(key, read) } else { Some(Vec::new()) }
     }
 
+    /// Whether somebody gave `key` a value, and it is not only the default's.
+    #[must_use]
+    pub fn is_given(&self, key: &str) -> bool {
+        let own = |layer: &Layer<'a>| !layer.default && self.in_layer(layer, key).is_some();
+        self.variable(key).is_some() || self.layers.iter().any(own)
+    }
+
     /// Notes that the value of `key` does not fit beside others, at the place where it was given.
     pub fn conflict(&mut self, key: &'static str, why: impl Display) {
         let place =

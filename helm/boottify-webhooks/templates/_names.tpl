@@ -53,6 +53,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{/* "true" where there is a collector of traces, also where the environment names it. */}}
+{{- define "webhooks.traced" -}}
+{{- $names := list "OTEL_EXPORTER_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" "BOOTTIFY_WEBHOOKS__TRACES__ENDPOINT" }}
+{{- $found := dig "traces" "endpoint" "" .Values.config | not | not }}
+{{- range .Values.extraEnv }}
+{{- $found = or $found (has .name $names) }}
+{{- end }}
+{{- if $found }}true{{ end }}
+{{- end }}
+
 {{/* "true" where something else than the chart says how many replicas there are. */}}
 {{- define "webhooks.scaled" -}}
 {{- if or .Values.autoscaling.enabled .Values.keda.enabled }}true{{ end }}

@@ -50,7 +50,7 @@ A secret is a file and never a variable of the environment, which child processe
 {{- toJson $files }}
 {{- end }}
 
-{{/* What this release's own Secret holds, in JSON. A reference comes before a value. */}}
+{{/* What this release's own Secret holds, in JSON. */}}
 {{- define "webhooks.ownSecrets" -}}
 {{- $own := dict }}
 {{- range include "webhooks.secrets" . | fromJsonArray }}

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 use testbed::workspace;
 
-use super::{Chart, find, list, of_kind, sets};
+use super::{Chart, find, list, of_kind, set, sets};
 
 /// Where the set `monitoring` says that runbooks are.
 const RUNBOOKS: &str = "https://git.example.com/platform/boottify-webhooks/blob/main";
@@ -287,6 +287,12 @@ async fn the_network_policy_covers_the_address_guard() {
     let rules = list(&policy["spec"]["egress"]);
     let collector = json!([{ "port": 4318, "protocol": "TCP" }]);
     assert!(rules.iter().any(|rule| rule["ports"] == collector), "no way to the collector");
+    // As platforms name it, in the environment.
+    for (name, leads) in [("OTEL_EXPORTER_OTLP_ENDPOINT", true), ("OTEL_SERVICE_NAME", false)] {
+        let variable = format!("extraEnv[0].name={name},extraEnv[0].value=http://collector:4318");
+        let yaml = chart.helm.template(&set("least"), &["--set", &variable]).await.unwrap();
+        assert_eq!(yaml.contains("port: 4318"), leads, "{name}");
+    }
     let blocks: Vec<&Value> =
         rules.iter().flat_map(|rule| list(&rule["to"])).map(|peer| &peer["ipBlock"]).collect();
     for allowed in ["10.20.0.0/16", "fd00:1::/32"] {

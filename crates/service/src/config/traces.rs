@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use settings::{Section, Value};
+use thiserror::Error;
 
 use super::delivery::absolute;
 
@@ -32,12 +33,43 @@ const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORT
 const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+const PROPAGATORS: &str = "OTEL_PROPAGATORS";
+
+/// What is read here.
+const READ: [&str; 13] = [
+    DISABLED,
+    EXPORTER,
+    ENDPOINT,
+    TRACES_ENDPOINT,
+    PROTOCOLS[0],
+    PROTOCOLS[1],
+    HEADERS[0],
+    HEADERS[1],
+    SERVICE_NAME,
+    ATTRIBUTES,
+    SAMPLER,
+    SAMPLER_ARG,
+    PROPAGATORS,
+];
+/// What begins so is about traces, unless it says that it is for another signal.
+const OF_TRACES: [&str; 8] = [
+    "OTEL_ATTRIBUTE_",
+    "OTEL_BSP_",
+    "OTEL_EVENT_",
+    "OTEL_EXPORTER_JAEGER_",
+    "OTEL_EXPORTER_OTLP_",
+    "OTEL_LINK_",
+    "OTEL_SPAN_",
+    "OTEL_TRACES_",
+];
 
 /// What is recorded of traces, and who is told.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Traces {
-    /// Where they go; none are recorded without.
-    pub(crate) endpoint: Option<Uri>,
+    /// Where they go, or why there are none.
+    pub(crate) endpoint: Result<Uri, NoTraces>,
     pub(crate) headers: CollectorHeaders,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) sample_ratio: f64,
@@ -48,6 +80,20 @@ pub(crate) struct Traces {
     pub(crate) resource: Vec<(String, String)>,
     /// What of the standard variables does not count, and why: a line for each.
     pub(crate) unheeded: Vec<String>,
+}
+
+/// Why nothing is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum NoTraces {
+    /// The usual case.
+    #[error("no address is given for them (traces.endpoint, {ENDPOINT})")]
+    NoEndpoint,
+    /// The platform's own switch, for all programs.
+    #[error("{DISABLED} is true")]
+    Disabled,
+    /// The platform wants none, and nobody else gave an address.
+    #[error("{EXPORTER} is none")]
+    NoExporter,
 }
 
 /// Headers of each request to the collector. They may hold a token and show nothing of themselves.
@@ -63,6 +109,7 @@ impl Traces {
         let given = section.optional("endpoint", |value| value.parse_hidden(below));
         let headers = section.optional_secret("headers", CollectorHeaders::parse);
         let ca_file = section.optional("ca_file", |value| value.parse(absolute));
+        let own_ratio = section.is_given("sample_ratio");
         let sample_ratio =
             section.required("sample_ratio", "a number", |value| value.float(0.0..=1.0));
         let propagate = section.required("propagate", "true or false", Value::boolean);
@@ -72,14 +119,22 @@ impl Traces {
         let timeout = section.required("timeout", "a duration", limit);
         let mut unheeded = Vec::new();
         let endpoint = match (standard.is_off(&mut unheeded), given) {
-            (true, None) => None,
+            (true, None) => Err(NoTraces::Disabled),
             (true, Some(_)) => {
                 unheeded
                     .push(format!("{DISABLED} is true: no traces, whatever traces.endpoint is"));
-                None
+                Err(NoTraces::Disabled)
             }
             (false, None) => standard.endpoint(&mut unheeded),
-            (false, given) => given,
+            (false, Some(given)) => Ok(given),
+        };
+        let sample_ratio = match &endpoint {
+            Ok(_) => {
+                standard.unread(&mut unheeded);
+                let ratio = standard.ratio(&mut unheeded).filter(|_| !own_ratio);
+                ratio.or(sample_ratio)
+            }
+            Err(_) => sample_ratio,
         };
         let headers = headers.unwrap_or_else(|| standard.headers(&mut unheeded));
         let resource = standard.resource(&mut unheeded);
@@ -124,15 +179,16 @@ impl Standard {
         is("true")
     }
 
-    fn endpoint(&self, unheeded: &mut Vec<String>) -> Option<Uri> {
+    fn endpoint(&self, unheeded: &mut Vec<String>) -> Result<Uri, NoTraces> {
         let exporters = self.get(EXPORTER).unwrap_or("otlp");
         if exporters == "none" {
-            return None;
+            return Err(NoTraces::NoExporter);
         }
         let mut read = |name: &str, take: fn(&str) -> Result<Uri, &'static str>| {
             take(self.get(name)?).map_err(|why| unheeded.push(format!("{name}: {why}"))).ok()
         };
-        let endpoint = read(TRACES_ENDPOINT, address).or_else(|| read(ENDPOINT, below))?;
+        let endpoint = read(TRACES_ENDPOINT, address).or_else(|| read(ENDPOINT, below));
+        let endpoint = endpoint.ok_or(NoTraces::NoEndpoint)?;
         if !exporters.split(',').any(|name| name.trim() == "otlp") {
             let known = "only otlp and none are known here; traces go by otlp";
             unheeded.push(format!("{EXPORTER}: {known}"));
@@ -141,7 +197,58 @@ impl Standard {
             let known = "only http/protobuf is spoken here; the collector is asked by that";
             unheeded.push(format!("{name}: {known}"));
         }
-        Some(endpoint)
+        Ok(endpoint)
+    }
+
+    /// The part of the traces without a parent that is recorded, as the platform's sampler has it.
+    fn ratio(&self, unheeded: &mut Vec<String>) -> Option<f64> {
+        let name = self.get(SAMPLER)?;
+        let of_roots = name.strip_prefix("parentbased_");
+        let ratio = match of_roots.unwrap_or(name) {
+            "always_on" => 1.0,
+            "always_off" => 0.0,
+            "traceidratio" => self.ratio_argument(unheeded),
+            _ => {
+                let known = "only always_on, always_off and traceidratio are known here, and the \
+                             same behind parentbased_; traces.sample_ratio counts";
+                unheeded.push(format!("{SAMPLER}: {known}"));
+                return None;
+            }
+        };
+        if of_roots.is_none() {
+            let why = "what a publisher decided on counts here in any case, as with parentbased_…";
+            unheeded.push(format!("{SAMPLER}: {why}"));
+        }
+        Some(ratio)
+    }
+
+    /// All, where it is absent or wrong, as the standard says.
+    fn ratio_argument(&self, unheeded: &mut Vec<String>) -> f64 {
+        let Some(text) = self.get(SAMPLER_ARG) else { return 1.0 };
+        let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+        ratio.unwrap_or_else(|| {
+            unheeded.push(format!("{SAMPLER_ARG}: expected a number from 0 to 1; it counts as 1"));
+            1.0
+        })
+    }
+
+    /// Who sets one of these and sees nothing of it is told so.
+    fn unread(&self, unheeded: &mut Vec<String>) {
+        let of_others = |name: &str| ["_METRICS_", "_LOGS_"].iter().any(|part| name.contains(part));
+        let is_unread = |name: &&str| {
+            let of_traces = OF_TRACES.iter().any(|start| name.starts_with(start));
+            of_traces && !READ.contains(name) && !of_others(name)
+        };
+        let names = self.0.iter().map(|(name, _)| name.as_str());
+        let mut names: Vec<&str> = names.filter(is_unread).collect();
+        if self.get(PROPAGATORS).is_some_and(|known| !known.contains("tracecontext")) {
+            names.push(PROPAGATORS);
+        }
+        names.sort_unstable();
+        if !names.is_empty() {
+            let instead = "not read here; what can be set stands under [traces]";
+            unheeded.push(format!("{}: {instead}", names.join(", ")));
+        }
     }
 
     fn headers(&self, unheeded: &mut Vec<String>) -> CollectorHeaders {
@@ -283,7 +390,7 @@ mod tests {
             let mut unheeded = Vec::new();
             let found = standard(pairs).endpoint(&mut unheeded).map(|uri| uri.to_string());
             assert_eq!(unheeded, [""; 0], "{pairs:?}");
-            found
+            found.ok()
         };
         assert_eq!(endpoint(&[of_all]).as_deref(), Some("http://all:4318/v1/traces"));
         assert_eq!(endpoint(&[of_all, of_traces]).as_deref(), Some("http://traces:4318/x"));
@@ -318,12 +425,19 @@ mod tests {
             ((HEADERS[1], "hunter2"), Some("http://all:4318/v1/traces")),
             ((DISABLED, "hunter2"), Some("http://all:4318/v1/traces")),
             ((ATTRIBUTES, "hunter2,a=b"), Some("http://all:4318/v1/traces")),
+            ((SAMPLER, "hunter2"), Some("http://all:4318/v1/traces")),
+            ((SAMPLER, "always_on"), Some("http://all:4318/v1/traces")),
+            ((PROPAGATORS, "hunter2"), Some("http://all:4318/v1/traces")),
+            (("OTEL_BSP_SCHEDULE_DELAY", "hunter2"), Some("http://all:4318/v1/traces")),
+            (("OTEL_EXPORTER_OTLP_TIMEOUT", "hunter2"), Some("http://all:4318/v1/traces")),
         ] {
             let standard = standard(&[wrong, good]);
             let mut told = Vec::new();
             assert!(!standard.is_off(&mut told));
             let found = standard.endpoint(&mut told).map(|uri| uri.to_string());
-            assert_eq!(found.as_deref(), endpoint, "{wrong:?}");
+            assert_eq!(found.ok().as_deref(), endpoint, "{wrong:?}");
+            standard.ratio(&mut told);
+            standard.unread(&mut told);
             assert!(standard.headers(&mut told).expose().is_empty());
             standard.resource(&mut told);
             assert_eq!(told.len(), 1, "{told:?}");
@@ -332,6 +446,47 @@ mod tests {
         }
         let off = standard(&[(DISABLED, "True")]);
         assert!(off.is_off(&mut Vec::new()));
+    }
+
+    #[test]
+    fn the_platforms_sampler_is_a_ratio() {
+        for (name, argument, ratio, told) in [
+            ("parentbased_always_on", "", Some(1.0), 0),
+            ("parentbased_always_off", "", Some(0.0), 0),
+            ("parentbased_traceidratio", "0.25", Some(0.25), 0),
+            ("parentbased_traceidratio", "", Some(1.0), 0),
+            ("parentbased_traceidratio", "2", Some(1.0), 1),
+            ("parentbased_traceidratio", "NaN", Some(1.0), 1),
+            ("traceidratio", "0.25", Some(0.25), 1),
+            ("jaeger_remote", "", None, 1),
+            ("", "0.25", None, 0),
+        ] {
+            let mut unheeded = Vec::new();
+            let standard = standard(&[(SAMPLER, name), (SAMPLER_ARG, argument)]);
+            assert_eq!(standard.ratio(&mut unheeded), ratio, "{name} {argument}");
+            assert_eq!(unheeded.len(), told, "{name} {argument}: {unheeded:?}");
+        }
+    }
+
+    /// What is for other signals, or for nobody, is no concern of ours.
+    #[test]
+    fn variables_that_are_not_read_are_told_in_one_line() {
+        let mut told = Vec::new();
+        let quiet = [
+            ("OTEL_METRICS_EXPORTER", "otlp"),
+            ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "1"),
+            ("OTEL_POD_IP", "10.0.0.1"),
+            (PROPAGATORS, "tracecontext,baggage"),
+            (SAMPLER_ARG, "1"),
+        ];
+        standard(&quiet).unread(&mut told);
+        assert_eq!(told, [""; 0]);
+        let read_nowhere = [("OTEL_SPAN_LINK_COUNT_LIMIT", "1"), ("OTEL_BSP_MAX_QUEUE_SIZE", "1")];
+        standard(&[&quiet[..], &read_nowhere].concat()).unread(&mut told);
+        assert_eq!(told.len(), 1);
+        assert!(
+            told[0].starts_with("OTEL_BSP_MAX_QUEUE_SIZE, OTEL_SPAN_LINK_COUNT_LIMIT: not read")
+        );
     }
 
     #[test]
