@@ -58,6 +58,9 @@ pub(crate) async fn run(wanted: Wanted) -> Result<ExitCode> {
     let mut found = Vec::new();
     for target in chosen {
         println!("==> {target}, {} s", wanted.seconds);
+        // So that a target that does not build is not taken for one that found something.
+        let built = fuzzer("build", target).status().await?;
+        ensure!(built.success(), "{target} does not build");
         if !fuzz(target, wanted.seconds).await? {
             found.push(target.as_str());
         }
