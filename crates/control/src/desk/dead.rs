@@ -157,16 +157,16 @@ pub(super) fn tell(untold: Option<String>) {
 fn all_stay(left_alone: &BTreeMap<String, Stays>) -> Problem {
     let some = |why| left_alone.values().any(|stays| *stays == why);
     let (kind, what) = if some(Stays::Disabled) {
-        (ProblemKind::WebhookDisabled, "disabled: enable it, then send again")
+        (ProblemKind::WebhookDisabled, "is disabled: enable it, then send again")
     } else if some(Stays::Unopened) {
-        (ProblemKind::WebhookUnopened, "one that cannot be opened")
+        (ProblemKind::WebhookUnopened, "cannot be opened")
     } else {
-        (ProblemKind::UnknownWebhook, "one that was deleted")
+        (ProblemKind::UnknownWebhook, "was deleted")
     };
     let why = match left_alone.len() {
-        1 => format!("the webhook of this dead letter is {what}; it was not sent and stays"),
+        1 => format!("the webhook of this dead letter {what}; it was not sent and stays"),
         letters => format!(
-            "a webhook of these {letters} dead letters is {what}; none was sent, and they stay"
+            "a webhook of these {letters} dead letters {what}; none was sent, and they stay"
         ),
     };
     Problem::new(kind, why)
@@ -198,6 +198,21 @@ fn none_of(first: &str, named: usize, more: bool) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stays_is_told_with_what_to_do() {
+        let all = |stays: &[Stays]| {
+            let all = stays.iter().enumerate().map(|(n, why)| (format!("dlv_{n}"), *why));
+            all_stay(&all.collect())
+        };
+        let disabled = all(&[Stays::Deleted, Stays::Disabled, Stays::Unopened]);
+        assert_eq!(disabled.kind, ProblemKind::WebhookDisabled);
+        assert!(disabled.detail.contains("enable it, then send again"), "{}", disabled.detail);
+        assert_eq!(all(&[Stays::Deleted, Stays::Unopened]).kind, ProblemKind::WebhookUnopened);
+        let deleted = all(&[Stays::Deleted]);
+        assert_eq!(deleted.kind, ProblemKind::UnknownWebhook);
+        assert!(deleted.detail.contains("was deleted; it was not sent"), "{}", deleted.detail);
+    }
 
     #[test]
     fn what_was_not_looked_at_is_not_said_to_be_absent() {

@@ -298,3 +298,73 @@ impl Ledger<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use subscriptions::{EventFilter, Headers, Secrets, Unopened, UrlRules, Webhook, WebhookUrl};
+
+    use super::*;
+
+    fn webhook(id: &str) -> Webhook {
+        Webhook {
+            id: WebhookId::try_new(id).unwrap(),
+            url: WebhookUrl::try_new("https://a.example/", UrlRules::default()).unwrap(),
+            events: EventFilter::try_new(["*"]).unwrap(),
+            projects: Box::default(),
+            condition: None,
+            description: None,
+            enabled: true,
+            keep_while_disabled: true,
+            secrets: Ok(Secrets::new(signing::Secret::generate().unwrap())),
+            retry: None,
+            max_in_flight: None,
+            rate_limit: None,
+            headers: Headers::default(),
+            created_at_ms: 0,
+            updated_at_ms: 0,
+            disabled_reason: None,
+            switches_at_ms: None,
+        }
+    }
+
+    fn letter(webhook: &str) -> DeadLetter {
+        DeadLetter {
+            delivery: "dlv_1".to_owned(),
+            webhook: webhook.to_owned(),
+            event: "evt_1".to_owned(),
+            kind: "domain.added".to_owned(),
+            reason: "gave_up".to_owned(),
+            attempts: 1,
+            published_ms: 1,
+            dead_ms: 1,
+            last_failure: None,
+            last_failure_detail: None,
+        }
+    }
+
+    #[test]
+    fn what_would_die_at_once_or_never_end_stays() {
+        let unopened = Err(Unopened("damaged".into()));
+        let webhooks = vec![
+            webhook("whk_on"),
+            Webhook { enabled: false, ..webhook("whk_off") },
+            Webhook { secrets: unopened.clone(), ..webhook("whk_shut") },
+            Webhook { secrets: unopened, enabled: false, ..webhook("whk_both") },
+        ];
+        let snapshot = Snapshot::build(webhooks, 1).unwrap();
+        let work = |webhooks| DeadWork { webhooks, log: None, audit: None, actor: "ada" };
+        let known = work(Some(Arc::new(snapshot)));
+        for (webhook, expected) in [
+            ("whk_on", None),
+            ("whk_off", Some(Stays::Disabled)),
+            ("whk_shut", Some(Stays::Unopened)),
+            ("whk_both", Some(Stays::Disabled)),
+            ("whk_gone", Some(Stays::Deleted)),
+            ("no id", Some(Stays::Deleted)),
+        ] {
+            let letter = letter(webhook);
+            assert_eq!(known.stays(&letter), expected, "{webhook}");
+            assert_eq!(work(None).stays(&letter), None, "nobody knows");
+        }
+    }
+}
