@@ -187,6 +187,26 @@ async fn the_command_line_helps() {
     }
 }
 
+/// What is no folder, and what holds no certificate, is told before it is needed.
+#[tokio::test]
+async fn files_and_folders_are_what_they_are_to_be() {
+    let folder = folder(BROKER, GOOD_WEBHOOK);
+    let file = folder.path().join("webhooks.toml").display().to_string();
+    let below = format!("{file}/state");
+    for (variable, value, words) in [
+        ("WEBHOOKS__STATE_DIR", &file, "is no folder (webhooks.state_dir)"),
+        ("WEBHOOKS__STATE_DIR", &below, "is no folder (webhooks.state_dir)"),
+        ("DELIVERY__CA_FILE", &file, "delivery.ca_file"),
+        ("TRACES__CA_FILE", &file, "traces.ca_file"),
+    ] {
+        let variable = format!("BOOTTIFY_WEBHOOKS__{variable}");
+        let checked = check(folder.path(), &[(&variable, value)]).await;
+        assert_eq!(checked.code, Some(2), "{variable}: {}", checked.said);
+        assert!(checked.said.contains(words), "{variable}: {}", checked.said);
+        assert!(checked.said.contains(&file), "{variable}: {}", checked.said);
+    }
+}
+
 /// A full disk behind standard output is told; a reader that has gone has seen enough.
 #[tokio::test]
 async fn what_cannot_be_printed_is_no_panic() {

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use testbed::eventually;
+use testbed::markdown::Document;
 use testbed::program::{self, said};
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -104,16 +105,57 @@ async fn a_backup_is_what_another_place_goes_on_with() {
     let again = back_up(&archive).await.unwrap();
     assert_eq!(again.status.code(), Some(1), "{}", said(&again));
 
+    // As the guide says it for folders of their own.
     let there = Place::new();
-    let mut unpack = Command::new("tar");
-    unpack.args(["-xf", &archive, "-C"]).arg(there.path("db"));
-    assert!(unpack.status().await.unwrap().success());
-    fs::create_dir(there.path("state")).unwrap();
-    fs::rename(there.path("db/encryption.key"), there.path("state/encryption.key")).unwrap();
+    let guide = Document::read(Path::new("docs/upgrade.md")).unwrap();
+    let restore = guide.blocks().into_iter().find(|block| block.text.contains("/tmp/hooks/state"));
+    let restore = restore.unwrap().script().unwrap();
+    let state = there.path("state").display().to_string();
+    let restore = restore
+        .replace("webhooks.tar", &archive)
+        .replace("/tmp/hooks/state", &state)
+        .replace("/tmp/hooks", &there.path("db").display().to_string());
+    let unpacked = Command::new("sh").args(["-e", "-c", &restore]).output().await.unwrap();
+    assert!(unpacked.status.success(), "{}", said(&unpacked));
     assert_eq!(there.ids().await, here.ids().await);
     assert_eq!(there.ids().await.len(), 2);
     let names = fs::read_dir(there.path("db")).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| name.to_string_lossy().starts_with("webhooks.db")));
+}
+
+/// Whoever looks, makes or checks without the key is told which file is missing, and makes no other.
+#[tokio::test]
+async fn a_key_that_is_lost_is_named_and_not_replaced() {
+    let place = Place::new();
+    let config = place.path("config.toml").display().to_string();
+    let output = program::run(&["check", "--config", &config], &[]).await.unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!place.path("state").exists(), "looking made something");
+    let made = place.run(&["create", "https://a.example/", "--json"]).await;
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let key = place.path("state/encryption.key");
+    fs::remove_file(&key).unwrap();
+    let id = made["id"].as_str().unwrap();
+    let named = key.display().to_string();
+    for arguments in [
+        &["webhooks", "list"][..],
+        &["webhooks", "show", id],
+        &["webhooks", "secret", id],
+        &["webhooks", "create", "https://b.example/"],
+        &["check"],
+        &["serve"],
+    ] {
+        let arguments = [arguments, &["--config", &config]].concat();
+        let output = program::run(&arguments, &[]).await.unwrap();
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(said(&output).contains(&named), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).contains("put it back"), "{arguments:?}: {}", said(&output));
+        assert!(!key.exists(), "{arguments:?}");
+    }
+    let deleted = place.run(&["delete", id]).await;
+    assert!(deleted.status.success() && !key.exists(), "{}", said(&deleted));
+    assert!(place.run(&["create", "https://b.example/"]).await.status.success());
+    assert_eq!(place.ids().await.len(), 1);
 }
 
 #[tokio::test]

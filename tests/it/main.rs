@@ -78,3 +78,5 @@ mod testbed;
 mod topology;
 #[cfg(test)]
 mod traces;
+#[cfg(test)]
+mod unopened;

@@ -23,7 +23,7 @@ fn webhook(n: i64) -> Option<Webhook> {
         description: Some(format!("Größe und Farbe der Lieferung {n}")),
         enabled: n % 3 != 0,
         keep_while_disabled: true,
-        secrets: Secrets::new(Secret::try_new(secret).ok()?),
+        secrets: Ok(Secrets::new(Secret::try_new(secret).ok()?)),
         retry: None,
         max_in_flight: None,
         rate_limit: None,

@@ -22,12 +22,13 @@ pub use self::asked::{
     State, TriedEvent, TryOut, WebhooksAsked,
 };
 
-pub(crate) use self::dead::{DEAD_REASONS, dead_reason};
+pub(crate) use self::dead::DEAD_REASONS;
+pub use self::dead::dead_reason;
 pub use self::deliveries::request_headers;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::draft::drafted;
 pub(crate) use self::draft::duration;
-pub use self::moving::{DeadAct, DeadWork, DeadWorked};
+pub use self::moving::{DeadAct, DeadWork, DeadWorked, Stays};
 pub(crate) use self::sample::TEST;
 pub use self::webhooks::rotated_again;
 

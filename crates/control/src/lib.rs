@@ -22,7 +22,7 @@ pub use desk::{
     AddressCheck, AuditAsked, AuditEntry, Change, ClauseEdit, DeadAct, DeadAsked, DeadPage,
     DeadWork, DeadWorked, DeliveriesAsked, Desk, Edit, EventTypeInfo, Found, Listed, MAX_PAGE,
     Made, Moved, Parts, RateEdit, Reach, Recovered, RetryEdit, Rules, Sent, Standing, Standings,
-    State, TriedEvent, TryOut, WebhooksAsked, request_headers, rotated_again,
+    State, Stays, TriedEvent, TryOut, WebhooksAsked, dead_reason, request_headers, rotated_again,
 };
 pub use metrics::Metrics;
 pub use problem::{FieldError, Problem, ProblemKind};

@@ -49,6 +49,8 @@ pub enum ProblemKind {
     BodyForgotten,
     /// The webhook does not send.
     WebhookDisabled,
+    /// The webhook's secrets cannot be had: it can be deleted only.
+    WebhookUnopened,
     /// What an idempotent request made was deleted meanwhile.
     WebhookDeleted,
     /// The same idempotency key was used for another request.
@@ -149,7 +151,7 @@ impl FieldError {
 
 impl ProblemKind {
     /// Every kind, as the documentation lists them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidRequest,
         Self::InvalidCursor,
         Self::Unauthenticated,
@@ -166,6 +168,7 @@ impl ProblemKind {
         Self::NoRotation,
         Self::BodyForgotten,
         Self::WebhookDisabled,
+        Self::WebhookUnopened,
         Self::WebhookDeleted,
         Self::IdempotencyKeyReused,
         Self::Stale,
@@ -201,6 +204,7 @@ impl ProblemKind {
             Self::NoRotation => ("no-rotation", "No rotation is under way", 409),
             Self::BodyForgotten => ("body-forgotten", "What was sent is not kept any more", 409),
             Self::WebhookDisabled => ("webhook-disabled", "The webhook is disabled", 409),
+            Self::WebhookUnopened => ("webhook-unopened", "The webhook cannot be opened", 409),
             Self::WebhookDeleted => ("webhook-deleted", "The webhook was deleted", 409),
             Self::IdempotencyKeyReused => {
                 ("idempotency-key-reused", "The idempotency key was used before", 422)

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use subscriptions::{Host, Webhook};
+use subscriptions::{Host, Secrets, Webhook};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -65,6 +65,8 @@ pub struct Limits {
 pub struct Request<'a> {
     /// To whom.
     pub webhook: &'a Webhook,
+    /// What it is signed with: those of the webhook.
+    pub secrets: &'a Secrets,
     /// What happened.
     pub event: &'a Event,
     /// The delivery's id.

@@ -39,15 +39,15 @@ pub struct Signatures {
 
 /// All headers of `request`, signed as of `now` (seconds since the epoch).
 pub(crate) fn headers(request: &Request<'_>, now: i64) -> (HeaderMap, Signatures) {
-    let Request { webhook, event, delivery, attempt, trace } = *request;
+    let Request { webhook, secrets, event, delivery, attempt, trace } = *request;
     let mut headers = HeaderMap::with_capacity(OURS + webhook.headers.iter().len());
     for (name, value) in webhook.headers.iter() {
         headers.append(name, value.clone());
     }
     let (body, id) = (event.body(), delivery.as_str());
     let signatures = Signatures {
-        boottify: visible(&boottify::sign(webhook.secrets.primary(), body)),
-        standard: visible(standard::sign(webhook.secrets.iter(), id, now, body).as_bytes()),
+        boottify: visible(&boottify::sign(secrets.primary(), body)),
+        standard: visible(standard::sign(secrets.iter(), id, now, body).as_bytes()),
     };
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(USER_AGENT, AGENT);

@@ -24,7 +24,7 @@ use broker::{Incoming, IncomingEvent, IncomingParked, Intake, Parked, PublishErr
 use delivery::{Attempted, Outcome, Request, Sender};
 use event::{Catalog, DeliveryId, Event, EventId, Rejection};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use subscriptions::{RetryPolicy, Snapshot, Webhook, WebhookId};
+use subscriptions::{RetryPolicy, Secrets, Snapshot, Webhook, WebhookId};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use traces::Span;
@@ -35,7 +35,7 @@ use crate::flow::place::{NoPlace, Place};
 use crate::gate::{BreakerPolicy, Gate, Sign, Slot, Standings, Turned};
 use crate::health::Health;
 use crate::life::{self, Discharged, Life, Message};
-use crate::metrics::{DELETED, IN_FLIGHT, MALFORMED, Metrics};
+use crate::metrics::{DELETED, IN_FLIGHT, MALFORMED, Metrics, UNOPENED};
 use crate::report::{AttemptReport, Following, Report, Tell};
 use crate::spans::{self, Spans};
 use crate::task::{Last, Task};
@@ -47,6 +47,10 @@ const POSTPONE: Duration = Duration::from_secs(1);
 /// How long a delivery waits whose webhook this replica has not heard of yet: changes are live within
 /// a second, so one wait is nearly always enough.
 const UNKNOWN: Duration = Duration::from_secs(5);
+
+/// How long a delivery waits whose webhook has no secrets to sign with, before it is looked at again.
+/// People have to do something about it; until then many may wait.
+const UNOPENED_WAIT: Duration = Duration::from_secs(30);
 
 /// The oldest time of publishing that is believed: deliveries are tried for days, not for months.
 const OLDEST_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
@@ -345,6 +349,10 @@ impl Parts {
         if !(task.webhook.enabled || task.life.once.is_some()) {
             return self.keep(&task).await;
         }
+        let Ok(secrets) = &task.webhook.secrets else {
+            // Nobody but people can say whether it will be: until then it is not given up either.
+            return self.postpone(&task, task.life.put_off(), UNOPENED, UNOPENED_WAIT).await;
+        };
         let place = match self.place(&task) {
             // Boxed: most deliveries go at once, and each has room for the larger of the two.
             Err(why) => Box::pin(self.wait_for_place(&task, why)).await,
@@ -360,7 +368,7 @@ impl Parts {
         };
         let started = now_ms();
         let span = task.trace.attempt(&task);
-        let made = self.attempt(&task, span.as_ref()).await;
+        let made = self.attempt(&task, secrets, span.as_ref()).await;
         drop(permit);
         self.ended(&task, slot, &made.outcome);
         if task.life.attempts == 0 && !matches!(made.outcome, Outcome::NotSent(_)) {
@@ -421,11 +429,12 @@ impl Parts {
         }
     }
 
-    async fn attempt(&self, task: &Task<'_>, span: Option<&Span>) -> Attempted {
+    async fn attempt(&self, task: &Task<'_>, secrets: &Secrets, span: Option<&Span>) -> Attempted {
         let _in_flight = self.metrics.in_flight();
         let trace = span.map(Span::context).or_else(|| task.trace.context());
         let request = Request {
             webhook: task.webhook,
+            secrets,
             event: task.event,
             delivery: &task.delivery,
             attempt: task.life.next_attempt(),

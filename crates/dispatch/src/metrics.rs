@@ -21,6 +21,8 @@ pub(crate) const MALFORMED: &str = "malformed_delivery";
 
 /// A delivery waits, for as many attempts are under way as may be.
 pub(crate) const IN_FLIGHT: &str = "in_flight";
+/// A delivery waits, for the secrets of its webhook cannot be had.
+pub(crate) const UNOPENED: &str = "unopened";
 
 /// From a publish to a 2xx. A healthy delivery takes milliseconds, a retried one hours; the
 /// contract's objective is stated in seconds.
@@ -131,7 +133,7 @@ impl Metrics {
         for reason in Reason::ALL.map(Reason::as_str).into_iter().chain([MALFORMED]) {
             self.events_rejected.with_label_values(&[reason]);
         }
-        let ours = [IN_FLIGHT, NotSent::Connections.as_str()];
+        let ours = [IN_FLIGHT, UNOPENED, NotSent::Connections.as_str()];
         for bound in Bound::ALL.map(Bound::as_str).into_iter().chain(ours) {
             self.postponed.with_label_values(&[bound]);
         }

@@ -122,7 +122,7 @@ pub(crate) struct Send {
     /// The project id of the sample.
     #[arg(long, value_name = "ID", default_value = "prj_xyz789", conflicts_with = "file")]
     pub(crate) project: String,
-    /// Send another one every so often, such as 2s, until a signal ends it.
+    /// Send another one every so often, such as 2s (100ms at least), until a signal ends it.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
           conflicts_with_all = ["file", "id"])]
     pub(crate) every: Option<Duration>,

@@ -8,6 +8,7 @@ pub(crate) mod fields;
 pub(crate) mod health;
 mod input;
 pub(crate) mod listen;
+pub(crate) mod live;
 pub(crate) mod manual;
 pub(crate) mod send;
 pub(crate) mod verify;

@@ -109,7 +109,9 @@ impl Config {
         let dead = root.table("dead", Dead::read);
         let admin = root.table("admin", Admin::read);
         let audit = root.table("audit", audit::read);
-        let operations = root.table("operations", Operations::read);
+        let admin_listen = admin.as_ref().filter(|admin| admin.enabled).map(|admin| admin.listen);
+        let operations =
+            root.table("operations", |section| Operations::read(section, admin_listen));
         let shutdown = root.table("shutdown", Shutdown::read);
         let log = root.table("log", Log::read);
         let traces = root.table("traces", |section| Traces::read(section, standard));

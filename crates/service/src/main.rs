@@ -110,8 +110,7 @@ fn run(command: Command) -> Result<(), Failed> {
 fn serve(configured: Configured) -> Result<(), Failed> {
     let config = load(&configured)?;
     // As `check` says it; it is read for use later.
-    wiring::ca_file(&config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
-    wiring::collector_ca_file(&config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
+    wiring::check_files(&config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
     let log = log::start(config.log.format, config.log.level)?;
     files::make_room(config.delivery.max_connections);
     let runtime = runtime(&config)?;

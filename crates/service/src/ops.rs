@@ -1,4 +1,4 @@
-//! The operations listener: `/metrics`, `/healthz`, `/readyz`.
+//! The operations listener: `/metrics`, `/healthz`, `/readyz`, and `/revision` for the command line.
 //!
 //! It runs on a thread and a runtime of its own, so that it answers truthfully while the rest of
 //! the program is drowning. It never asks the broker, a store or the network anything.
@@ -7,12 +7,14 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use prometheus::{Registry, TextEncoder};
+use serde_json::{Value, json};
+use store::Store;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +26,7 @@ pub(crate) struct Operations {
     pub(crate) registry: Registry,
     pub(crate) health: Health,
     pub(crate) bounds: Bounds,
+    pub(crate) live: Store,
     /// Brings computed gauges up to date before they are read.
     pub(crate) refresh: Box<dyn Fn() + Send + Sync>,
 }
@@ -70,6 +73,7 @@ fn router(operations: Operations) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/revision", get(revision))
         .with_state(Arc::new(operations))
 }
 
@@ -88,6 +92,12 @@ async fn healthz(State(operations): State<Arc<Operations>>) -> Response {
 
 async fn readyz(State(operations): State<Arc<Operations>>) -> Response {
     answer(operations.health.ready())
+}
+
+/// Which change of which store is live.
+async fn revision(State(operations): State<Arc<Operations>>) -> Json<Value> {
+    let store = &operations.live;
+    Json(json!({ "store": store.identity(), "revision": store.revision() }))
 }
 
 fn answer(state: Result<(), String>) -> Response {

@@ -149,8 +149,8 @@ async fn start(config: &Config) -> Result<Service> {
     let retention_metrics = RetentionMetrics::register(&registry)?;
     wiring::register_limits(config, &registry)?;
     let refresh = refresh(&registry, &flow, &store, recorder)?;
-    let bounds = wiring::operations_bounds(config, &registry)?;
-    let operations = Operations { registry, health: health.clone(), bounds, refresh };
+    let (bounds, live) = (wiring::operations_bounds(config, &registry)?, store.clone());
+    let operations = Operations { registry, health: health.clone(), bounds, live, refresh };
     ops::start(config.operations.listen, operations)?;
 
     tasks.spawn("the pulse", health.pulse());
@@ -277,7 +277,11 @@ async fn act(store: Store, announcer: Announcer, mut gone: mpsc::Receiver<Gone>)
 }
 
 fn tell(notice: &Notice) {
-    if notice.is_trouble() { tracing::error!("{notice}") } else { tracing::info!("{notice}") }
+    match notice {
+        notice if notice.is_trouble() => tracing::error!("{notice}"),
+        notice if notice.is_passing() => tracing::warn!("{notice}"),
+        notice => tracing::info!("{notice}"),
+    }
 }
 
 impl Service {

@@ -10,6 +10,7 @@ use store::Status;
 pub(crate) struct StoreMetrics {
     generation: IntGauge,
     webhooks: IntGaugeVec,
+    unopened: IntGauge,
     age: Gauge,
     errors: IntCounter,
     failing: IntGauge,
@@ -33,6 +34,10 @@ impl StoreMetrics {
                 "Webhooks that are live, by state (enabled, disabled)",
                 &["state"],
             )?,
+            unopened: meter.gauge(
+                "webhooks_unopened",
+                "Webhooks whose secret cannot be opened, so that what is for them waits",
+            )?,
             age: meter.seconds(
                 "webhooks_age_seconds",
                 "Time since the store was last known to hold just what is live",
@@ -54,6 +59,7 @@ impl StoreMetrics {
         let (all, enabled) = (count(status.webhooks()), count(status.enabled()));
         self.webhooks.with_label_values(&["enabled"]).set(enabled);
         self.webhooks.with_label_values(&["disabled"]).set(all - enabled);
+        self.unopened.set(count(status.unopened()));
         self.errors.inc_by(status.errors().saturating_sub(self.errors.get()));
         self.failing.set(status.is_failing().into());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -208,6 +208,25 @@ pub(crate) fn present_audit(config: &Config) -> Result<Option<Database>> {
     Ok(store::open_present_database(config.webhooks.store.expose(), &options)?)
 }
 
+/// Whether the files and folders that the configuration names are what they are to be. They are read
+/// for use later.
+pub(crate) fn check_files(config: &Config) -> Result<()> {
+    let files = [
+        (ca_file(config)?, &config.delivery.ca_file, "delivery.ca_file"),
+        (collector_ca_file(config)?, &config.traces.ca_file, "traces.ca_file"),
+    ];
+    for (pem, path, key) in files {
+        let (Some(pem), Some(path)) = (pem, path) else { continue };
+        delivery::tls_config(Some(&pem))
+            .with_context(|| format!("cannot use {} ({key})", path.display()))?;
+    }
+    let state_dir = &config.webhooks.state_dir;
+    // One that is not there is made; a part of its path may still be a file.
+    let there = state_dir.ancestors().find(|part| part.exists());
+    let Some(part) = there.filter(|part| !part.is_dir()) else { return Ok(()) };
+    anyhow::bail!("{} is no folder (webhooks.state_dir)", part.display())
+}
+
 /// The operator's certificate authorities for receivers.
 pub(crate) fn ca_file(config: &Config) -> Result<Option<Vec<u8>>> {
     authorities(config.delivery.ca_file.as_deref(), "delivery.ca_file")

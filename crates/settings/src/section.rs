@@ -103,6 +103,12 @@ impl<'a> Section<'a, '_> {
         }
     }
 
+    /// Whether a secret was given in some layer, in either form.
+    #[must_use]
+    pub fn given_secret(&self, key: &str) -> bool {
+        self.has_secret(key)
+    }
+
     /// A table inside this one. It is read even where it is absent, so that lower layers count.
     pub fn table<T>(
         &mut self,
@@ -175,19 +181,32 @@ impl<'a> Section<'a, '_> {
         if present { self.tables(key, read) } else { Some(Vec::new()) }
     }
 
-    /// Whether somebody gave `key` a value, and it is not only the default's.
-    #[must_use]
-    pub fn is_given(&self, key: &str) -> bool {
-        let own = |layer: &Layer<'a>| !layer.default && self.in_layer(layer, key).is_some();
-        self.variable(key).is_some() || self.layers.iter().any(own)
-    }
-
-    /// Notes that the value of `key` does not fit beside others, at the place where it was given.
+    /// Notes that the value of `key` does not fit beside others, at the place where it was given; where
+    /// it is a default, at the place of this section.
     pub fn conflict(&mut self, key: &'static str, why: impl Display) {
-        let place =
-            self.find(key, Asked::Value).map_or_else(|| self.place(), |value| value.place());
+        let place = self.given(key).unwrap_or_else(|| self.place());
         let path = self.path_of(key);
         self.note_problem::<()>(place, path, Problem::Conflict(why.to_string()));
+    }
+
+    /// Notes that `key` has the value of `other`, which must differ: at the one that was given, where
+    /// the other is a default.
+    pub fn same(&mut self, key: &'static str, other: &'static str) {
+        let (key, other) = match (self.given(key), self.given(other)) {
+            (None, Some(_)) => (other, key),
+            _ => (key, other),
+        };
+        self.conflict(key, format!("has the same value as {other}"));
+    }
+
+    /// Where somebody gave a value to `key`; `None` where it has its default.
+    #[must_use]
+    pub fn given(&self, key: &str) -> Option<Place> {
+        let given = self.layers.iter().filter(|layer| !layer.default);
+        let value = self
+            .variable(key)
+            .or_else(|| given.into_iter().find_map(|layer| self.in_layer(layer, key)));
+        value.map(|value| value.place())
     }
 
     /// Notes that this section as a whole is refused, at the place where it begins.

@@ -167,11 +167,11 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`DatabaseError::Row`] where the configured keys do not open what is in it; what the database
+    /// [`DatabaseError::Row`] where the configured keys open nothing of what is in it; what the database
     /// says.
     pub async fn copy_into(&self, file: &Path) -> Result<(), DatabaseError> {
         let pool = self.0.pool.as_it_is()?;
-        let opens = change::ensure_key_opens(pool, self.keys()).await;
+        let opens = change::ensure_key_opens(&mut *pool.acquire().await?, self.keys()).await;
         // Tables of another version may have no such row.
         if let Err(error @ DatabaseError::Row { .. }) = opens {
             return Err(error);
@@ -183,6 +183,27 @@ impl Database {
 
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys
+    }
+}
+
+/// Whether the file of an embedded database holds sealed secrets, as far as can be told: what cannot
+/// be read may. Must be called within a runtime.
+pub(crate) async fn holds_secrets(file: &Path) -> bool {
+    if std::fs::metadata(file).is_ok_and(|file| file.len() == 0) || !file.exists() {
+        return false;
+    }
+    let place = Place::Sqlite(file.to_owned());
+    let Ok(pool) = Pool::open(place, Tables::Webhooks, Missing::Lost) else { return true };
+    let Ok(pool) = pool.as_it_is() else { return true };
+    let row = sqlx::query("SELECT id FROM webhooks LIMIT 1").fetch_optional(pool).await;
+    pool.close().await;
+    match row {
+        Ok(row) => row.is_some(),
+        // There is no such table, or it is no database at all (SQLITE_ERROR, NOTADB).
+        Err(error) => {
+            let code = error.as_database_error().and_then(|error| error.code()?.parse().ok());
+            !code.is_some_and(|code: u32| matches!(code & 0xff, 1 | 26))
+        }
     }
 }
 

@@ -62,6 +62,13 @@ impl Disabled {
         self.0.insert(entry.webhook.id.clone(), decision);
     }
 
+    /// The same decisions, and those of others about other webhooks.
+    pub(crate) fn join(&mut self, others: Self) {
+        for (id, decision) in others.0 {
+            self.0.entry(id).or_insert(decision);
+        }
+    }
+
     /// Every decision: the webhook, what its owner had written, and the reason.
     pub(crate) fn decisions(&self) -> impl Iterator<Item = (&WebhookId, Fingerprint, &str)> {
         self.0.iter().map(|(id, decision)| (id, decision.fingerprint, &*decision.reason))

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use subscriptions::{Webhook, WebhookId};
+use subscriptions::{Unopened, Webhook, WebhookId};
 
 use crate::wire::WireWebhook;
 
@@ -35,6 +35,12 @@ impl Entry {
     pub(crate) fn of(webhook: Arc<Webhook>) -> Self {
         let fingerprint = Fingerprint::of(&webhook);
         Self { webhook, fingerprint }
+    }
+
+    /// Its id and why it cannot be opened, where it cannot.
+    pub(crate) fn unopened(&self) -> Option<(WebhookId, Unopened)> {
+        let why = self.webhook.secrets.as_ref().err()?;
+        Some((self.webhook.id.clone(), why.clone()))
     }
 
     /// Sorts by id, as [`Entry::find`] and [`Entry::same`] need it.

@@ -29,31 +29,30 @@ pub(crate) fn read(state_dir: &Path) -> Result<Keys, OpenError> {
     keys.map_err(|why| OpenError::Key { path, why })
 }
 
-/// The key in the state directory; a new one where there is none yet.
-pub(crate) fn read_or_make(state_dir: &Path) -> Result<Keys, OpenError> {
+/// The key in the state directory; `None` where there is no such file.
+pub(crate) fn find(state_dir: &Path) -> Result<Option<Keys>, OpenError> {
+    if own_key(state_dir).try_exists().is_ok_and(|exists| !exists) {
+        return Ok(None);
+    }
+    read(state_dir).map(Some)
+}
+
+/// A new key in the state directory, which is made where it is not there.
+pub(crate) fn make(state_dir: &Path) -> Result<Keys, OpenError> {
     let path = own_key(state_dir);
     let failed = |why: String| OpenError::Key { path: path.clone(), why };
     let made = DirBuilder::new().recursive(true).mode(0o700).create(state_dir);
     made.map_err(|error| failed(error.to_string()))?;
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => Zeroizing::new(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = Keys::generate().map_err(|error| failed(error.to_string()))?;
-            let mut options = OpenOptions::new();
-            // Another process may make one at the same time; the first one counts.
-            match options.write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(mut file) => {
-                    let written = file.write_all(key.as_bytes()).and_then(|()| file.sync_all());
-                    written.map_err(|error| failed(error.to_string()))?;
-                    key
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Zeroizing::new(
-                    fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?,
-                ),
-                Err(error) => return Err(failed(error.to_string())),
-            }
+    let key = Keys::generate().map_err(|error| failed(error.to_string()))?;
+    let mut options = OpenOptions::new();
+    match options.write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            let written = file.write_all(key.as_bytes()).and_then(|()| file.sync_all());
+            written.map_err(|error| failed(error.to_string()))?;
         }
+        // Another process may make one at the same time; the first one counts.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error.to_string())),
-    };
-    Keys::try_new(&text, &[]).map_err(|error| failed(error.to_string()))
+    }
+    read(state_dir)
 }

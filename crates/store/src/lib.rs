@@ -11,6 +11,7 @@
 //! What happened is told as a [`Notice`], and counted in [`Status`].
 
 mod backend;
+mod claim;
 mod database;
 mod disabled;
 mod entry;
@@ -36,7 +37,7 @@ pub use entry::fingerprint;
 #[doc(hidden)]
 pub use file::fuzzing;
 pub use key_file::own_key;
-pub use locator::{InvalidStoreUrl, check_log_url, check_url};
+pub use locator::{InvalidStoreUrl, check_log_url, check_url, identity};
 pub use log::{
     AttemptRow, Behind, Counts, Decided, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow,
     DeliveryState, Failing, HealthNote, LogBounds, LogStatus, LoggedAttempt, LoggedEvent,
@@ -44,7 +45,7 @@ pub use log::{
 };
 pub use notice::{Notice, Origin};
 pub use open::{
-    LoadError, load_once, open_database, open_database_with_key, open_present_database,
+    KeyUse, LoadError, load_once, open_database, open_database_with_key, open_present_database,
 };
 pub use options::{OpenError, Options, ReadError, Rules};
 pub use state_file::{StateError, StateProblem};

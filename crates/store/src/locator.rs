@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::database::Place;
@@ -58,6 +59,20 @@ pub fn check_log_url(url: &str) -> Result<(), InvalidStoreUrl> {
         Locator::File(_) => Err(InvalidStoreUrl::NoLog),
         Locator::Database(_) => Ok(()),
     }
+}
+
+/// Which store a URL names, without saying where: the same for every URL that may be shown the same.
+///
+/// # Errors
+///
+/// [`InvalidStoreUrl`] says what is wrong with it.
+pub fn identity(url: &str) -> Result<String, InvalidStoreUrl> {
+    Ok(identity_of(&Locator::try_new(url)?.name()))
+}
+
+/// The same of what may be shown of it.
+pub(crate) fn identity_of(name: &str) -> String {
+    hex::encode(&Sha256::digest(name)[..8])
 }
 
 impl Locator {

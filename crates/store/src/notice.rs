@@ -4,10 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use subscriptions::WebhookId;
+use subscriptions::{Unopened, WebhookId};
 
 use crate::options::ReadError;
 use crate::state_file::StateError;
+
+/// The most webhooks that a notice names.
+const NAMED: usize = 10;
 
 /// Something that people should be told.
 #[derive(Clone, Debug)]
@@ -30,8 +33,13 @@ pub enum Notice {
         /// Whether anything was live.
         live: bool,
     },
-    /// Another process uses the state directory, too: one overwrites what the other keeps.
+    /// Other webhooks than before cannot be opened: these, and what is for them waits. None where all
+    /// can be.
+    Unopened(Vec<(WebhookId, Unopened)>),
+    /// Another process uses the state directory, and nothing is written there before it ends.
     Shared(PathBuf),
+    /// That process is gone, and the state directory is this one's.
+    Claimed(PathBuf),
     /// The store can be read again, and holds what is live already.
     Readable,
     /// The service disabled a webhook.
@@ -54,15 +62,21 @@ pub enum Origin {
 }
 
 impl Notice {
+    /// Whether it is as it should be for a while, as during a rolling update, and not for long.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Shared(_))
+    }
+
     /// Whether somebody has to act.
     #[must_use]
     pub fn is_trouble(&self) -> bool {
+        if let Self::Unopened(unopened) = self {
+            return !unopened.is_empty();
+        }
         matches!(
             self,
-            Self::Unreadable { .. }
-                | Self::Shared(_)
-                | Self::State(_)
-                | Self::Live { origin: Origin::Saved, .. }
+            Self::Unreadable { .. } | Self::State(_) | Self::Live { origin: Origin::Saved, .. }
         )
     }
 }
@@ -86,12 +100,16 @@ impl fmt::Display for Notice {
             Self::Unreadable { error, live: false } => {
                 write!(f, "the webhooks cannot be read, and none are live yet: {error}")
             }
+            Self::Unopened(unopened) => write_unopened(f, unopened),
             Self::Shared(path) => write!(
                 f,
-                "another process uses the state directory {}: give each its own, or one forgets \
-                 what the other has disabled",
+                "another process uses the state directory {}: nothing is written there until it \
+                 ends; where both are to go on, give each its own",
                 path.display()
             ),
+            Self::Claimed(path) => {
+                write!(f, "the state directory {} is this process's now", path.display())
+            }
             Self::Readable => f.write_str("the webhooks can be read again and have not changed"),
             Self::Disabled(id) => write!(f, "webhook {id} was disabled"),
             Self::Lifted(id) => {
@@ -103,4 +121,22 @@ impl fmt::Display for Notice {
             }
         }
     }
+}
+
+/// Which webhooks cannot be opened, and what to do.
+fn write_unopened(f: &mut fmt::Formatter<'_>, all: &[(WebhookId, Unopened)]) -> fmt::Result {
+    if all.is_empty() {
+        return f.write_str("all webhooks can be opened again");
+    }
+    let (named, rest) = all.split_at(all.len().min(NAMED));
+    let named: Vec<_> = named.iter().map(|(id, why)| format!("{id} ({why})")).collect();
+    let verb = if all.len() == 1 { "webhook cannot" } else { "webhooks cannot" };
+    write!(f, "{} {verb} be opened, and what is for it waits: {}", all.len(), named.join(", "))?;
+    if !rest.is_empty() {
+        write!(f, " and {} more", rest.len())?;
+    }
+    f.write_str(
+        "; give the service the key (webhooks.earlier_encryption_key_file), put the database back, \
+         or delete it: `boottify-webhooks webhooks delete ID`",
+    )
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use subscriptions::Snapshot;
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::backend::Backend;
-use crate::database::{Database, Follower, Keys, Kind, Missing, Place};
+use crate::database::{Database, Follower, Keys, Missing, Place, holds_secrets};
 use crate::disabled::Disabled;
 use crate::entry::Entry;
 use crate::file::File;
@@ -30,7 +31,7 @@ use crate::store::build;
 pub fn load_once(url: &str, options: &Options) -> Result<Snapshot, LoadError> {
     let locator = Locator::try_new(url).map_err(ReadError::from)?;
     let read = || -> Result<Vec<Entry>, LoadError> {
-        let backend = backend(&locator, options, &Arc::default())?;
+        let backend = backend(&locator, options, KeyUse::Open, &Arc::default())?;
         Ok(backend.list(&options.rules).entries?)
     };
     let entries = match &locator {
@@ -46,14 +47,29 @@ pub fn load_once(url: &str, options: &Options) -> Result<Snapshot, LoadError> {
     Ok(build(&entries, &disabled, 1).map_err(ReadError::from)?)
 }
 
+/// What somebody needs the key for that an embedded database makes for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// To seal secrets: where there is none one is made, unless something is sealed already.
+    Seal,
+    /// To open what is sealed: where there is none and nothing is sealed, none is needed.
+    Open,
+    /// For nothing: to delete, or to note something.
+    Nothing,
+}
+
 /// Opens the database at `url` for a command that changes webhooks and ends; `None` where webhooks
 /// are not kept in a database. Must be called within a runtime.
 ///
 /// # Errors
 ///
 /// [`OpenError`] where the URL names no store or the database cannot be opened.
-pub fn open_database(url: &str, options: &Options) -> Result<Option<Database>, OpenError> {
-    let backend = backend(&Locator::try_new(url)?, options, &Arc::default())?;
+pub fn open_database(
+    url: &str,
+    options: &Options,
+    key: KeyUse,
+) -> Result<Option<Database>, OpenError> {
+    let backend = backend(&Locator::try_new(url)?, options, key, &Arc::default())?;
     Ok(backend.database().cloned())
 }
 
@@ -65,7 +81,9 @@ pub fn open_database(url: &str, options: &Options) -> Result<Option<Database>, O
 /// As for [`open_database`].
 pub fn open_present_database(url: &str, options: &Options) -> Result<Option<Database>, OpenError> {
     match Locator::try_new(url)? {
-        Locator::Database(place) if place.is_there() => open_database(url, options),
+        Locator::Database(place) if place.is_there() => {
+            open_database(url, options, KeyUse::Nothing)
+        }
         Locator::Database(_) | Locator::File(_) => Ok(None),
     }
 }
@@ -117,20 +135,21 @@ fn on_a_runtime<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     ended.map_err(|_| io::Error::other("reading the database broke off"))
 }
 
-/// Opens what the locator names. `wake` is notified of changes made through it.
+/// Opens what the locator names, for whoever needs its key for this. `wake` is notified of changes made through it.
 pub(crate) fn backend(
     locator: &Locator,
     options: &Options,
+    key: KeyUse,
     wake: &Arc<Notify>,
 ) -> Result<Backend, OpenError> {
     let place = match locator {
         Locator::File(path) => return Ok(Backend::File(File::new(path.clone()))),
         Locator::Database(place) => place.clone(),
     };
-    let keys = match (&options.keys, place.kind()) {
+    let keys = match (&options.keys, &place) {
         (Some(keys), _) => keys.clone(),
-        (None, Kind::Sqlite) => key_file::read_or_make(&options.state_dir)?,
-        (None, Kind::Postgres) => return Err(OpenError::NoKey),
+        (None, Place::Sqlite(path)) => own_keys(path, &options.state_dir, key)?,
+        (None, Place::Postgres(_)) => return Err(OpenError::NoKey),
     };
     // An empty database in the place of a lost one would end every webhook without a word.
     let lost = |path: &Path| !path.exists() && holds_webhooks(locator, options, &keys);
@@ -140,6 +159,29 @@ pub(crate) fn backend(
     };
     let database = Database::open(place, missing, keys, Arc::clone(wake))?;
     Ok(Backend::Database(Follower::new(database)))
+}
+
+/// The keys of an embedded database that has none but its own. Nobody could ever open what is sealed
+/// with a lost one, so that another one is made only where nothing is.
+fn own_keys(database: &Path, state_dir: &Path, key: KeyUse) -> Result<Keys, OpenError> {
+    if let Some(keys) = key_file::find(state_dir)? {
+        return Ok(keys);
+    }
+    let path = key_file::own_key(state_dir);
+    let is_sealed = || on_a_runtime(|| Handle::current().block_on(holds_secrets(database)));
+    if key != KeyUse::Nothing && is_sealed().unwrap_or(true) {
+        return Err(OpenError::KeyLost { path, database: database.to_owned() });
+    }
+    if key == KeyUse::Seal {
+        return key_file::make(state_dir);
+    }
+    // It opens nothing, and nothing is sealed with it.
+    let why = |error: &dyn std::fmt::Display| OpenError::Key {
+        path: path.clone(),
+        why: error.to_string(),
+    };
+    let passing = Keys::generate().map_err(|error| why(&error))?;
+    Keys::try_new(&passing, &[]).map_err(|error| why(&error))
 }
 
 /// Whether something was saved in the state directory: then there was a store.

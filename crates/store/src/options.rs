@@ -54,6 +54,19 @@ pub enum OpenError {
         /// What is wrong with it.
         why: String,
     },
+    /// The key of the embedded database is not there, and its webhooks are sealed.
+    #[error(
+        "the encryption key {} is not there, and the webhooks in {} are sealed with one: put it back \
+         (a backup holds it), or say where it is (webhooks.encryption_key_file); to begin anew \
+         without those webhooks, take the database away",
+        path.display(), database.display()
+    )]
+    KeyLost {
+        /// The file.
+        path: PathBuf,
+        /// The database.
+        database: PathBuf,
+    },
     /// The database cannot be opened.
     #[error(transparent)]
     Database(#[from] OpenDatabase),

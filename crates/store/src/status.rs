@@ -9,6 +9,7 @@ pub struct Status {
     pub(crate) generation: AtomicU64,
     pub(crate) webhooks: AtomicU64,
     pub(crate) enabled: AtomicU64,
+    pub(crate) unopened: AtomicU64,
     pub(crate) read_at_ms: Arc<AtomicI64>,
     pub(crate) errors: AtomicU64,
     pub(crate) loaded: AtomicBool,
@@ -32,6 +33,12 @@ impl Status {
     #[must_use]
     pub fn enabled(&self) -> u64 {
         self.enabled.load(Ordering::Relaxed)
+    }
+
+    /// How many of them cannot be opened, so that nothing is sent to them.
+    #[must_use]
+    pub fn unopened(&self) -> u64 {
+        self.unopened.load(Ordering::Relaxed)
     }
 
     /// The last time at which the store was known to hold just what is live, in milliseconds since

@@ -8,30 +8,31 @@
 //! being written in place is left alone until its writer rests.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, TryLockError};
+use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use subscriptions::{DuplicateId, Snapshot, Webhook, WebhookId};
+use subscriptions::{DuplicateId, Snapshot, Unopened, Webhook, WebhookId};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::backend::{Backend, Stamps};
+use crate::claim::Claim;
 use crate::database::Database;
 use crate::disabled::Disabled;
 use crate::entry::Entry;
-use crate::locator::Locator;
+use crate::locator::{self, Locator};
 use crate::notice::{Notice, Origin};
-use crate::open;
+use crate::open::{self, KeyUse};
 use crate::options::{OpenError, Options, ReadError, Rules};
 use crate::saved::{self, Pace, Saved};
-use crate::state_file::{self, StateError};
+use crate::state_file::StateError;
 use crate::status::Status;
 
 /// How often the store is looked at. A change has to be live within a second.
@@ -49,8 +50,7 @@ struct Shared {
     name: String,
     backend: Backend,
     state_dir: PathBuf,
-    /// Held while this process uses the state directory.
-    _lock: Option<fs::File>,
+    claim: Claim,
     live: Arc<ArcSwap<Snapshot>>,
     status: Status,
     wake: Arc<Notify>,
@@ -76,6 +76,8 @@ struct Inner {
     /// What is live, as its owner wrote it, and where it came from; sorted by id.
     entries: Vec<Entry>,
     origin: Origin,
+    /// Those of them that cannot be opened, as it was told.
+    unopened: Vec<(WebhookId, Unopened)>,
     /// When that is saved.
     pace: Pace,
     /// The stamps of what was last read, and the secrets' files among them.
@@ -113,7 +115,7 @@ impl Store {
             .create(&state_dir)
             .map_err(|source| OpenError::StateDir { path: state_dir.clone(), source })?;
         let wake = Arc::default();
-        let backend = open::backend(&locator, &options, &wake)?;
+        let backend = open::backend(&locator, &options, KeyUse::Seal, &wake)?;
         let rules = options.rules;
         let status = Status::default();
         let mut notices = Vec::new();
@@ -122,12 +124,16 @@ impl Store {
             notices.push(Notice::State(Arc::new(error)));
             Disabled::default()
         });
-        let lock = lock(&state_dir, &mut notices);
+        let claim = Claim::new(&state_dir);
+        if !claim.is_held() {
+            notices.push(Notice::Shared(state_dir.clone()));
+        }
         let inner = Inner {
             rules,
             disabled,
             entries: Vec::new(),
             origin: Origin::Store,
+            unopened: Vec::new(),
             pace: Pace::default(),
             read: None,
             secret_files: Vec::new(),
@@ -139,7 +145,7 @@ impl Store {
             name: locator.name(),
             backend,
             state_dir,
-            _lock: lock,
+            claim,
             live: Arc::default(),
             status,
             wake,
@@ -166,6 +172,18 @@ impl Store {
     #[must_use]
     pub fn database(&self) -> Option<&Database> {
         self.0.backend.database()
+    }
+
+    /// Which store it is, without saying where: as [`identity`](crate::identity) of its URL.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        locator::identity_of(&self.0.name)
+    }
+
+    /// The number of the last change of a database that is live; -1 where changes have none.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        *self.0.revision.borrow()
     }
 
     /// Sees every change of a database, whoever made it; what it was is not said.
@@ -270,7 +288,8 @@ impl Store {
             while let Some(saved) = saving.try_join_next() {
                 told(saved).into_iter().for_each(&mut *tell);
             }
-            if saving.is_empty() && self.inner().pace.is_due(Instant::now()) {
+            let is_due = || self.0.claim.is_held() && self.inner().pace.is_due(Instant::now());
+            if saving.is_empty() && is_due() {
                 let store = self.clone();
                 saving.spawn_blocking(move || store.save());
             }
@@ -281,6 +300,9 @@ impl Store {
     fn turn(&self) -> (Vec<Notice>, Again) {
         let mut inner = self.inner();
         let mut notices = Vec::new();
+        if self.0.claim.take(&self.0.state_dir) {
+            self.take_over(&mut inner, &mut notices);
+        }
         let Asked { disable, rules } = std::mem::take(&mut *self.asked());
         self.disable_now(&mut inner, disable, &mut notices);
         self.hand_over(&mut inner, &mut notices);
@@ -342,6 +364,9 @@ impl Store {
 
     /// Saves what is live and not saved yet. Turns go on meanwhile: this may take its time.
     fn save(&self) -> Vec<Notice> {
+        if !self.0.claim.is_held() {
+            return Vec::new();
+        }
         let (unsaved, entries) = {
             let mut inner = self.inner();
             let Some(unsaved) = inner.pace.begin() else { return Vec::new() };
@@ -374,11 +399,12 @@ impl Store {
         let lifted = disabled.lift(&entries);
         self.publish(&entries, &disabled, Origin::Store, notices)?;
         (inner.entries, inner.origin, inner.disabled) = (entries, Origin::Store, disabled);
+        self.note_unopened(inner, notices);
         if !lifted.is_empty() {
             // Until it is saved, too, a start without the store would enable what stood there before.
             inner.pace.hurry();
             notices.extend(lifted.into_iter().map(Notice::Lifted));
-            self.keep(inner.disabled.save(&self.0.state_dir), notices);
+            self.save_disabled(inner, notices);
         }
         Ok(true)
     }
@@ -391,8 +417,24 @@ impl Store {
         // Ids were distinct when this was saved, and the checksum holds.
         if self.publish(&entries, &inner.disabled, Origin::Saved, notices).is_ok() {
             (inner.entries, inner.origin) = (entries, Origin::Saved);
+            self.note_unopened(inner, notices);
             self.0.status.read_at_ms.store(read_at_ms, Ordering::Relaxed);
         }
+    }
+
+    /// Tells which webhooks cannot be opened, if they are other ones than were told last.
+    fn note_unopened(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
+        let unopened = inner.entries.iter().filter_map(Entry::unopened);
+        let unopened: Vec<_> = unopened.collect();
+        self.0.status.unopened.store(unopened.len() as u64, Ordering::Relaxed);
+        if unopened == inner.unopened {
+            return;
+        }
+        if !unopened.is_empty() {
+            self.0.status.count_error();
+        }
+        notices.push(Notice::Unopened(unopened.clone()));
+        inner.unopened = unopened;
     }
 
     fn disable_now(
@@ -415,7 +457,7 @@ impl Store {
             return;
         }
         notices.extend(done);
-        self.keep(inner.disabled.save(&self.0.state_dir), notices);
+        self.save_disabled(inner, notices);
     }
 
     /// Leaves decisions to a store that can keep them itself; what it says then is read in this turn.
@@ -427,6 +469,31 @@ impl Store {
             .collect();
         if !taken.is_empty() {
             taken.iter().for_each(|id| inner.disabled.hand_over(id));
+            self.save_disabled(inner, notices);
+        }
+    }
+
+    /// Goes on with the state directory, whose process of before is gone: with what that one decided,
+    /// and what was decided here meanwhile.
+    fn take_over(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
+        notices.push(Notice::Claimed(self.0.state_dir.clone()));
+        let theirs = self.keep(Disabled::load(&self.0.state_dir), notices).unwrap_or_default();
+        inner.disabled.join(theirs);
+        inner.pace.hurry();
+        if inner.origin == Origin::Store && self.0.status.is_loaded() {
+            inner.pace.changed(self.0.status.read_at_ms());
+            inner.disabled.lift(&inner.entries);
+        }
+        // The ids are distinct, for a snapshot was built of them before.
+        if self.0.status.is_loaded() {
+            self.publish(&inner.entries, &inner.disabled, inner.origin, notices)
+                .unwrap_or_default();
+        }
+        self.save_disabled(inner, notices);
+    }
+
+    fn save_disabled(&self, inner: &Inner, notices: &mut Vec<Notice>) {
+        if self.0.claim.is_held() {
             self.keep(inner.disabled.save(&self.0.state_dir), notices);
         }
     }
@@ -486,17 +553,6 @@ fn told(saved: Result<Vec<Notice>, JoinError>) -> Vec<Notice> {
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         saved => saved.unwrap_or_default(),
     }
-}
-
-/// Claims the state directory for this process. A file system without locks says nothing.
-fn lock(state_dir: &Path, notices: &mut Vec<Notice>) -> Option<fs::File> {
-    let folder = fs::File::open(state_dir).ok()?;
-    match folder.try_lock() {
-        Ok(()) => state_file::sweep(state_dir),
-        Err(TryLockError::WouldBlock) => notices.push(Notice::Shared(state_dir.to_owned())),
-        Err(TryLockError::Error(_)) => {}
-    }
-    Some(folder)
 }
 
 /// The snapshot of these webhooks, with what the service disabled.

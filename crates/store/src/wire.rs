@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use signing::Secret;
 use subscriptions::{
     Clause, Condition, EventFilter, Headers, RateLimit, RetryPolicy, RetryValues, Secrets,
-    UrlRules, Webhook, WebhookId, WebhookUrl,
+    Unopened, UrlRules, Webhook, WebhookId, WebhookUrl,
 };
 
 /// One webhook.
@@ -28,8 +28,11 @@ pub(crate) struct WireWebhook {
     enabled: bool,
     #[serde(default = "yes")]
     keep_while_disabled: bool,
-    /// The primary one first.
+    /// The primary one first; none where they cannot be had.
     secrets: Vec<String>,
+    /// Why they cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unopened: Option<String>,
     retry: Option<WireRetry>,
     max_in_flight: Option<NonZeroU32>,
     #[serde(default)]
@@ -74,7 +77,8 @@ impl WireWebhook {
             description: webhook.description.clone(),
             enabled: webhook.enabled,
             keep_while_disabled: webhook.keep_while_disabled,
-            secrets: webhook.secrets.iter().map(|secret| secret.expose().to_owned()).collect(),
+            secrets: webhook.secrets.iter().flat_map(Secrets::iter).map(exposed).collect(),
+            unopened: webhook.secrets.as_ref().err().map(ToString::to_string),
             retry: webhook.retry.map(|policy| WireRetry::of(policy.values())),
             max_in_flight: webhook.max_in_flight,
             rate_limit: webhook.rate_limit.map(WireRate::of),
@@ -96,14 +100,16 @@ impl WireWebhook {
 
     /// The webhook again; the error says what is wrong with it, without quoting secrets.
     pub(crate) fn restore(self, rules: UrlRules) -> Result<Webhook, String> {
-        let mut secrets = Vec::with_capacity(self.secrets.len());
-        for text in &self.secrets {
-            secrets.push(Secret::try_new(text).map_err(text_of)?);
-        }
-        if secrets.is_empty() {
-            return Err("no secret".to_owned());
-        }
-        let primary = secrets.remove(0);
+        let secrets = self.secrets.iter().map(|text| Secret::try_new(text).map_err(text_of));
+        let mut secrets = secrets.collect::<Result<Vec<_>, _>>()?;
+        let secrets = match self.unopened {
+            Some(why) => Err(Unopened(why.into())),
+            None if secrets.is_empty() => return Err("no secret".to_owned()),
+            None => {
+                let primary = secrets.remove(0);
+                Ok(Secrets::rotating(primary, secrets))
+            }
+        };
         let projects = self.projects.iter().map(|id| ProjectId::try_new(id).map_err(text_of));
         Ok(Webhook {
             id: WebhookId::try_new(&self.id).map_err(text_of)?,
@@ -114,7 +120,7 @@ impl WireWebhook {
             description: self.description,
             enabled: self.enabled,
             keep_while_disabled: self.keep_while_disabled,
-            secrets: Secrets::rotating(primary, secrets),
+            secrets,
             retry: self.retry.map(WireRetry::restore).transpose()?,
             max_in_flight: self.max_in_flight,
             rate_limit: self.rate_limit.map(WireRate::restore).transpose()?,
@@ -175,6 +181,10 @@ impl WireRetry {
         };
         RetryPolicy::try_new(values).map_err(text_of)
     }
+}
+
+fn exposed(secret: &Secret) -> String {
+    secret.expose().to_owned()
 }
 
 fn text_of(error: impl std::fmt::Display) -> String {

@@ -31,4 +31,4 @@ pub use retry::{
 };
 pub use snapshot::{DuplicateId, Matching, Snapshot};
 pub use url::{Host, InvalidUrl, MAX_URL_BYTES, UrlRules, WebhookUrl};
-pub use webhook::{MAX_DESCRIPTION, MAX_IN_FLIGHT, MAX_PROJECTS, Secrets, Webhook};
+pub use webhook::{MAX_DESCRIPTION, MAX_IN_FLIGHT, MAX_PROJECTS, Secrets, Unopened, Webhook};

@@ -5,10 +5,12 @@
 
 use std::borrow::Borrow;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use event::ProjectId;
 use serde_json::Value;
 use signing::Secret;
+use thiserror::Error;
 
 use crate::condition::Condition;
 use crate::filter::EventFilter;
@@ -44,8 +46,8 @@ pub struct Webhook {
     pub enabled: bool,
     /// Whether the events that it matches while it is disabled are kept as dead letters.
     pub keep_while_disabled: bool,
-    /// What requests are signed with.
-    pub secrets: Secrets,
+    /// What requests are signed with. Without it nothing is sent, and what is to be sent waits.
+    pub secrets: Result<Secrets, Unopened>,
     /// Its own retry policy, where it differs from the service's.
     pub retry: Option<RetryPolicy>,
     /// Its own limit of attempts at the same time, where it differs from the service's.
@@ -71,6 +73,11 @@ impl Webhook {
         condition.is_none_or(|condition| condition.holds(payload().borrow()))
     }
 }
+
+/// Why the secrets of a webhook, and the headers that are kept with them, cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Unopened(pub Arc<str>);
 
 /// The active secrets of a webhook; there is always one.
 #[derive(Clone, Debug)]

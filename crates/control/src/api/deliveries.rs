@@ -14,7 +14,7 @@ use super::webhooks::{id, path_text};
 use super::{input, wire};
 use crate::App;
 use crate::auth::Viewer;
-use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked, dead_reason};
+use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked, Moved, dead_reason};
 use crate::problem::Problem;
 
 /// The states of a delivery, as a query names them.
@@ -169,7 +169,8 @@ pub(super) async fn dead(
     Ok(Json(app.desk.dead(&asked).await?.into()))
 }
 
-/// Sends dead letters again, under their ids; what is for a webhook that was deleted stays.
+/// Sends dead letters again, under their ids; what is for a webhook that was deleted or is disabled
+/// stays.
 ///
 /// Where deliveries are named and none of them is a dead letter, nothing is done: 404.
 #[utoipa::path(
@@ -184,8 +185,9 @@ pub(super) async fn replay(
 ) -> Result<(StatusCode, Json<wire::Replayed>), Problem> {
     let filter = input::replay(&body)?;
     let moved = app.desk.move_dead(DeadAct::Replay, &filter, &viewer.name).await?;
-    let left_alone = moved.left_alone as u64;
-    let replayed = wire::Replayed { deliveries: moved.deliveries, left_alone, more: moved.more };
+    let Moved { deliveries, left_alone, disabled, more } = moved;
+    let (left_alone, disabled) = (left_alone as u64, disabled as u64);
+    let replayed = wire::Replayed { deliveries, left_alone, disabled, more };
     Ok((StatusCode::ACCEPTED, Json(replayed)))
 }
 

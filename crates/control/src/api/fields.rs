@@ -183,7 +183,10 @@ impl<'a> Fields<'a> {
         for name in names {
             let why = match nearest(name, self.known.iter().copied()) {
                 Some(known) => format!("there is no such field; did you mean {known:?}?"),
-                None => format!("there is no such field; there are {}", self.known.join(", ")),
+                None => match &self.known[..] {
+                    [only] => format!("there is no such field; there is {only}"),
+                    known => format!("there is no such field; there are {}", known.join(", ")),
+                },
             };
             self.refuse(&escaped(name), why);
         }
@@ -249,7 +252,7 @@ mod tests {
             ("/url", "expected a text, found a number"),
             ("/events/1", "expected a text, found a number"),
             ("/retry/jitter", "expected a number, found a text"),
-            ("/retry/x~1y", "there is no such field; there are jitter"),
+            ("/retry/x~1y", "there is no such field; there is jitter"),
             ("/condition/1", "expected an object, found a number"),
             ("/descripton", "there is no such field; did you mean \"description\"?"),
         ];

@@ -392,7 +392,8 @@ mod tests {
         assert!(!unknown(&read(&body(&names))), "{names:?}");
         let errors = read(&body(&["zzzzzzzzzzzz".to_owned()]));
         let told = &errors.iter().find(|e| e.pointer == "/zzzzzzzzzzzz").unwrap().detail;
-        let (_, listed) = told.split_once("there are ").unwrap();
+        let (_, listed) = told.split_once("; there ").unwrap();
+        let (_, listed) = listed.split_once(' ').unwrap();
         let (mut listed, mut names) = (listed.split(", ").collect::<Vec<_>>(), names);
         listed.sort_unstable();
         names.sort_unstable();

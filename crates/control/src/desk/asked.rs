@@ -178,6 +178,8 @@ pub struct Moved {
     pub deliveries: Vec<String>,
     /// How many were not sent and stay, because there is no such webhook.
     pub left_alone: usize,
+    /// How many were not sent and stay, because their webhook is disabled or cannot be opened.
+    pub disabled: usize,
     /// Whether there may be more: the time of one request was over, or not all could be looked at.
     pub more: bool,
 }

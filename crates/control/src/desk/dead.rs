@@ -4,6 +4,7 @@
 //! order, so it goes on to its end in a task of its own, whoever stops waiting for it. A task ends
 //! within the broker's deadlines, [`PATIENCE`] and the longest walk.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use broker::{DeadFilter, DeadReach, MALFORMED};
 use subscriptions::WebhookId;
 use tokio::time::Instant;
 
-use super::moving::{DeadAct, DeadWork, DeadWorked};
+use super::moving::{DeadAct, DeadWork, DeadWorked, Stays};
 use super::{DeadAsked, DeadPage, Desk, MAX_PAGE, Moved, trouble};
 use crate::cursor::List;
 use crate::problem::{Problem, ProblemKind};
@@ -27,7 +28,7 @@ pub(crate) const DEAD_REASONS: [&str; 4] = ["gave_up", "gone", "disabled", MALFO
 /// # Errors
 ///
 /// What was expected.
-pub(crate) fn dead_reason(text: &str) -> Result<String, String> {
+pub fn dead_reason(text: &str) -> Result<String, String> {
     match DEAD_REASONS.contains(&text) {
         true => Ok(text.to_owned()),
         false => Err(format!("expected one of {}", DEAD_REASONS.join(", "))),
@@ -60,12 +61,13 @@ impl Desk {
     }
 
     /// Sends every dead letter that fits again, or drops it for good, for some seconds; `more` says
-    /// that there may be others. What is for a webhook that there is not stays and is counted.
+    /// that there may be others. What is for a webhook that there is not, or that does not send, stays
+    /// and is counted.
     ///
     /// # Errors
     ///
     /// None of those that were named is there, or was met in that time; the webhook of each was
-    /// deleted. The broker is away or somebody else works on them: some may have been sent or dropped.
+    /// deleted or does not send. The broker is away or somebody else works on them: some may have been sent or dropped.
     pub async fn move_dead(
         &self,
         act: DeadAct,
@@ -82,11 +84,13 @@ impl Desk {
             let (more, named) = (reach != DeadReach::End, filter.deliveries.unwrap_or_default());
             match named.first() {
                 Some(_) if !deliveries.is_empty() => {}
-                Some(_) if !left_alone.is_empty() => return Err(without_webhook(left_alone.len())),
+                Some(_) if !left_alone.is_empty() => return Err(all_stay(&left_alone)),
                 Some(first) => return Err(none_of(first, named.len(), more)),
                 None => {}
             }
-            Ok(Moved { deliveries, left_alone: left_alone.len(), more })
+            let deleted = left_alone.values().filter(|why| **why == Stays::Deleted).count();
+            let disabled = left_alone.len() - deleted;
+            Ok(Moved { deliveries, left_alone: deleted, disabled, more })
         })
         .await
     }
@@ -149,15 +153,23 @@ pub(super) fn tell(untold: Option<String>) {
     }
 }
 
-/// All that was to be sent again is for webhooks that there are not.
-fn without_webhook(letters: usize) -> Problem {
-    let why = match letters {
-        1 => "the webhook of this dead letter was deleted: it was not sent and stays".to_owned(),
-        _ => format!(
-            "the webhooks of these {letters} dead letters were deleted: none was sent, and they stay"
+/// All that was to be sent again is for webhooks that there are not, or that do not send.
+fn all_stay(left_alone: &BTreeMap<String, Stays>) -> Problem {
+    let some = |why| left_alone.values().any(|stays| *stays == why);
+    let (kind, what) = if some(Stays::Disabled) {
+        (ProblemKind::WebhookDisabled, "is disabled: enable it, then send again")
+    } else if some(Stays::Unopened) {
+        (ProblemKind::WebhookUnopened, "cannot be opened")
+    } else {
+        (ProblemKind::UnknownWebhook, "was deleted")
+    };
+    let why = match left_alone.len() {
+        1 => format!("the webhook of this dead letter {what}; it was not sent and stays"),
+        letters => format!(
+            "a webhook of these {letters} dead letters {what}; none was sent, and they stay"
         ),
     };
-    Problem::new(ProblemKind::UnknownWebhook, why)
+    Problem::new(kind, why)
 }
 
 /// No dead letter of this id was met; `more` where not all were looked at.
@@ -186,6 +198,21 @@ fn none_of(first: &str, named: usize, more: bool) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stays_is_told_with_what_to_do() {
+        let all = |stays: &[Stays]| {
+            let all = stays.iter().enumerate().map(|(n, why)| (format!("dlv_{n}"), *why));
+            all_stay(&all.collect())
+        };
+        let disabled = all(&[Stays::Deleted, Stays::Disabled, Stays::Unopened]);
+        assert_eq!(disabled.kind, ProblemKind::WebhookDisabled);
+        assert!(disabled.detail.contains("enable it, then send again"), "{}", disabled.detail);
+        assert_eq!(all(&[Stays::Deleted, Stays::Unopened]).kind, ProblemKind::WebhookUnopened);
+        let deleted = all(&[Stays::Deleted]);
+        assert_eq!(deleted.kind, ProblemKind::UnknownWebhook);
+        assert!(deleted.detail.contains("was deleted; it was not sent"), "{}", deleted.detail);
+    }
 
     #[test]
     fn what_was_not_looked_at_is_not_said_to_be_absent() {

@@ -15,7 +15,7 @@ use subscriptions::{Webhook, WebhookId};
 use tokio::time::Instant;
 
 use super::moving::{DeadAct, Entry, Ledger};
-use super::webhooks::unknown;
+use super::webhooks::{opened, unknown};
 use super::{
     DeliveriesAsked, Desk, Listed, MAX_PAGE, Recovered, Sent, TriedEvent, TryOut, dead, draft,
     sample, trouble,
@@ -112,7 +112,7 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// There is no such webhook or type; the broker is away.
+    /// There is no such webhook or type; it cannot be opened; the broker is away.
     pub async fn send_test(
         &self,
         id: &WebhookId,
@@ -120,6 +120,7 @@ impl Desk {
         actor: &str,
     ) -> Result<Sent, Problem> {
         let webhook = self.live_webhook(id)?;
+        opened(&webhook)?;
         let catalog = self.rules().catalog;
         let kind = match kind {
             Some(name) => catalog.get(name).cloned().ok_or_else(|| unknown_type(name))?,
@@ -215,6 +216,7 @@ impl Desk {
             let why = format!("the webhook {id} is disabled: enable it, then send again");
             return Err(Problem::new(ProblemKind::WebhookDisabled, why));
         }
+        opened(&webhook)?;
         Ok(webhook)
     }
 
@@ -247,7 +249,8 @@ impl Desk {
             }
         }
         if ledger.has_left_some_alone() {
-            return Err(unknown(&row.webhook));
+            // It was there and sending a moment ago.
+            return Err(self.sending(&row.webhook).err().unwrap_or_else(|| unknown(&row.webhook)));
         }
         if ledger.deliveries().is_empty() {
             self.send_logged(row, &detail.event).await?;

@@ -5,7 +5,7 @@
 //! again and not noted yet stands there as dead. Log and audit follow and decide nothing: their trouble
 //! is told and no reason to stop.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,10 +37,23 @@ pub enum DeadAct {
     Drop,
 }
 
+/// Why a dead letter was not sent again and stays where it is: what is sent to such a webhook dies at
+/// once, or never ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stays {
+    /// There is no such webhook.
+    Deleted,
+    /// Its webhook is disabled.
+    Disabled,
+    /// Its webhook cannot be opened.
+    Unopened,
+}
+
 /// Who sends dead letters again or drops them, and who is to know of it.
 #[derive(Clone, Debug)]
 pub struct DeadWork<'a> {
-    /// The webhooks that there are: what is for another is not sent again. `None` where they cannot
+    /// The webhooks that there are: what is for another, or for one that does not send, is not sent
+    /// again. `None` where they cannot
     /// be read here, and all is sent.
     pub webhooks: Option<Arc<Snapshot>>,
     /// The delivery log, where there is one.
@@ -56,8 +69,8 @@ pub struct DeadWork<'a> {
 pub struct DeadWorked {
     /// The deliveries that were sent again or dropped, whatever came after that.
     pub deliveries: Vec<String>,
-    /// Those that were left alone where they are, because there is no such webhook.
-    pub left_alone: BTreeSet<String>,
+    /// Those that were left alone where they are, and why.
+    pub left_alone: BTreeMap<String, Stays>,
     /// How far it came, or what ended it.
     pub ended: Result<DeadReach, ClientError>,
     /// What log or audit do not know, and why, in one line.
@@ -96,15 +109,21 @@ impl DeadWork<'_> {
 
     /// What notes in this entry of the audit, and in the log as of `at_ms` (ms since 1970).
     pub(super) fn ledger<'a>(&'a self, entry: Entry<'a>, at_ms: i64) -> Ledger<'a> {
-        let (deliveries, left_alone) = (Vec::new(), BTreeSet::new());
+        let (deliveries, left_alone) = (Vec::new(), BTreeMap::new());
         let (behind, unnoted, begun, untold) = (Vec::new(), 0, false, None);
         Ledger { work: self, entry, at_ms, deliveries, left_alone, behind, unnoted, begun, untold }
     }
 
-    /// Whether there is this letter's webhook, as far as is known.
-    fn has_webhook(&self, letter: &DeadLetter) -> bool {
-        let Some(webhooks) = &self.webhooks else { return true };
-        WebhookId::try_new(&letter.webhook).is_ok_and(|id| webhooks.get(&id).is_some())
+    /// Why this letter is not sent again, as far as is known; `None` where it may be.
+    fn stays(&self, letter: &DeadLetter) -> Option<Stays> {
+        let webhooks = self.webhooks.as_ref()?;
+        let id = WebhookId::try_new(&letter.webhook).ok();
+        match id.and_then(|id| webhooks.get(&id)) {
+            None => Some(Stays::Deleted),
+            Some(webhook) if !webhook.enabled => Some(Stays::Disabled),
+            Some(webhook) if webhook.secrets.is_err() => Some(Stays::Unopened),
+            Some(_) => None,
+        }
     }
 }
 
@@ -124,7 +143,7 @@ pub(super) struct Ledger<'a> {
     deliveries: Vec<String>,
     /// Those of which the log did not know all attempts yet, and how they stand.
     behind: Vec<(DeliveryState, Decided)>,
-    left_alone: BTreeSet<String>,
+    left_alone: BTreeMap<String, Stays>,
     /// How many of the last ones the audit does not know yet.
     unnoted: usize,
     begun: bool,
@@ -150,7 +169,7 @@ impl Ledger<'_> {
         &self.deliveries
     }
 
-    /// Whether some were left alone, because there is no such webhook.
+    /// Whether some were left alone.
     pub(super) fn has_left_some_alone(&self) -> bool {
         !self.left_alone.is_empty()
     }
@@ -169,22 +188,20 @@ impl Ledger<'_> {
         };
         let (pieces, mut told) = mpsc::channel(PIECES);
         let now_ms = self.at_ms;
-        let (work, left_alone) = (self.work, Mutex::new(BTreeSet::new()));
-        let has_webhook = |letter: &DeadLetter| {
-            let has_webhook = work.has_webhook(letter);
-            if !has_webhook {
+        let (work, left_alone) = (self.work, Mutex::new(BTreeMap::new()));
+        let goes = |letter: &DeadLetter| {
+            let stays = work.stays(letter);
+            if let Some(why) = stays {
                 let mut left_alone = left_alone.lock().unwrap_or_else(PoisonError::into_inner);
-                left_alone.insert(letter.delivery.clone());
+                left_alone.insert(letter.delivery.clone(), why);
             }
-            has_webhook
+            stays.is_none()
         };
-        let has_webhook = &has_webhook;
+        let goes = &goes;
         // The sender ends with the walk, and what listens with the sender.
         let walk = async move {
             match act {
-                DeadAct::Replay => {
-                    broker.replay_dead(filter, now_ms, has_webhook, until, &pieces).await
-                }
+                DeadAct::Replay => broker.replay_dead(filter, now_ms, goes, until, &pieces).await,
                 DeadAct::Drop => broker.drop_dead(filter, until, &pieces).await,
             }
         };
@@ -278,6 +295,76 @@ impl Ledger<'_> {
         if let Err(error) = audit.note(action, webhook, &detail.into(), actor).await {
             let why = format!("the audit lacks an entry: {}", in_one_line(&error));
             self.untold.get_or_insert(why);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use subscriptions::{EventFilter, Headers, Secrets, Unopened, UrlRules, Webhook, WebhookUrl};
+
+    use super::*;
+
+    fn webhook(id: &str) -> Webhook {
+        Webhook {
+            id: WebhookId::try_new(id).unwrap(),
+            url: WebhookUrl::try_new("https://a.example/", UrlRules::default()).unwrap(),
+            events: EventFilter::try_new(["*"]).unwrap(),
+            projects: Box::default(),
+            condition: None,
+            description: None,
+            enabled: true,
+            keep_while_disabled: true,
+            secrets: Ok(Secrets::new(signing::Secret::generate().unwrap())),
+            retry: None,
+            max_in_flight: None,
+            rate_limit: None,
+            headers: Headers::default(),
+            created_at_ms: 0,
+            updated_at_ms: 0,
+            disabled_reason: None,
+            switches_at_ms: None,
+        }
+    }
+
+    fn letter(webhook: &str) -> DeadLetter {
+        DeadLetter {
+            delivery: "dlv_1".to_owned(),
+            webhook: webhook.to_owned(),
+            event: "evt_1".to_owned(),
+            kind: "domain.added".to_owned(),
+            reason: "gave_up".to_owned(),
+            attempts: 1,
+            published_ms: 1,
+            dead_ms: 1,
+            last_failure: None,
+            last_failure_detail: None,
+        }
+    }
+
+    #[test]
+    fn what_would_die_at_once_or_never_end_stays() {
+        let unopened = Err(Unopened("damaged".into()));
+        let webhooks = vec![
+            webhook("whk_on"),
+            Webhook { enabled: false, ..webhook("whk_off") },
+            Webhook { secrets: unopened.clone(), ..webhook("whk_shut") },
+            Webhook { secrets: unopened, enabled: false, ..webhook("whk_both") },
+        ];
+        let snapshot = Snapshot::build(webhooks, 1).unwrap();
+        let work = |webhooks| DeadWork { webhooks, log: None, audit: None, actor: "ada" };
+        let known = work(Some(Arc::new(snapshot)));
+        for (webhook, expected) in [
+            ("whk_on", None),
+            ("whk_off", Some(Stays::Disabled)),
+            ("whk_shut", Some(Stays::Unopened)),
+            ("whk_both", Some(Stays::Disabled)),
+            ("whk_gone", Some(Stays::Deleted)),
+            ("no id", Some(Stays::Deleted)),
+        ] {
+            let letter = letter(webhook);
+            assert_eq!(known.stays(&letter), expected, "{webhook}");
+            assert_eq!(work(None).stays(&letter), None, "nobody knows");
         }
     }
 }

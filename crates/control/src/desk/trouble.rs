@@ -9,6 +9,7 @@ pub(super) fn change(error: &ChangeError) -> Problem {
     let kind = match error {
         ChangeError::Unknown(_) => ProblemKind::UnknownWebhook,
         ChangeError::Stale(_) => ProblemKind::Stale,
+        ChangeError::Unopened { .. } => ProblemKind::WebhookUnopened,
         ChangeError::Rotation(_) => ProblemKind::NoRotation,
         ChangeError::MadeAndDeleted(_) => ProblemKind::WebhookDeleted,
         ChangeError::KeyReused => ProblemKind::IdempotencyKeyReused,

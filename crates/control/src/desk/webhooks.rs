@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use signing::Secret;
 use store::{Created, Database, LONGEST_OVERLAP};
-use subscriptions::{Snapshot, Webhook, WebhookId};
+use subscriptions::{Secrets, Snapshot, Webhook, WebhookId};
 
 use super::draft::{self, Drafted};
 use super::{
@@ -259,10 +259,11 @@ impl Desk {
     pub async fn reveal(&self, id: &WebhookId, actor: &str) -> Result<Vec<Secret>, Problem> {
         let database = self.database()?;
         let (webhook, _) = database.find(id).await.map_err(|error| trouble::change(&error))?;
+        opened(&webhook)?;
         let noted = database.note("secret revealed", id.as_str(), &json!({}), actor).await;
         noted.map_err(|error| trouble::database(&error))?;
         told("secret revealed", id.as_str(), actor);
-        Ok(webhook.secrets.iter().cloned().collect())
+        Ok(webhook.secrets.iter().flat_map(Secrets::iter).cloned().collect())
     }
 
     /// Who changed what, newest first; nothing where webhooks are kept in a file.
@@ -393,6 +394,13 @@ pub fn rotated_again(before: &Webhook, after: &Webhook) -> Option<String> {
 
 fn told(action: &str, webhook: &str, actor: &str) {
     tracing::info!(webhook.id = webhook, actor, "by the Control Center: {action}");
+}
+
+/// That its secrets can be had.
+pub(super) fn opened(webhook: &Webhook) -> Result<(), Problem> {
+    let Err(why) = &webhook.secrets else { return Ok(()) };
+    let (id, why) = (webhook.id.clone(), why.to_string());
+    Err(trouble::change(&store::ChangeError::Unopened { id, why }))
 }
 
 /// There is no such webhook.

@@ -39,11 +39,13 @@ impl Reply {
         let count = said.count.map(|count| count.to_string()).unwrap_or_default();
         let some = |number: usize| if number > 0 { number.to_string() } else { String::new() };
         let (forgotten, left_alone) = (some(said.forgotten), some(said.left_alone));
+        let disabled = some(said.disabled);
         let query = super::fields::query(&[
             ("done", said.done.word()),
             ("n", &count),
             ("forgotten", &forgotten),
             ("left", &left_alone),
+            ("disabled", &disabled),
             ("more", if said.more { "1" } else { "" }),
         ]);
         let joint = if path.contains('?') { '&' } else { '?' };

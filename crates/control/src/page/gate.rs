@@ -151,6 +151,7 @@ fn said(query: &Fields) -> Option<Said> {
         count: query.get("n").parse().ok(),
         forgotten: query.get("forgotten").parse().unwrap_or(0),
         left_alone: query.get("left").parse().unwrap_or(0),
+        disabled: query.get("disabled").parse().unwrap_or(0),
         more: query.get("more") == "1",
     })
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
+use control::dead_reason;
+use event::EventType;
 use jiff::Timestamp;
+use subscriptions::WebhookId;
 
 use crate::cli::Configured;
 
@@ -74,13 +77,13 @@ pub(crate) struct DeadMove {
 #[derive(Args, Debug)]
 pub(crate) struct DeadFilter {
     /// Those of this webhook.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = webhook)]
     pub(crate) webhook: Option<String>,
-    /// Those given up for this reason, such as gave_up, gone, disabled or malformed.
-    #[arg(long, value_name = "REASON")]
+    /// Those given up for this reason: gave_up, gone, disabled or malformed.
+    #[arg(long, value_name = "REASON", value_parser = dead_reason)]
     pub(crate) reason: Option<String>,
     /// Those of this event type.
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = event_type)]
     pub(crate) kind: Option<String>,
     /// Those given up since then: so long ago, such as 2h or 3days, or a time as in RFC 3339.
     #[arg(long, value_name = "WHEN", value_parser = since)]
@@ -94,6 +97,14 @@ pub(crate) enum Since {
     Ago(Duration),
     /// At this time, ms since 1970.
     At(i64),
+}
+
+fn webhook(text: &str) -> Result<String, String> {
+    WebhookId::try_new(text).map(|id| id.to_string()).map_err(|error| error.to_string())
+}
+
+fn event_type(text: &str) -> Result<String, String> {
+    EventType::try_new(text).map(|kind| kind.to_string()).map_err(|error| error.to_string())
 }
 
 fn since(text: &str) -> Result<Since, String> {

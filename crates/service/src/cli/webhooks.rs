@@ -30,7 +30,10 @@ pub(crate) enum Webhooks {
     Disable(One),
     /// Delete it; what waits for it ends.
     Delete(One),
-    /// Print its secret.
+    /// Print its secret; during a rotation also the one that comes, in a second line.
+    ///
+    /// Standard output holds secrets and nothing else: the first line is the one that signs
+    /// x-boottify-signature. Which is which is said on standard error.
     Secret(One),
     /// Make a new secret and print it; both sign until the overlap is over.
     Rotate(Rotate),
@@ -96,6 +99,9 @@ pub(crate) struct Update {
     /// Want events whatever their payload holds.
     #[arg(long, conflicts_with = "clauses")]
     pub(crate) unconditional: bool,
+    /// Try again as the service does, without a policy of its own.
+    #[arg(long, conflicts_with = "retry")]
+    pub(crate) service_retry: bool,
 }
 
 /// What can be said of a webhook; what is not given stays, or is the default of a new one.
@@ -125,6 +131,14 @@ pub(crate) struct Fields {
     /// How many of them may begin at once after a pause; what the rate gives in a second by default.
     #[arg(long, value_name = "N", requires = "rate_limit")]
     pub(crate) rate_burst: Option<u32>,
+    /// A header that is added to every request; NAME= takes it away. May be repeated. Other people on
+    /// this machine see arguments of commands.
+    #[arg(long = "header", value_name = "NAME=VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// A part of its own retry policy, named as in the configuration's [retry]: first_delay=10s,
+    /// multiplier=3, max_delay=6h, jitter=0.2, give_up_after=3days, retry_after_max=1h. May be repeated.
+    #[arg(long = "retry", value_name = "KEY=VALUE")]
+    pub(crate) retry: Vec<String>,
     /// Whether its events are kept as dead letters while it is disabled; they are by default.
     #[arg(long, value_name = "BOOL")]
     pub(crate) keep_while_disabled: Option<bool>,

@@ -1,5 +1,5 @@
 //! `webhooks create`, `update`, `enable`, `disable`, `delete`, `secret`, `rotate`, `promote`, `reseal`: changes
-//! of webhooks in a database. They are live in every replica within a second.
+//! of webhooks in a database. They are waited for where a service with this configuration runs.
 
 use std::time::Duration;
 
@@ -7,11 +7,13 @@ use control::rotated_again;
 use delivery::Guard;
 use jiff::Timestamp;
 use serde_json::json;
-use store::{ChangeError, Database, Draft, LONGEST_OVERLAP, open_database};
-use subscriptions::{EventFilter, Headers, Host, UrlRules, WebhookId, WebhookUrl};
+use signing::Secret;
+use store::{ChangeError, Database, Draft, KeyUse, LONGEST_OVERLAP, open_database};
+use subscriptions::{EventFilter, Headers, Host, UrlRules, Webhook, WebhookId, WebhookUrl};
 
 use crate::cli::{Create, One, Update, Webhooks};
 use crate::command::fields;
+use crate::command::live::{self, Live};
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::print;
@@ -19,13 +21,16 @@ use crate::wiring;
 
 /// Who changed it, as the audit says.
 pub(crate) const ACTOR: &str = "command line";
-/// When a change counts: `serve` looks for changes that often.
-const LIVE: &str = "live within a second";
 
 /// Does what was asked, and says what was done.
 pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed> {
     let options = wiring::store_options(config)?;
-    let database = open_database(config.webhooks.store.expose(), &options)
+    let key = match asked {
+        Webhooks::Delete(_) => KeyUse::Nothing,
+        Webhooks::Secret(_) => KeyUse::Open,
+        _ => KeyUse::Seal,
+    };
+    let database = open_database(config.webhooks.store.expose(), &options, key)
         .map_err(|error| Failed::Usage(broker::in_one_line(&error)))?
         .ok_or_else(|| {
             let why = "the webhooks are kept in a file that its owner writes: change them there";
@@ -34,30 +39,32 @@ pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed>
     match asked {
         Webhooks::Create(create) => self::create(&database, create, config).await,
         Webhooks::Update(update) => self::update(&database, update, config).await,
-        Webhooks::Enable(one) => set_enabled(&database, one, true).await,
-        Webhooks::Disable(one) => set_enabled(&database, one, false).await,
+        Webhooks::Enable(one) => set_enabled(&database, one, true, config).await,
+        Webhooks::Disable(one) => set_enabled(&database, one, false, config).await,
         Webhooks::Delete(one) => {
             let id = id(one)?;
-            database.delete(&id, None, ACTOR).await.map_err(told)?;
-            done(&format!("deleted {id}"))
+            let revision = database.delete(&id, None, ACTOR).await.map_err(told)?;
+            done(&format!("deleted {id}"), revision, config).await
         }
         Webhooks::Secret(one) => {
             let (webhook, _) = database.find(&id(one)?).await.map_err(told)?;
-            print::line(webhook.secrets.primary().expose())
+            secrets(&webhook)
         }
         Webhooks::Rotate(rotate) => {
             let id = id(&rotate.one)?;
             let overlap = rotate.overlap.unwrap_or(config.webhooks.secret_overlap);
-            self::rotate(&database, &id, overlap).await
+            self::rotate(&database, &id, overlap, config).await
         }
         Webhooks::Promote(one) => {
             let id = id(one)?;
-            database.promote(&id, ACTOR).await.map_err(told)?;
-            done(&format!("the new secret of {id} signs alone"))
+            let revision = database.promote(&id, ACTOR).await.map_err(told)?;
+            done(&format!("the new secret of {id} signs alone"), revision, config).await
         }
         Webhooks::Reseal(_) => {
-            let count = database.reseal().await.map_err(told)?;
-            print::line(&format!("sealed anew: {}", print::webhooks(count)))
+            let (count, left) = database.reseal().await.map_err(told)?;
+            print::line(&format!("sealed anew: {}", print::webhooks(count)))?;
+            let left: Vec<String> = left.iter().map(ToString::to_string).collect();
+            if left.is_empty() { Ok(()) } else { Err(Failed::No(left.join("\n"))) }
         }
         Webhooks::List { .. } | Webhooks::Show(_) | Webhooks::NewSecret => Ok(()),
     }
@@ -80,10 +87,12 @@ async fn create(database: &Database, asked: &Create, config: &Config) -> Result<
     let draft = fields::with(draft, &asked.fields, config)?;
     let made = database.create(&draft, ACTOR).await.map_err(told)?;
     let (id, secret) = (made.id.as_str(), made.secret.expose());
+    let live = live::wait(config, made.revision).await;
     if asked.json {
-        return print::line(&json!({ "id": id, "secret": secret }).to_string());
+        let told = json!({ "id": id, "secret": secret, "live": live == Live::Yes });
+        return print::line(&told.to_string());
     }
-    print::line(&format!("created {id} ({LIVE})\nsecret  {secret}"))
+    print::line(&format!("created {id} ({})\nsecret  {secret}", live.words(config)))
 }
 
 async fn update(database: &Database, asked: &Update, config: &Config) -> Result<(), Failed> {
@@ -96,23 +105,37 @@ async fn update(database: &Database, asked: &Update, config: &Config) -> Result<
     if asked.all_projects {
         draft.projects = Vec::new();
     }
+    if asked.service_retry {
+        draft.retry = None;
+    }
     if asked.unconditional {
         draft.condition = None;
     }
-    database.update(&id, &draft, Some(&seen), ACTOR).await.map_err(told)?;
-    done(&format!("updated {id}"))
+    let revision = database.update(&id, &draft, Some(&seen), ACTOR).await.map_err(told)?;
+    done(&format!("updated {id}"), revision, config).await
 }
 
-async fn set_enabled(database: &Database, one: &One, enabled: bool) -> Result<(), Failed> {
+async fn set_enabled(
+    database: &Database,
+    one: &One,
+    enabled: bool,
+    config: &Config,
+) -> Result<(), Failed> {
     let id = id(one)?;
     let (webhook, seen) = database.find(&id).await.map_err(told)?;
     let draft = Draft { enabled, ..Draft::of(&webhook) };
-    database.update(&id, &draft, Some(&seen), ACTOR).await.map_err(told)?;
-    done(&format!("{} {id}", if enabled { "enabled" } else { "disabled" }))
+    let revision = database.update(&id, &draft, Some(&seen), ACTOR).await.map_err(told)?;
+    let what = if enabled { "enabled" } else { "disabled" };
+    done(&format!("{what} {id}"), revision, config).await
 }
 
 /// Prints the secret alone, so that it can be piped; what else is to be known goes to people.
-async fn rotate(database: &Database, id: &WebhookId, overlap: Duration) -> Result<(), Failed> {
+async fn rotate(
+    database: &Database,
+    id: &WebhookId,
+    overlap: Duration,
+    config: &Config,
+) -> Result<(), Failed> {
     if overlap > LONGEST_OVERLAP {
         return Err(Failed::Usage("--overlap: at most 30days".to_owned()));
     }
@@ -129,13 +152,30 @@ async fn rotate(database: &Database, id: &WebhookId, overlap: Duration) -> Resul
         || format!("the old secret of {id} signs no more"),
         |until| format!("the old secret of {id} signs, too, until {until:.3}"),
     );
-    print::error(&format!("{signs} ({LIVE})"));
+    let live = live::wait(config, made.revision).await;
+    print::error(&format!("{signs} ({})", live.words(config)));
     Ok(())
 }
 
-/// What was done, to the webhooks that `serve` has.
-fn done(what: &str) -> Result<(), Failed> {
-    print::line(&format!("{what} ({LIVE})"))
+/// Prints the secrets alone, so that they can be piped; which is which goes to people.
+fn secrets(webhook: &Webhook) -> Result<(), Failed> {
+    let secrets = webhook.secrets.as_ref();
+    let secrets = secrets.map_err(|why| anyhow::anyhow!("it cannot be opened: {why}"))?;
+    let until = webhook.switches_at_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    if let Some(until) = until {
+        print::error(&format!(
+            "a rotation is under way until {until:.3}; the first signs x-boottify-signature until \
+             then, the second comes after it, and both sign webhook-signature:"
+        ));
+    }
+    let lines: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+    print::line(&lines.join("\n"))
+}
+
+/// Says what was done once `serve` has it, or why that is not known.
+async fn done(what: &str, revision: i64, config: &Config) -> Result<(), Failed> {
+    let live = live::wait(config, revision).await;
+    print::line(&format!("{what} ({})", live.words(config)))
 }
 
 fn url(text: &str, config: &Config) -> Result<WebhookUrl, Failed> {

@@ -12,8 +12,7 @@ use crate::wiring;
 pub(crate) fn run(config: &Config) -> Result<(), Failed> {
     let usage = |error: &dyn std::fmt::Display| Failed::Usage(error.to_string());
     wiring::broker(config).map_err(|error| usage(&error))?;
-    wiring::ca_file(config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
-    wiring::collector_ca_file(config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
+    wiring::check_files(config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
     for line in &config.traces.unheeded {
         print::error(&format!("warning: {line}"));
     }
@@ -21,8 +20,14 @@ pub(crate) fn run(config: &Config) -> Result<(), Failed> {
     let snapshot =
         load_once(config.webhooks.store.expose(), &options).map_err(|error| usage(&error))?;
     for webhook in snapshot.iter() {
-        for weakness in webhook.secrets.iter().filter_map(Secret::weakness) {
-            print::error(&format!("warning: webhook {}: its secret {weakness}", webhook.id));
+        let id = &webhook.id;
+        match &webhook.secrets {
+            Err(why) => print::error(&format!("warning: webhook {id} cannot be opened: {why}")),
+            Ok(secrets) => {
+                for weakness in secrets.iter().filter_map(Secret::weakness) {
+                    print::error(&format!("warning: webhook {id}: its secret {weakness}"));
+                }
+            }
         }
     }
     let (all, enabled) = (print::webhooks(snapshot.len()), snapshot.enabled());

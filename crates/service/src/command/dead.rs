@@ -1,14 +1,14 @@
 //! `dead`: what was given up, listed, sent again or dropped, straight from the broker. Log and audit
 //! are told of it, where they can be reached from here: `recover` goes by the log.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
 use broker::{Client, ClientError, DeadLetter, DeadList as Listed, DeadReach};
-use control::{DeadAct, DeadWork, DeadWorked};
+use control::{DeadAct, DeadWork, DeadWorked, Stays};
 use jiff::Timestamp;
 use prometheus::Registry;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ pub(crate) async fn run(asked: &Dead, config: &Config) -> Result<(), Failed> {
     let now = Timestamp::try_from(SystemTime::now()).context("reading the clock")?;
     let now_ms = now.as_millisecond();
     let done = match asked {
-        Dead::List(list) => self::list(&client, list, now_ms).await,
+        Dead::List(list) => self::list(&client, list, config, now_ms).await,
         Dead::Replay(which) => moved(&client, which, DeadAct::Replay, config, now_ms).await,
         Dead::Drop(which) => moved(&client, which, DeadAct::Drop, config, now_ms).await,
     };
@@ -41,8 +41,14 @@ pub(crate) async fn run(asked: &Dead, config: &Config) -> Result<(), Failed> {
     })
 }
 
-async fn list(client: &Client, asked: &DeadList, now_ms: i64) -> Result<(), Failed> {
+async fn list(
+    client: &Client,
+    asked: &DeadList,
+    config: &Config,
+    now_ms: i64,
+) -> Result<(), Failed> {
     let filter = filter(&asked.filter, now_ms);
+    doubt(&filter, config);
     let found = client.dead_letters(&filter, None, asked.limit).await.map_err(told)?;
     if asked.json {
         let letters: Vec<Value> = found.letters.iter().map(to_json).collect();
@@ -70,6 +76,7 @@ async fn moved(
     now_ms: i64,
 ) -> Result<(), Failed> {
     let mut filter = filter(&asked.filter, now_ms);
+    doubt(&filter, config);
     if !asked.deliveries.is_empty() {
         filter.deliveries = Some(asked.deliveries.iter().cloned().collect());
     }
@@ -100,12 +107,14 @@ async fn moved(
     } else {
         print::line(&done(act, ids.len()))?;
     }
-    let met = |id: &&String| ids.contains(id) || left_alone.contains(*id);
+    let met = |id: &&String| ids.contains(id) || left_alone.contains_key(*id);
     let unknown: Vec<&str> =
         asked.deliveries.iter().filter(|id| !met(id)).map(String::as_str).collect();
     let mut why = Vec::new();
-    if !left_alone.is_empty() {
-        let left = format!("{} left alone: their webhook was deleted", left_alone.len());
+    for left in [Stays::Deleted, Stays::Disabled, Stays::Unopened]
+        .into_iter()
+        .filter_map(|why| left(&left_alone, why))
+    {
         // Who named them wanted each of them sent.
         if ids.is_empty() || !asked.deliveries.is_empty() {
             why.push(left);
@@ -120,6 +129,17 @@ async fn moved(
         why.push("not all dead letters could be looked at: there may be more".to_owned());
     }
     if why.is_empty() { Ok(()) } else { Err(Failed::No(why.join("; "))) }
+}
+
+/// How many were left alone for this, and what to do about it; `None` where none was.
+fn left(all: &BTreeMap<String, Stays>, why: Stays) -> Option<String> {
+    let number = all.values().filter(|stays| **stays == why).count();
+    let cause = match why {
+        Stays::Deleted => "was deleted",
+        Stays::Disabled => "is disabled (enable it first: `webhooks enable ID`)",
+        Stays::Unopened => "cannot be opened (see `webhooks list`)",
+    };
+    (number > 0).then(|| format!("{number} left alone: their webhook {cause}"))
 }
 
 /// The webhooks that there are; none where they are not to be read here, which is told.
@@ -164,7 +184,8 @@ fn agreed(act: DeadAct, found: &Listed) -> Result<(), Failed> {
     }
 }
 
-fn to_json_moved(act: DeadAct, ids: &[String], left_alone: &BTreeSet<String>) -> Value {
+fn to_json_moved(act: DeadAct, ids: &[String], left_alone: &BTreeMap<String, Stays>) -> Value {
+    let left_alone: Vec<&String> = left_alone.keys().collect();
     match act {
         DeadAct::Replay => json!({ "replayed": ids, "leftAlone": left_alone }),
         DeadAct::Drop => json!({ "dropped": ids }),
@@ -193,6 +214,14 @@ fn filter(asked: &DeadFilter, now_ms: i64) -> broker::DeadFilter {
         since_ms,
         until_ms: None,
         deliveries: None,
+    }
+}
+
+/// A type that is not known (any more) may have dead letters, and may be a slip of the pen.
+fn doubt(filter: &broker::DeadFilter, config: &Config) {
+    let catalog = &config.events.catalog;
+    if let Some(kind) = filter.kind.as_deref().filter(|kind| catalog.get(kind).is_none()) {
+        print::error(&format!("{kind} is no event type that this configuration knows"));
     }
 }
 

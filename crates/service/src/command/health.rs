@@ -53,7 +53,7 @@ pub(crate) async fn run(asked: &Health, address: &str) -> Result<(), Failed> {
 }
 
 /// Whether the answer was 200, and its text.
-async fn ask(address: &str, path: &str) -> Result<(bool, String)> {
+pub(super) async fn ask(address: &str, path: &str) -> Result<(bool, String)> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let uri: Uri = path.parse()?;

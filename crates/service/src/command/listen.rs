@@ -67,8 +67,10 @@ fn webhook(asked: &Listen, config: &Config) -> Result<Webhook, Failed> {
             .context("the webhooks cannot be read")?;
         let found = snapshot.get(&id).with_context(|| format!("there is no webhook {id}"))?;
         let found = Webhook::clone(found);
-        let secrets = secret.unwrap_or_else(|| found.secrets.clone());
-        return Ok(Webhook { url, secrets, enabled: true, ..found });
+        let cannot =
+            |why| anyhow::anyhow!("webhook {id} cannot be opened: {why}; give --secret-file");
+        let secrets = secret.map_or_else(|| found.secrets.clone().map_err(cannot), Ok)?;
+        return Ok(Webhook { url, secrets: Ok(secrets), enabled: true, ..found });
     }
     let projects: Result<Vec<ProjectId>, _> =
         asked.project.iter().map(|id| ProjectId::try_new(id)).collect();
@@ -82,7 +84,7 @@ fn webhook(asked: &Listen, config: &Config) -> Result<Webhook, Failed> {
         description: None,
         enabled: true,
         keep_while_disabled: false,
-        secrets: secret.map_or_else(made, Ok)?,
+        secrets: Ok(secret.map_or_else(made, Ok)?),
         retry: None,
         max_in_flight: None,
         rate_limit: None,
@@ -101,9 +103,9 @@ fn tell_what(asked: &Listen, webhook: &Webhook, broker: &broker::Config) {
         None => String::new(),
     };
     print::error(&format!("listening at {}{who}; Ctrl-C ends it", broker.place()));
-    if asked.webhook.is_none() && asked.secret_file.is_none() {
+    if let (None, None, Ok(secrets)) = (&asked.webhook, &asked.secret_file, &webhook.secrets) {
         // Made for this run; its only reader is who asked for it.
-        print::error(&format!("secret  {}", webhook.secrets.primary().expose()));
+        print::error(&format!("secret  {}", secrets.primary().expose()));
     }
 }
 
@@ -121,6 +123,7 @@ async fn forward(
         let mut matching = alone.matching(event.kind(), event.project());
         matching.any(|webhook| webhook.condition_holds(|| event.payload()))
     };
+    let secrets = webhook.secrets.as_ref().map_err(Clone::clone).context("nothing to sign with")?;
     let mut forwarded = 0;
     while asked.count.is_none_or(|count| forwarded < count) {
         let heard = match listening.next().await {
@@ -134,7 +137,8 @@ async fn forward(
         match Event::parse(&heard.body, heard.message_id(), catalog, limit) {
             Ok(event) if wants(&event) => {
                 let delivery = DeliveryId::derive(event.id(), webhook.id.as_str());
-                let attempted = attempt(webhook, sender, &event, &delivery, &heard).await;
+                let attempted =
+                    attempt((webhook, secrets), sender, &event, &delivery, &heard).await;
                 forwarded += 1;
                 tell(asked, &event, &delivery, &attempted)?;
             }
@@ -166,14 +170,15 @@ async fn again(
 }
 
 async fn attempt(
-    webhook: &Webhook,
+    (webhook, secrets): (&Webhook, &Secrets),
     sender: &Sender,
     event: &Event,
     delivery: &DeliveryId,
     heard: &Heard,
 ) -> Attempted {
     let trace = heard.trace();
-    sender.attempt(&Request { webhook, event, delivery, attempt: 1, trace: trace.as_ref() }).await
+    let trace = trace.as_ref();
+    sender.attempt(&Request { webhook, secrets, event, delivery, attempt: 1, trace }).await
 }
 
 fn tell(

@@ -62,6 +62,7 @@ fn to_json(webhook: &Webhook) -> Value {
         "condition": webhook.condition.as_ref().map(condition),
         "enabled": webhook.enabled,
         "disabledReason": webhook.disabled_reason,
+        "unopened": webhook.secrets.as_ref().err().map(ToString::to_string),
         "keepWhileDisabled": webhook.keep_while_disabled,
         "maxInFlight": webhook.max_in_flight,
         "rateLimit": webhook.rate_limit.map(|limit| json!({
@@ -92,13 +93,22 @@ fn patterns(webhook: &Webhook) -> Vec<String> {
     webhook.events.patterns().iter().map(ToString::to_string).collect()
 }
 
+/// How it stands; what cannot be opened sends nothing, whatever its owner wants.
+fn state(webhook: &Webhook) -> &'static str {
+    match (&webhook.secrets, webhook.enabled) {
+        (Err(_), _) => "unopened",
+        (Ok(_), true) => "enabled",
+        (Ok(_), false) => "disabled",
+    }
+}
+
 fn table<'a>(webhooks: impl Iterator<Item = &'a Arc<Webhook>>) -> String {
     let rows: Vec<[String; 5]> = webhooks
         .map(|webhook| {
             let projects: Vec<_> = webhook.projects.iter().map(event::ProjectId::as_str).collect();
             [
                 webhook.id.to_string(),
-                if webhook.enabled { "enabled" } else { "disabled" }.to_owned(),
+                state(webhook).to_owned(),
                 patterns(webhook).join(","),
                 if projects.is_empty() { "all".to_owned() } else { projects.join(",") },
                 webhook.url.to_string(),

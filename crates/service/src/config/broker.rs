@@ -1,6 +1,6 @@
 //! `[broker]`: where RabbitMQ is, its bounds, and what its things are called.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -124,21 +124,23 @@ fn names(section: &mut Section<'_, '_>) -> Option<Names> {
 
 /// Two queues, or two exchanges, of one name would be one.
 fn distinct(section: &mut Section<'_, '_>, names: &Names) {
-    if names.events_exchange == names.dead_letter_exchange {
-        section.conflict("dead_letter_exchange", "has the same name as events_exchange");
-    }
-    if [&names.events_exchange, &names.dead_letter_exchange].contains(&&names.ops_exchange) {
-        section.conflict("ops_exchange", "has the same name as another exchange");
-    }
-    let mut seen = BTreeSet::new();
-    for (key, name) in [
+    let exchanges = [
+        ("events_exchange", &names.events_exchange),
+        ("dead_letter_exchange", &names.dead_letter_exchange),
+        ("ops_exchange", &names.ops_exchange),
+    ];
+    let queues = [
         ("events_queue", &names.events_queue),
         ("deliveries_queue", &names.deliveries_queue),
         ("rejected_queue", &names.rejected_queue),
         ("dead_queue", &names.dead_queue),
-    ] {
-        if !seen.insert(name) {
-            section.conflict(key, "has the same name as another queue");
+    ];
+    for named in [&exchanges[..], &queues[..]] {
+        let mut seen = BTreeMap::new();
+        for (key, name) in named {
+            if let Some(other) = seen.insert(name, *key) {
+                section.same(key, other);
+            }
         }
     }
 }

@@ -18,11 +18,15 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
-    pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
-        let listen = section.required("listen", "an address", |value| {
+    /// `admin` is where the admin listener is, where there is one.
+    pub(super) fn read(section: &mut Section<'_, '_>, admin: Option<SocketAddr>) -> Option<Self> {
+        let listen: Option<SocketAddr> = section.required("listen", "an address", |value| {
             let expected = "expected an address and a port, such as 127.0.0.1:9464";
             value.parse(|text| text.parse().map_err(|_| expected))
         });
+        if listen.is_some_and(|listen| listen.port() != 0 && Some(listen) == admin) {
+            section.conflict("listen", "is the same address as admin.listen: give each its own");
+        }
         let connections = |value: &Value<'_>| value.integer(1..=10_000);
         let max_connections = section.required("max_connections", "a number", connections);
         let limit = |value: &Value<'_>| value.duration(SECOND..=5 * MINUTE);

@@ -217,7 +217,16 @@ fn broker_events_and_webhooks_tell_their_mistakes() {
     );
     check(
         "broker.names.dead_queue = \"webhooks.events\"",
-        "c.toml:1:27: broker.names.dead_queue: has the same name as another queue",
+        "c.toml:1:27: broker.names.dead_queue: has the same value as events_queue",
+    );
+    // Whoever reads it is sent to what they wrote, and not to a default.
+    check(
+        "broker.names.events_queue = \"webhooks.dead\"",
+        "c.toml:1:29: broker.names.events_queue: has the same value as dead_queue",
+    );
+    check(
+        "broker.names.events_exchange = \"boottify.webhooks.ops\"",
+        "c.toml:1:32: broker.names.events_exchange: has the same value as ops_exchange",
     );
     check(
         "events.max_bytes = \"1GiB\"",
@@ -240,6 +249,27 @@ fn broker_events_and_webhooks_tell_their_mistakes() {
         unknown[0].starts_with("c.toml:1:23: events.extra_types[0]: \"nonsense\" is no event type"),
         "{unknown:?}"
     );
+}
+
+#[test]
+fn two_listeners_have_two_addresses() {
+    let why = "operations.listen: is the same address as admin.listen: give each its own";
+    check("operations.listen = \"127.0.0.1:8080\"", &format!("c.toml:1:21: {why}"));
+    check("admin.listen = \"127.0.0.1:9464\"", &format!("c.toml: {why}"));
+    config("operations.listen = \"127.0.0.1:8080\"\nadmin.enabled = false");
+    config("operations.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"");
+}
+
+#[test]
+fn an_earlier_key_is_nothing_without_a_present_one() {
+    let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    let earlier = format!("[webhooks]\nearlier_encryption_key = \"{key}\"\n");
+    let told = mistakes(&earlier, &[]);
+    assert!(
+        told[0].contains("c.toml:2:26: webhooks.earlier_encryption_key: does nothing"),
+        "{told:?}"
+    );
+    config(&format!("{earlier}encryption_key = \"{key}\""));
 }
 
 #[test]

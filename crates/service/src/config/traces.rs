@@ -109,7 +109,7 @@ impl Traces {
         let given = section.optional("endpoint", |value| value.parse_hidden(below));
         let headers = section.optional_secret("headers", CollectorHeaders::parse);
         let ca_file = section.optional("ca_file", |value| value.parse(absolute));
-        let own_ratio = section.is_given("sample_ratio");
+        let own_ratio = section.given("sample_ratio").is_some();
         let sample_ratio =
             section.required("sample_ratio", "a number", |value| value.float(0.0..=1.0));
         let propagate = section.required("propagate", "true or false", Value::boolean);

@@ -81,6 +81,14 @@ impl Webhooks {
         });
         let key = section.optional_secret("encryption_key", checked_key);
         let earlier = section.optional_secret("earlier_encryption_key", checked_key);
+        if key.is_none() && section.given_secret("earlier_encryption_key") {
+            section.conflict(
+                "earlier_encryption_key",
+                "does nothing without encryption_key: the key that an embedded database has made for \
+                 itself (encryption.key in webhooks.state_dir) is used alone; to change it, give a new \
+                 one as encryption_key_file, and that file as earlier_encryption_key_file",
+            );
+        }
         let state_dir = section.required("state_dir", "a folder", |value| value.parse(absolute));
         let allow_http = section.required("allow_http", "true or false", Value::boolean);
         let max_in_flight =

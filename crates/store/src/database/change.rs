@@ -10,10 +10,11 @@
 use std::num::NonZeroU32;
 
 use event::ProjectId;
+use futures_util::TryStreamExt;
 use serde_json::json;
 use signing::Secret;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Row, Transaction};
 use subscriptions::{
     Condition, EventFilter, Headers, RateLimit, RetryPolicy, UrlRules, Webhook, WebhookId,
     WebhookUrl,
@@ -22,7 +23,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::database::follow::CHANNEL;
-use crate::database::row::{self, COLUMNS, Sealed, Settings};
+use crate::database::row::{self, COLUMNS, OpenError, Sealed, Settings};
 use crate::database::{Database, DatabaseError, Keys, Kind, SealError};
 use crate::entry::{Entry, Fingerprint};
 use crate::store::now_ms;
@@ -80,6 +81,17 @@ pub enum ChangeError {
     /// Somebody changed it since it was seen.
     #[error("webhook {0} was changed by somebody else meanwhile")]
     Stale(WebhookId),
+    /// What is sealed of it cannot be had, and without that nothing but its end can be decided.
+    #[error(
+        "webhook {id} cannot be opened: {why}; give the service its key \
+         (webhooks.earlier_encryption_key_file), or delete it"
+    )]
+    Unopened {
+        /// The webhook.
+        id: WebhookId,
+        /// Why, without a secret.
+        why: String,
+    },
     /// A rotation is under way; or none is, where one must be.
     #[error("{0}")]
     Rotation(&'static str),
@@ -115,7 +127,7 @@ pub(super) struct Change<'a> {
 pub(super) struct Found {
     webhook: Webhook,
     fingerprint: Fingerprint,
-    pub(super) sealed: Sealed,
+    sealed: Result<Sealed, OpenError>,
     pub(super) switches_at: Option<i64>,
 }
 
@@ -201,7 +213,7 @@ impl Database {
     ) -> Result<i64, ChangeError> {
         let mut change = self.change(actor).await?;
         let found = change.find_seen(id, seen).await?;
-        let sealed = Sealed { headers: header_texts(&draft.headers), ..found.sealed };
+        let sealed = Sealed { headers: header_texts(&draft.headers), ..found.opened()?.clone() };
         let changed = draft.differs_from(&Draft::of(&found.webhook));
         let reason = found.webhook.disabled_reason.filter(|_| !draft.enabled);
         let query = "UPDATE webhooks SET url = $2, events = $3, projects = $4, description = $5, \
@@ -226,7 +238,7 @@ impl Database {
         change.commit("updated", id, &detail).await
     }
 
-    /// Deletes a webhook. What waits for it ends.
+    /// Deletes a webhook, also one whose row cannot be read. What waits for it ends.
     ///
     /// # Errors
     ///
@@ -238,7 +250,11 @@ impl Database {
         actor: &str,
     ) -> Result<i64, ChangeError> {
         let mut change = self.change(actor).await?;
-        let found = change.find_seen(id, seen).await?;
+        let url = match change.find_seen(id, seen).await {
+            Ok(found) => Some(found.webhook.url.to_string()),
+            Err(ChangeError::Database(DatabaseError::Row { .. })) if seen.is_none() => None,
+            Err(error) => return Err(error),
+        };
         let (revision, now) = (change.revision, change.now_ms);
         sqlx::query("DELETE FROM webhooks WHERE id = $1")
             .bind(id.as_str())
@@ -255,7 +271,7 @@ impl Database {
             .bind(now - REMEMBER_DELETED_MS)
             .execute(&mut *change.tx)
             .await?;
-        change.commit("deleted", id, &json!({ "url": found.webhook.url.to_string() })).await
+        change.commit("deleted", id, &json!({ "url": url })).await
     }
 
     /// Disables a webhook on the service's behalf, if its owner has not changed it since `seen`.
@@ -298,22 +314,29 @@ impl Database {
     }
 }
 
-/// Whether the configured keys open a webhook that is there, if any is: what is sealed with a key of
-/// its own nobody else could read, and who reads all webhooks would read none.
+/// Whether the configured keys open any of the webhooks that are there: else the key itself is wrong.
+/// What is sealed with it then nobody else could read, and who reads all webhooks would read none.
 pub(super) async fn ensure_key_opens(
-    from: impl Executor<'_, Database = Any>,
+    from: &mut AnyConnection,
     keys: &Keys,
 ) -> Result<(), DatabaseError> {
-    let row = sqlx::query("SELECT id, sealed FROM webhooks LIMIT 1").fetch_optional(from).await?;
-    let Some(row) = row else { return Ok(()) };
-    let (id, sealed): (String, Vec<u8>) = (row.try_get("id")?, row.try_get("sealed")?);
-    match keys.open(&id, &sealed) {
-        Err(error @ SealError::UnknownKey(_)) => {
-            Err(DatabaseError::Row { id, why: error.to_string() })
+    let mut foreign = None;
+    // Nearly always the first one tells, of however many there are.
+    for query in ["SELECT id, sealed FROM webhooks LIMIT 1", "SELECT id, sealed FROM webhooks"] {
+        let mut rows = sqlx::query(query).fetch(&mut *from);
+        while let Some(row) = rows.try_next().await? {
+            let (id, sealed): (String, Vec<u8>) = (row.try_get("id")?, row.try_get("sealed")?);
+            match keys.open(&id, &sealed) {
+                Ok(_) => return Ok(()),
+                Err(error @ SealError::UnknownKey(_)) => {
+                    foreign.get_or_insert(DatabaseError::Row { id, why: error.to_string() });
+                }
+                // What is damaged says nothing about the key.
+                Err(SealError::Damaged | SealError::Randomness) => {}
+            }
         }
-        // What is damaged says nothing about the key.
-        Ok(_) | Err(SealError::Damaged | SealError::Randomness) => Ok(()),
     }
+    foreign.map_or(Ok(()), Err)
 }
 
 impl Change<'_> {
@@ -322,7 +345,7 @@ impl Change<'_> {
         &mut self,
         draft: &Draft,
     ) -> Result<(WebhookId, Secret), ChangeError> {
-        ensure_key_opens(&mut *self.tx, self.database.keys()).await?;
+        ensure_key_opens(&mut self.tx, self.database.keys()).await?;
         let id = new_id()?;
         let secret = Secret::generate().map_err(|_| DatabaseError::Seal(SealError::Randomness))?;
         let sealed = Sealed {
@@ -375,7 +398,7 @@ impl Change<'_> {
     fn found(&self, row: &AnyRow) -> Result<Found, ChangeError> {
         let keys = self.database.keys();
         let read = row::read(row, keys, UrlRules { allow_http: true }, self.now_ms)?;
-        let sealed = Sealed::open(keys, read.webhook.id.as_str(), row.try_get("sealed")?)?;
+        let sealed = Sealed::open(keys, read.webhook.id.as_str(), row.try_get("sealed")?);
         let fingerprint = Entry::of(read.webhook.clone()).fingerprint;
         let webhook = Webhook::clone(&read.webhook);
         Ok(Found { webhook, fingerprint, sealed, switches_at: read.switches_at })
@@ -409,6 +432,16 @@ impl Change<'_> {
         self.tx.commit().await?;
         self.database.0.wake.notify_one();
         Ok(self.revision)
+    }
+}
+
+impl Found {
+    /// What is sealed of it.
+    pub(super) fn opened(&self) -> Result<&Sealed, ChangeError> {
+        self.sealed.as_ref().map_err(|why| ChangeError::Unopened {
+            id: self.webhook.id.clone(),
+            why: why.to_string(),
+        })
     }
 }
 

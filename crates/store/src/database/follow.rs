@@ -3,6 +3,9 @@
 //! Every change has a number. A reader asks for the rows with a higher number than it has seen, and
 //! for what was deleted; now and then it compares how many rows there are and the sum of their
 //! numbers, and reads all of them where that does not fit.
+//!
+//! A row whose sealed part does not open is a webhook without secrets beside the others. Where none has
+//! ever opened the key is wrong, and nothing counts as read.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,13 +53,15 @@ struct Seen {
     /// When the next one does; `rows` have it, too, but they may be many.
     next_switch: Option<i64>,
     compared: Option<Instant>,
+    /// Whether the keys have opened any row: then they are the right ones for good.
+    opened: bool,
 }
 
 impl Default for Seen {
     fn default() -> Self {
         let rows = BTreeMap::new();
         let (rules, next_switch, compared) = (None, None, None);
-        Self { rules, revision: -1, rows, switches: 0, next_switch, compared }
+        Self { rules, revision: -1, rows, switches: 0, next_switch, compared, opened: false }
     }
 }
 
@@ -66,6 +71,8 @@ struct Known {
     entry: Entry,
     revision: i64,
     switches_at: Option<i64>,
+    /// Sealed with a key that is not configured.
+    foreign: bool,
 }
 
 /// Tells of changes until it is dropped.
@@ -98,7 +105,8 @@ impl Follower {
     pub(crate) fn list(&self, rules: &Rules) -> Listing {
         let mut seen = self.seen();
         if seen.rules.as_ref() != Some(rules) {
-            *seen = Seen { rules: Some(rules.clone()), switches: seen.switches, ..Seen::default() };
+            let (switches, opened) = (seen.switches, seen.opened);
+            *seen = Seen { rules: Some(rules.clone()), switches, opened, ..Seen::default() };
         }
         let read = self.handle.block_on(seen.catch_up(&self.database, rules));
         let entries = read.map_err(|error| ReadError::Database(error.to_string()));
@@ -150,7 +158,18 @@ impl Seen {
             }
             self.compared = Some(Instant::now());
         }
-        Ok(())
+        self.ensure_opened()
+    }
+
+    /// The key itself is wrong where it opens nothing.
+    fn ensure_opened(&self) -> Result<(), DatabaseError> {
+        let foreign = || self.rows.values().find(|row| row.foreign);
+        let Some(Known { entry, .. }) = (!self.opened).then(foreign).flatten() else {
+            return Ok(());
+        };
+        let why = entry.webhook.secrets.as_ref().err().map(ToString::to_string);
+        let (id, why) = (entry.webhook.id.to_string(), why.unwrap_or_default());
+        Err(DatabaseError::Row { id, why })
     }
 
     fn forget(&mut self) {
@@ -186,11 +205,14 @@ impl Seen {
         // One by one: at a start these are all of them, and a row takes more room than a webhook.
         let mut changed = if switched { query.bind(now) } else { query }.fetch(pool);
         while let Some(row) = changed.try_next().await? {
-            let Read { webhook, revision, switches_at } =
+            let Read { webhook, revision, switches_at, foreign } =
                 row::read(&row, database.keys(), rules.url, now)?;
             let (id, entry) = (webhook.id.clone(), Entry::of(webhook));
-            let switches_at = switches_at.filter(|at| *at > now);
-            self.rows.insert(id, Known { entry, revision, switches_at });
+            // Without its secrets nothing switches.
+            let opened = entry.webhook.secrets.is_ok();
+            let switches_at = switches_at.filter(|at| *at > now && opened);
+            self.opened |= opened;
+            self.rows.insert(id, Known { entry, revision, switches_at, foreign });
         }
         let query = "SELECT id, revision FROM deleted_webhooks WHERE revision > $1";
         for row in sqlx::query(query).bind(self.revision).fetch_all(pool).await? {

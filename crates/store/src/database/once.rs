@@ -72,7 +72,7 @@ impl Change<'_> {
             ChangeError::Unknown(id) => ChangeError::MadeAndDeleted(id),
             error => error,
         })?;
-        let sealed = found.settled(self.now_ms);
+        let sealed = found.settled(self.now_ms)?;
         let secret = Secret::try_new(&sealed.secret)
             .map_err(|error| wrong(id.as_str(), error.to_string()))?;
         // The number that was taken for this change goes back with it.

@@ -35,7 +35,7 @@ impl Database {
         let switches_at =
             change.now_ms.saturating_add(i64::try_from(overlap.as_millis()).unwrap_or(i64::MAX));
         let next = Some(Zeroizing::new(secret.expose().to_owned()));
-        let sealed = Sealed { next, ..found.settled(change.now_ms) };
+        let sealed = Sealed { next, ..found.settled(change.now_ms)? };
         change.write_secrets(id, &sealed, Some(switches_at)).await?;
         let detail = json!({ "overlapUntil": switches_at });
         let revision = change.commit("secret rotated", id, &detail).await?;
@@ -50,7 +50,7 @@ impl Database {
     pub async fn promote(&self, id: &WebhookId, actor: &str) -> Result<i64, ChangeError> {
         let mut change = self.change(actor).await?;
         let found = change.find(id).await?;
-        let sealed = found.settled(change.now_ms);
+        let sealed = found.settled(change.now_ms)?;
         let Some(next) = sealed.next.clone() else {
             return Err(ChangeError::Rotation("no new secret waits for its time"));
         };
@@ -59,15 +59,16 @@ impl Database {
         change.commit("secret promoted", id, &json!({})).await
     }
 
-    /// Seals every secret anew that is sealed with an earlier key, and says how many there were.
+    /// Seals every secret anew that is sealed with an earlier key; says how many there were, and which
+    /// webhooks could not be opened and were left as they are.
     ///
     /// # Errors
     ///
     /// The database's; what was sealed before the error stays so.
-    pub async fn reseal(&self) -> Result<usize, ChangeError> {
+    pub async fn reseal(&self) -> Result<(usize, Vec<ChangeError>), ChangeError> {
         let ids =
             sqlx::query("SELECT id, sealed FROM webhooks").fetch_all(self.pool().await?).await?;
-        let mut done = 0;
+        let (mut done, mut left) = (0, Vec::new());
         for row in ids {
             let (id, sealed): (String, Vec<u8>) = (row.try_get("id")?, row.try_get("sealed")?);
             if self.keys().is_present(&sealed) {
@@ -77,16 +78,19 @@ impl Database {
                 .map_err(|error| DatabaseError::Row { id, why: error.to_string() })?;
             let mut change = self.change("boottify-webhooks").await?;
             match change.find(&id).await {
-                Ok(found) => {
-                    change.write_secrets(&id, &found.sealed, found.switches_at).await?;
-                    change.commit("secret sealed anew", &id, &json!({})).await?;
-                    done += 1;
-                }
+                Ok(found) => match found.opened() {
+                    Ok(sealed) => {
+                        change.write_secrets(&id, sealed, found.switches_at).await?;
+                        change.commit("secret sealed anew", &id, &json!({})).await?;
+                        done += 1;
+                    }
+                    Err(unopened) => left.push(unopened),
+                },
                 Err(ChangeError::Unknown(_)) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(done)
+        Ok((done, left))
     }
 }
 
@@ -113,12 +117,13 @@ impl Change<'_> {
 
 impl Found {
     /// The secrets with a rotation whose time has come carried out.
-    pub(super) fn settled(&self, now_ms: i64) -> Sealed {
-        match &self.sealed.next {
+    pub(super) fn settled(&self, now_ms: i64) -> Result<Sealed, ChangeError> {
+        let sealed = self.opened()?;
+        Ok(match &sealed.next {
             Some(next) if self.switches_at.is_none_or(|at| at <= now_ms) => {
-                Sealed { secret: next.clone(), next: None, headers: self.sealed.headers.clone() }
+                Sealed { secret: next.clone(), next: None, headers: sealed.headers.clone() }
             }
-            _ => self.sealed.clone(),
-        }
+            _ => sealed.clone(),
+        })
     }
 }

@@ -1,4 +1,7 @@
 //! One row: a webhook as the table holds it, and back.
+//!
+//! What is sealed may be lost while everything else of the row is there: sealed with a key that is not
+//! configured, or damaged. Such a row is a webhook without secrets.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -8,10 +11,13 @@ use serde::{Deserialize, Serialize};
 use signing::Secret;
 use sqlx::Row;
 use sqlx::any::AnyRow;
-use subscriptions::{EventFilter, Headers, Secrets, UrlRules, Webhook, WebhookId, WebhookUrl};
+use subscriptions::{
+    EventFilter, Headers, Secrets, Unopened, UrlRules, Webhook, WebhookId, WebhookUrl,
+};
+use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::database::{DatabaseError, Keys, from_json};
+use crate::database::{DatabaseError, Keys, SealError, from_json};
 use crate::wire::{WireClause, WireRate, WireRetry};
 
 /// Every column, in the order in which nothing depends on it.
@@ -25,6 +31,19 @@ pub(super) struct Read {
     pub(super) revision: i64,
     /// When the next secret takes the place of the present one, if one waits.
     pub(super) switches_at: Option<i64>,
+    /// Whether it was sealed with a key that is not configured.
+    pub(super) foreign: bool,
+}
+
+/// Why what is sealed cannot be had, without a secret.
+#[derive(Clone, Debug, Error)]
+pub(super) enum OpenError {
+    /// It does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// It opens, and this is wrong with what is in it.
+    #[error("its sealed part {0}")]
+    Content(String),
 }
 
 /// What is neither secret nor searched for.
@@ -56,11 +75,10 @@ pub(super) struct Sealed {
 }
 
 impl Sealed {
-    pub(super) fn open(keys: &Keys, id: &str, bytes: &[u8]) -> Result<Self, DatabaseError> {
-        let wrong = |why: String| DatabaseError::Row { id: id.to_owned(), why };
-        let text = keys.open(id, bytes).map_err(|error| wrong(error.to_string()))?;
+    pub(super) fn open(keys: &Keys, id: &str, bytes: &[u8]) -> Result<Self, OpenError> {
+        let text = keys.open(id, bytes)?;
         // The error would quote what it could not read.
-        serde_json::from_slice(&text).map_err(|_| wrong("its sealed part is no record".to_owned()))
+        serde_json::from_slice(&text).map_err(|_| OpenError::Content("is no record".to_owned()))
     }
 
     pub(super) fn seal(&self, keys: &Keys, id: &str) -> Result<Vec<u8>, DatabaseError> {
@@ -69,7 +87,14 @@ impl Sealed {
         Ok(keys.seal(id, &text)?)
     }
 
-    /// The secrets as they are active at `now_ms`.
+    /// The secrets as they are active at `now_ms`, and the headers.
+    fn content(&self, switches_at: Option<i64>, now_ms: i64) -> Result<Content, OpenError> {
+        let wrong = |why: String| OpenError::Content(format!("holds what cannot be: {why}"));
+        let headers = self.headers.iter().map(|(name, value)| (name, value.as_str()));
+        let headers = Headers::try_new(headers).map_err(told).map_err(wrong)?;
+        Ok((self.secrets(switches_at, now_ms).map_err(wrong)?, headers))
+    }
+
     fn secrets(&self, switches_at: Option<i64>, now_ms: i64) -> Result<Secrets, String> {
         let secret = |text: &str| Secret::try_new(text).map_err(|error| error.to_string());
         let present = secret(&self.secret)?;
@@ -83,7 +108,9 @@ impl Sealed {
     }
 }
 
-/// The webhook of a row, as it is at `now_ms`.
+type Content = (Secrets, Headers);
+
+/// The webhook of a row, as it is at `now_ms`; without secrets where they cannot be had.
 pub(super) fn read(
     row: &AnyRow,
     keys: &Keys,
@@ -91,8 +118,14 @@ pub(super) fn read(
     now_ms: i64,
 ) -> Result<Read, DatabaseError> {
     let id: String = row.try_get("id")?;
-    let sealed = Sealed::open(keys, &id, row.try_get("sealed")?)?;
     let switches_at: Option<i64> = row.try_get("switches_at")?;
+    let opened = Sealed::open(keys, &id, row.try_get("sealed")?)
+        .and_then(|sealed| sealed.content(switches_at, now_ms));
+    let foreign = matches!(opened, Err(OpenError::Seal(SealError::UnknownKey(_))));
+    let (secrets, headers) = match opened {
+        Ok((secrets, headers)) => (Ok(secrets), headers),
+        Err(why) => (Err(Unopened(why.to_string().into())), Headers::default()),
+    };
     let settings: Settings = from_json(&id, row.try_get("settings")?)?;
     let events: Vec<String> = from_json(&id, row.try_get("events")?)?;
     let projects: Vec<String> = from_json(&id, row.try_get("projects")?)?;
@@ -112,15 +145,11 @@ pub(super) fn read(
         description: row.try_get("description")?,
         enabled: row.try_get::<i64, _>("enabled")? != 0,
         keep_while_disabled: settings.keep_while_disabled,
-        secrets: sealed.secrets(switches_at, now_ms).map_err(wrong)?,
+        secrets,
         retry: retry.map_err(wrong)?,
         max_in_flight: settings.max_in_flight,
         rate_limit: settings.rate_limit.map(WireRate::restore).transpose().map_err(wrong)?,
-        headers: Headers::try_new(
-            sealed.headers.iter().map(|(name, value)| (name, value.as_str())),
-        )
-        .map_err(told)
-        .map_err(wrong)?,
+        headers,
         created_at_ms: row.try_get("created_at")?,
         updated_at_ms: row.try_get("updated_at")?,
         disabled_reason: row.try_get("disabled_reason")?,
@@ -131,7 +160,8 @@ pub(super) fn read(
         webhook.enabled = false;
         webhook.disabled_reason = Some(refused.to_string());
     }
-    Ok(Read { webhook: Arc::new(webhook), revision: row.try_get("revision")?, switches_at })
+    let revision = row.try_get("revision")?;
+    Ok(Read { webhook: Arc::new(webhook), revision, switches_at, foreign })
 }
 
 fn told(error: impl std::fmt::Display) -> String {

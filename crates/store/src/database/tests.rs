@@ -15,7 +15,9 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::options::{Options, Rules};
 use crate::store::Store;
-use crate::{Notice, load_once, open_database};
+use crate::{KeyUse, Notice, load_once, open_database};
+
+mod unopened;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -41,7 +43,7 @@ impl Folder {
     }
 
     fn open(&self) -> Database {
-        open_database(&self.url(), &self.options()).unwrap().unwrap()
+        open_database(&self.url(), &self.options(), KeyUse::Seal).unwrap().unwrap()
     }
 
     async fn connect(&self) -> SqliteConnection {
@@ -70,9 +72,9 @@ fn draft(name: &str) -> Draft {
 async fn who_has_another_key_makes_and_copies_nothing() {
     let folder = Folder::new();
     let made = folder.open().create(&draft("first"), "test").await.unwrap();
-    let state_dir = folder.0.path().join("another");
-    let other = Options { state_dir, ..folder.options() };
-    let other = open_database(&folder.url(), &other).unwrap().unwrap();
+    let keys = Keys::try_new(&Keys::generate().unwrap(), &[]).unwrap();
+    let other = Options { keys: Some(keys), ..folder.options() };
+    let other = open_database(&folder.url(), &other, KeyUse::Seal).unwrap().unwrap();
     let copy = folder.0.path().join("copy.db");
     for refused in [
         other.create(&draft("second"), "test").await.unwrap_err().to_string(),
@@ -282,4 +284,33 @@ async fn a_damaged_file_replaces_nothing() {
         assert!(load_once(&folder.url(), &folder.options()).is_err());
         assert_eq!(fs::read(folder.file()).unwrap(), bytes, "it was touched");
     }
+}
+
+/// Whoever has lost it is told, and no other key takes its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_made_only_where_nothing_is_sealed() {
+    let folder = Folder::new();
+    let key = folder.options().state_dir.join("encryption.key");
+    let read = || load_once(&folder.url(), &folder.options()).map(|snapshot| snapshot.len());
+    let open = |key: KeyUse| open_database(&folder.url(), &folder.options(), key);
+    // An empty database has no key, and looking at it makes none.
+    assert!(open(KeyUse::Nothing).unwrap().unwrap().pool().await.is_ok());
+    assert!(read().is_ok_and(|count| count == 0) && !key.exists());
+    let made = folder.open().create(&draft("a"), "test").await.unwrap();
+    assert!(key.exists());
+    fs::remove_file(&key).unwrap();
+    let started = Store::open(&folder.url(), folder.options()).map(drop);
+    for refused in [
+        read().unwrap_err().to_string(),
+        open(KeyUse::Seal).unwrap_err().to_string(),
+        open(KeyUse::Open).unwrap_err().to_string(),
+        started.unwrap_err().to_string(),
+    ] {
+        assert!(refused.contains(&key.display().to_string()), "{refused}");
+        assert!(refused.contains("put it back"), "{refused}");
+    }
+    open(KeyUse::Nothing).unwrap().unwrap().delete(&made.id, None, "test").await.unwrap();
+    assert!(!key.exists());
+    folder.open().create(&draft("b"), "test").await.unwrap();
+    assert!(key.exists());
 }

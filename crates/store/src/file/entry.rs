@@ -70,7 +70,7 @@ impl<'r> Context<'r> {
             description,
             enabled: enabled.unwrap_or(true),
             keep_while_disabled: keep_while_disabled.unwrap_or(true),
-            secrets: Secrets::rotating(primary?, previous.into_iter().collect()),
+            secrets: Ok(Secrets::rotating(primary?, previous.into_iter().collect())),
             retry: retry.flatten(),
             max_in_flight: max_in_flight.and_then(NonZeroU32::new),
             rate_limit: rate_limit.flatten(),

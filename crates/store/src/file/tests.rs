@@ -80,7 +80,8 @@ fn everything_can_be_said() {
         webhook.condition.map(|condition| condition.to_string()).as_deref(),
         Some(r#"/deployment/meta/gitBranch in ["main", 7, 1.5, true]"#)
     );
-    let secrets: Vec<&str> = webhook.secrets.iter().map(signing::Secret::expose).collect();
+    let secrets: Vec<&str> =
+        webhook.secrets.as_ref().unwrap().iter().map(signing::Secret::expose).collect();
     assert_eq!(secrets, ["from a file", "hunter2"]);
     assert_eq!(webhook.max_in_flight.map(u32::from), Some(3));
     let retry = webhook.retry.unwrap();

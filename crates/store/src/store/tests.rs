@@ -138,8 +138,15 @@ fn a_start_without_a_good_file_takes_what_was_saved() {
         assert!(told[1].ends_with("as saved when the store could last be read"), "{told:?}");
         assert_eq!(ids(&store), ["a", "b"]);
         let live = store.snapshots().load_full();
-        let secrets: Vec<_> =
-            live.get(&id("a")).unwrap().secrets.iter().map(|s| s.expose().to_owned()).collect();
+        let secrets: Vec<_> = live
+            .get(&id("a"))
+            .unwrap()
+            .secrets
+            .as_ref()
+            .unwrap()
+            .iter()
+            .map(|s| s.expose().to_owned())
+            .collect();
         assert_eq!(secrets, ["hunter2"]);
         assert!(store.status().is_failing() && store.status().is_loaded());
         // An absence in it proves nothing about later times.
@@ -341,7 +348,16 @@ async fn a_secret_that_changes_elsewhere_is_live_within_a_second() {
     while_running(&store, async || {
         fs::write(&secret, "two").unwrap();
         let seen = async {
-            while store.snapshots().load().get(&id("a")).unwrap().secrets.primary().expose()
+            while store
+                .snapshots()
+                .load()
+                .get(&id("a"))
+                .unwrap()
+                .secrets
+                .as_ref()
+                .unwrap()
+                .primary()
+                .expose()
                 != "two"
             {
                 sleep(Duration::from_millis(5)).await;
@@ -432,6 +448,37 @@ fn two_processes_on_one_state_directory_are_told() {
     assert!(told[0].starts_with("another process uses the state directory"), "{told:?}");
     drop((first, second));
     place.start_well();
+}
+
+#[test]
+fn who_comes_second_writes_nothing_until_the_first_is_gone() {
+    let place = Place::new();
+    place.write(&webhooks(&["a", "b"]));
+    let first = place.start_well();
+    let files = || {
+        ["saved", "disabled"].map(|end| fs::read(place.path(&format!("state/webhooks.{end}"))).ok())
+    };
+    let before = files();
+    let (second, _) = place.start();
+    assert_eq!(ids(&second), ["a", "b"]);
+    place.write(&webhooks(&["a", "b", "c"]));
+    assert!(second.disable(id("a"), "the second".to_owned()));
+    look(&second);
+    assert_eq!(ids(&second), ["a", "b", "c"]);
+    assert!(files() == before, "it wrote");
+
+    look(&first);
+    assert!(first.disable(id("b"), "the first".to_owned()));
+    look(&first);
+    drop(first);
+    let told = look(&second);
+    assert!(told.iter().any(|told| told.ends_with("is this process's now")), "{told:?}");
+    let enabled = |store: &Store| store.status().enabled();
+    assert_eq!(enabled(&second), 1, "the first one's decision counts, too");
+    drop(second);
+    place.write("nonsense");
+    let (third, _) = place.start();
+    assert_eq!((ids(&third), enabled(&third)), (["a", "b", "c"].map(str::to_owned).to_vec(), 1));
 }
 
 #[test]

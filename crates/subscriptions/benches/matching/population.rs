@@ -49,7 +49,7 @@ fn webhook(n: usize) -> Result<Webhook, Box<dyn Error>> {
         keep_while_disabled: true,
         condition: None,
         // `whsec_` and the base64 of 32 bytes.
-        secrets: Secrets::new(Secret::try_new(&format!("whsec_{n:040}AAA="))?),
+        secrets: Ok(Secrets::new(Secret::try_new(&format!("whsec_{n:040}AAA="))?)),
         retry: special.then(RetryPolicy::default),
         max_in_flight: None,
         rate_limit: None,

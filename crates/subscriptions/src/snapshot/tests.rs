@@ -38,7 +38,7 @@ fn webhook(n: usize, events: &[&str], projects: &[&str], enabled: bool) -> Webho
         enabled,
         keep_while_disabled: false,
         condition: None,
-        secrets: Secrets::new(secret),
+        secrets: Ok(Secrets::new(secret)),
         retry: None,
         max_in_flight: None,
         rate_limit: None,

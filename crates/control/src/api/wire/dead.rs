@@ -51,6 +51,9 @@ pub(in crate::api) struct Replayed {
     pub(in crate::api) deliveries: Vec<String>,
     /// How many were not sent and stay, because their webhook was deleted.
     pub(in crate::api) left_alone: u64,
+    /// How many were not sent and stay, because their webhook is disabled or cannot be opened: enable
+    /// it, then ask again.
+    pub(in crate::api) disabled: u64,
     /// Whether there may be more: ask again.
     pub(in crate::api) more: bool,
 }

@@ -31,6 +31,9 @@ pub(in crate::api) struct Webhook {
     keep_while_disabled: bool,
     /// Why the service disabled it; null where its owner did, or where it is enabled.
     disabled_reason: Option<String>,
+    /// Why its secrets cannot be had, so that what is for it waits and nothing but its end can be
+    /// decided; null where they can.
+    unopened: Option<String>,
     /// Its own retry policy; null where it has the service's.
     retry: Option<Retry>,
     /// Its own limit of attempts at the same time; null where it has the service's.
@@ -181,6 +184,7 @@ impl Webhook {
             enabled: webhook.enabled,
             keep_while_disabled: webhook.keep_while_disabled,
             disabled_reason: webhook.disabled_reason.clone(),
+            unopened: webhook.secrets.as_ref().err().map(ToString::to_string),
             retry: webhook.retry.as_ref().map(Retry::of),
             max_in_flight: webhook.max_in_flight.map(Into::into),
             rate_limit: webhook.rate_limit.map(Rate::of),

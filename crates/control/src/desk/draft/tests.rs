@@ -145,7 +145,7 @@ fn webhook(draft: Draft) -> Webhook {
         description: draft.description,
         enabled: draft.enabled,
         keep_while_disabled: draft.keep_while_disabled,
-        secrets: subscriptions::Secrets::new(signing::Secret::generate().unwrap()),
+        secrets: Ok(subscriptions::Secrets::new(signing::Secret::generate().unwrap())),
         retry: draft.retry,
         max_in_flight: draft.max_in_flight,
         rate_limit: draft.rate_limit,

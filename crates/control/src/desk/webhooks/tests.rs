@@ -15,7 +15,9 @@ fn webhook(n: usize) -> Webhook {
         description: Some(format!("Größe {n}")),
         enabled: !n.is_multiple_of(3),
         keep_while_disabled: true,
-        secrets: Secrets::new(Secret::try_new("whsec_0123456789abcdef0123456789abcdef").unwrap()),
+        secrets: Ok(Secrets::new(
+            Secret::try_new("whsec_0123456789abcdef0123456789abcdef").unwrap(),
+        )),
         retry: None,
         max_in_flight: None,
         rate_limit: None,

@@ -16,7 +16,7 @@ use super::super::view::dead::{self as view, dead};
 use super::super::view::frame::{Done, Said};
 use super::super::view::pieces::count;
 use super::webhooks::kinds;
-use crate::desk::{DeadAct, DeadAsked, WebhooksAsked};
+use crate::desk::{DeadAct, DeadAsked, Moved, WebhooksAsked};
 use crate::problem::{Problem, ProblemKind};
 
 /// Dead letters on one part of the list.
@@ -110,8 +110,10 @@ pub(super) async fn drop_letters(form: Posted) -> Answer {
 
 async fn moved(form: Posted, act: DeadAct, done: Done) -> Answer {
     let moved = form.asked.desk.move_dead(act, &meant(&form)?, form.actor()).await?;
-    let (count, left_alone, more) = (Some(moved.deliveries.len()), moved.left_alone, moved.more);
-    Ok(Reply::said(&back(&form.fields), Said { count, left_alone, more, ..Said::of(done) }))
+    let Moved { deliveries, left_alone, disabled, more } = moved;
+    let count = Some(deliveries.len());
+    let said = Said { count, left_alone, disabled, more, ..Said::of(done) };
+    Ok(Reply::said(&back(&form.fields), said))
 }
 
 /// Where somebody goes who has enabled a webhook: who enables is asked about what was kept. A broker

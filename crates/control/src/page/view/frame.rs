@@ -63,6 +63,8 @@ pub(crate) struct Said {
     pub(crate) forgotten: usize,
     /// How many were left alone, because their webhook was deleted.
     pub(crate) left_alone: usize,
+    /// How many were left alone, because their webhook does not send.
+    pub(crate) disabled: usize,
     /// Whether there are more than one request does.
     pub(crate) more: bool,
 }
@@ -111,17 +113,19 @@ impl Frame {
 impl Said {
     /// Something that is not counted.
     pub(crate) fn of(done: Done) -> Self {
-        Self { done, count: None, forgotten: 0, left_alone: 0, more: false }
+        Self { done, count: None, forgotten: 0, left_alone: 0, disabled: 0, more: false }
     }
 
     fn text(self) -> String {
         let mut text = match (self.done.counted(), self.count) {
-            (Some(_), Some(0)) if self.more && self.left_alone == 0 => {
+            (Some(_), Some(0)) if self.more && self.left_alone + self.disabled == 0 => {
                 return "None was met among the dead letters that can be looked at in one go. There \
                         are more behind them."
                     .to_owned();
             }
-            (Some(_), Some(0)) if self.left_alone > 0 => "None was sent again.".to_owned(),
+            (Some(_), Some(0)) if self.left_alone + self.disabled > 0 => {
+                "None was sent again.".to_owned()
+            }
             (Some(_), Some(0)) => "There was nothing to do.".to_owned(),
             (Some((one, many)), Some(number)) => count(number, one, many),
             _ => self.done.sentence().to_owned(),
@@ -133,6 +137,10 @@ impl Said {
         if self.left_alone > 0 {
             let left = count(self.left_alone, "was", "were");
             text = format!("{text} {left} left alone: their webhook was deleted.");
+        }
+        if self.disabled > 0 {
+            let left = count(self.disabled, "was", "were");
+            text = format!("{text} {left} left alone: their webhook is disabled. Enable it first.");
         }
         if self.more {
             text += " There are more: repeat it to go on.";

@@ -88,6 +88,9 @@ pub(crate) fn list(frame: &Frame, view: &List<'_>) -> Markup {
 /// How a webhook stands.
 pub(super) fn state_pill(webhook: &Webhook, hours: Option<&Hours>) -> Markup {
     let failing = hours.is_some_and(|hours| matches!(hours.totals(), (0, bad) if bad > 0));
+    if webhook.secrets.is_err() {
+        return pill(Tone::Bad, "Cannot be opened");
+    }
     match (webhook.enabled, &webhook.disabled_reason) {
         (true, _) if failing => pill(Tone::Bad, "Failing"),
         (true, _) => pill(Tone::Ok, "Enabled"),

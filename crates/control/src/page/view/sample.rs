@@ -73,7 +73,7 @@ pub(crate) fn plain(id: &str, url: &str, events: &[&str]) -> Webhook {
         description: None,
         enabled: true,
         keep_while_disabled: true,
-        secrets: Secrets::new(secret()),
+        secrets: Ok(Secrets::new(secret())),
         retry: None,
         max_in_flight: None,
         rate_limit: None,

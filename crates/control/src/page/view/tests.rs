@@ -323,6 +323,28 @@ fn secrets_show_where_they_are_meant_to_and_nowhere_else() {
 }
 
 #[test]
+fn a_webhook_that_cannot_be_opened_says_so_on_all_its_screens() {
+    let (frame, retry) = (sample::frame(), sample::retry());
+    let why = subscriptions::Unopened(EVIL.into());
+    let unopened = subscriptions::Webhook { secrets: Err(why), ..sample::webhook() };
+    let hours = sample::hours(24, 0);
+    let item = list::Item { webhook: &unopened, hours: Some(&hours) };
+    let drawn = list::list(&frame, &list_of(vec![item], 1)).into_string();
+    assert!(drawn.contains("Cannot be opened") && !drawn.contains("\">Enabled</span>"), "{drawn}");
+    let head = webhook::Head { webhook: &unopened, dead: false, standing: None, hours: &hours };
+    for screen in [
+        webhook::settings(&frame, webhook::Settings { head, retry: &retry }),
+        webhook::history(&frame, head, &[], None),
+    ] {
+        let screen = screen.into_string();
+        for part in ["id=\"unopened\"", "Cannot be opened", "/delete\">delete it</a>"] {
+            assert!(screen.contains(part), "{part}: {screen}");
+        }
+        assert!(!screen.contains(EVIL), "{screen}");
+    }
+}
+
+#[test]
 fn a_webhook_stands_as_in_the_list_on_all_its_screens() {
     let (frame, webhook, retry) = (sample::frame(), sample::webhook(), sample::retry());
     for (hours, expected) in

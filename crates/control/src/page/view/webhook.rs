@@ -190,6 +190,13 @@ fn changes(frame: &Frame, webhook: &Webhook, base: &str) -> Markup {
 fn remarks(frame: &Frame, head: Head<'_>, base: &str) -> Markup {
     let webhook = head.webhook;
     html! {
+        @if let Err(why) = &webhook.secrets {
+            (notice(Tone::Bad, &html! {
+                p id="unopened" { strong { "The secret of this webhook cannot be opened: " } (why) "." }
+                p { "What is for it waits until the service has the key, or until you "
+                    a href={ (base) "/delete" } { "delete it" } "." }
+            }))
+        }
         @if let (false, Some(reason)) = (webhook.enabled, &webhook.disabled_reason) {
             (notice(Tone::Warn, &html! {
                 p id="disabled-reason" { strong { "We disabled this webhook. " } (reason) }
