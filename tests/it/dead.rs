@@ -150,7 +150,7 @@ async fn looking_changes_neither_order_nor_content() {
     for _ in 0..30 {
         assert_eq!(json(&stage.program, &arguments).await, first);
     }
-    let filtered = json(&stage.program, &["list", "--json", "--limit", "3", "--type", "x"]).await;
+    let filtered = json(&stage.program, &["list", "--json", "--limit", "3", "--type", "x.y"]).await;
     assert_eq!((&filtered["matching"], &filtered["total"]), (&0.into(), &LETTERS.into()));
 
     let table = said(&dead(&stage.program, &["list", "--limit", "1"]).await);

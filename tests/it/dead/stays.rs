@@ -79,6 +79,10 @@ async fn what_is_for_a_disabled_webhook_stays_and_is_told() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("2 left alone: their webhook is disabled"), "{}", said(&output));
     assert!(said(&output).contains("webhooks enable"), "{}", said(&output));
+    // Who wants everything sent that can be did not ask for them.
+    let output = dead(&stage.program, &["replay", "--all", "-y"]).await;
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("2 left alone"), "{}", said(&output));
     assert_eq!(json(&stage.program, &["list", "--json"]).await["total"], 2);
     stage.close().await;
 }

@@ -111,12 +111,11 @@ async fn moved(
     let unknown: Vec<&str> =
         asked.deliveries.iter().filter(|id| !met(id)).map(String::as_str).collect();
     let mut why = Vec::new();
-    for left in [Stays::Deleted, Stays::Disabled, Stays::Unopened]
-        .into_iter()
-        .filter_map(|why| left(&left_alone, why))
-    {
-        // Who named them wanted each of them sent.
-        if ids.is_empty() || !asked.deliveries.is_empty() {
+    for stays in [Stays::Deleted, Stays::Disabled, Stays::Unopened] {
+        let Some(left) = left(&left_alone, stays) else { continue };
+        // What is for a disabled webhook rests here on purpose, unless it was asked for by name.
+        let meant = stays == Stays::Deleted || asked.filter.webhook.is_some();
+        if !asked.deliveries.is_empty() || (ids.is_empty() && meant) {
             why.push(left);
         } else {
             print::error(&left);
