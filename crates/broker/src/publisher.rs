@@ -3,7 +3,7 @@
 //! Publishes are gathered for a moment and go together ([`batch`]): what the broker spends on a
 //! message that comes alone is mostly waking up for it and writing it to disk by itself.
 //!
-//! A publish that fails takes its channel with it. The next one opens another: where the session is
+//! A batch that fails takes its channel with it. The next one opens another: where the session is
 //! gone that says so at once, and nobody waits for what will not come.
 //!
 //! While the broker is alarmed it blocks connections that publish; the wait then has no deadline,

@@ -25,7 +25,7 @@ pub enum ConnectError {
     },
     /// It is not there, or not for this user.
     #[error(
-        "the broker refuses the virtual host {vhost} ({says}): broker.url must end in one that is \
+        "the broker refuses the virtual host {vhost} ({says}): unless a limit is reached, broker.url must end in one that is \
          there (rabbitmqctl add_vhost) and that its user has permissions on (rabbitmqctl \
          set_permissions)"
     )]
@@ -54,6 +54,18 @@ pub enum ConnectError {
          custom), or begin with amqp:// where the network between is yours"
     )]
     NotTls,
+    /// `amqps://`, and the connection ended meanwhile.
+    #[error(
+        "what listens there ended the connection while TLS was agreed on: a broker that starts or \
+         stops does so, and so does a port that speaks no TLS (5671 is the one for it by custom)"
+    )]
+    HandshakeEnded,
+    /// `amqps://`, and no AMQP came.
+    #[error(
+        "what listens there speaks TLS and no AMQP: broker.url must name the broker's port for TLS \
+         (5671 by custom)"
+    )]
+    NotAmqp,
     /// The broker's certificate is not accepted.
     #[error(
         "the broker's certificate is not accepted: {why}; SSL_CERT_FILE names a file of the \
@@ -81,7 +93,10 @@ impl ConnectError {
             ErrorKind::ProtocolError(told) => {
                 Self::told(told.kind(), told.get_message().as_str(), uri)
             }
-            ErrorKind::ParsingError(_) => Some(Self::silent(uri)),
+            ErrorKind::ParsingError(_) => Some(match uri.scheme {
+                AMQPScheme::AMQP => Self::NotPlain,
+                AMQPScheme::AMQPS => Self::NotAmqp,
+            }),
             ErrorKind::IOError(error) => Self::of_socket(error, uri),
             _ => None,
         };
@@ -114,17 +129,12 @@ impl ConnectError {
         match error.kind() {
             ConnectionRefused => Some(Self::Refused),
             BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => {
-                Some(Self::silent(uri))
+                Some(match uri.scheme {
+                    AMQPScheme::AMQP => Self::NotPlain,
+                    AMQPScheme::AMQPS => Self::HandshakeEnded,
+                })
             }
             _ => None,
-        }
-    }
-
-    /// Whoever is there did not shake hands.
-    fn silent(uri: &AMQPUri) -> Self {
-        match uri.scheme {
-            AMQPScheme::AMQP => Self::NotPlain,
-            AMQPScheme::AMQPS => Self::NotTls,
         }
     }
 

@@ -30,6 +30,9 @@ use crate::settlement::Verdict;
 use crate::topology::{self, TopologyError};
 use crate::wire::Wire;
 
+/// The word that the metric has for what waits.
+const PARKED: &str = "parked";
+
 /// Why a session could not be built, or ended.
 #[derive(Debug, Error)]
 pub enum SessionError {
@@ -141,7 +144,10 @@ impl SessionError {
 pub struct Session(Arc<Inner>);
 
 struct Inner {
-    publisher: Publisher,
+    /// What is parked,
+    parking: Publisher,
+    /// and what is dead or rejected: a queue that does not confirm holds up its own only.
+    aside: Publisher,
     names: Names,
     metrics: Metrics,
     lost: CancellationToken,
@@ -187,7 +193,7 @@ impl Session {
             if parked.due_ms > parked.parked_ms { millis(parked.parked_ms) } else { remaining };
         let rung = ladder::rung(remaining, whole);
         let key = self.0.names.rung(rung);
-        self.publish("parked", &key, &parked.body, &parked.properties()).await
+        self.publish(PARKED, &key, &parked.body, &parked.properties()).await
     }
 
     /// Hands a delivery that is given up to the dead queue, with a word and the time.
@@ -240,7 +246,8 @@ impl Session {
         body: &Bytes,
         properties: &BasicProperties,
     ) -> Result<Held, PublishError> {
-        let Inner { publisher, names, metrics, .. } = &*self.0;
+        let Inner { parking, aside, names, metrics, .. } = &*self.0;
+        let publisher = if target == PARKED { parking } else { aside };
         let route = Route { exchange: &names.dead_letter_exchange, key };
         // Boxed: every delivery's future has room for this one, and few deliveries come here.
         let published = Box::pin(publisher.publish(route, body, properties)).await;
@@ -307,7 +314,8 @@ impl Parts {
         let probe = channel(&consuming_wire, limit).await?;
         topology::declare(&probe, config).await?;
 
-        let publisher = publisher(&publishing_wire, Pace::TOGETHER, limit, metrics).await?;
+        let parking = publisher(&publishing_wire, Pace::TOGETHER, limit, metrics).await?;
+        let aside = publisher(&publishing_wire, Pace::TOGETHER, limit, metrics).await?;
 
         wanted.await;
         // Nothing else is asked of the connection once messages come: one of them may end it.
@@ -318,7 +326,8 @@ impl Parts {
         let (events, events_settling) =
             consume(of_events, limit, prefetch, &config.names.events_queue).await?;
         let session = Session(Arc::new(Inner {
-            publisher,
+            parking,
+            aside,
             names: config.names.clone(),
             metrics: metrics.clone(),
             lost: CancellationToken::new(),

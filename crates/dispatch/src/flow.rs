@@ -48,9 +48,10 @@ const POSTPONE: Duration = Duration::from_secs(1);
 /// a second, so one wait is nearly always enough.
 const UNKNOWN: Duration = Duration::from_secs(5);
 
-/// How long a delivery waits whose webhook has no secrets to sign with, before it is looked at again.
-/// People have to do something about it; until then many may wait.
-const UNOPENED_WAIT: Duration = Duration::from_secs(30);
+/// How long a delivery waits at least and at most whose webhook has no secrets to sign with, before it
+/// is looked at again: as long as it has waited already. People have to do something about it; until
+/// then millions may wait, and are not to keep the broker busy.
+const UNOPENED_WAIT: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(6 * 60 * 60)];
 
 /// The oldest time of publishing that is believed: deliveries are tried for days, not for months.
 const OLDEST_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
@@ -351,7 +352,9 @@ impl Parts {
         }
         let Ok(secrets) = &task.webhook.secrets else {
             // Nobody but people can say whether it will be: until then it is not given up either.
-            return self.postpone(&task, task.life.put_off(), UNOPENED, UNOPENED_WAIT).await;
+            let [least, most] = UNOPENED_WAIT;
+            let wait = age(task.published_ms).clamp(least, most);
+            return self.postpone(&task, task.life.put_off(), UNOPENED, wait).await;
         };
         let place = match self.place(&task) {
             // Boxed: most deliveries go at once, and each has room for the larger of the two.
@@ -462,6 +465,11 @@ fn published_ms(message: &IncomingEvent, event: &Event, now: i64) -> i64 {
 
 fn is_believable(ms: i64, now: i64) -> bool {
     (now.saturating_sub(OLDEST_MS)..=now).contains(&ms)
+}
+
+/// How long ago that was.
+fn age(published_ms: i64) -> Duration {
+    Duration::from_millis(now_ms().saturating_sub(published_ms).max(0).unsigned_abs())
 }
 
 fn duration_ms(duration: Duration) -> i64 {

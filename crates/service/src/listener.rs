@@ -71,6 +71,7 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, from)) => {
+                seats.note_ended();
                 let is_full = !seats.has_room();
                 if is_full {
                     bounds.refused.inc();

@@ -119,15 +119,16 @@ impl Store {
         let rules = options.rules;
         let status = Status::default();
         let mut notices = Vec::new();
+        // Claimed before it is read: what another process still writes meanwhile is not missed.
+        let claim = Claim::new(&state_dir);
+        if !claim.is_held() {
+            notices.push(Notice::Shared(state_dir.clone()));
+        }
         let disabled = Disabled::load(&state_dir).unwrap_or_else(|error| {
             status.count_error();
             notices.push(Notice::State(Arc::new(error)));
             Disabled::default()
         });
-        let claim = Claim::new(&state_dir);
-        if !claim.is_held() {
-            notices.push(Notice::Shared(state_dir.clone()));
-        }
         let inner = Inner {
             rules,
             disabled,

@@ -4,6 +4,9 @@
 //! returned message to whichever confirm of the channel comes next; so it is known of which batch one
 //! was returned, and from its key which of the batch no queue took.
 //!
+//! A batch that is not confirmed keeps its channel until the connection ends: whoever meets a deadline
+//! here gives up the session, or the connection.
+//!
 //! After a refusal the channel is renewed: one that a full queue has refused goes on to be refused
 //! where the queue's limit is lifted (rabbitmq-server issue 12206; 3.10 has it).
 

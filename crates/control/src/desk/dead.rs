@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// Why there are dead letters, as they say it themselves.
 pub(crate) const DEAD_REASONS: [&str; 4] = ["gave_up", "gone", "disabled", MALFORMED];
 
-/// One of [`DEAD_REASONS`].
+/// One of the reasons for which deliveries die.
 ///
 /// # Errors
 ///

@@ -6,8 +6,7 @@ use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::Parts;
-use crate::clock::now_ms;
+use super::{Parts, age};
 use crate::gate::{Bound, Bounds, Pass, Slot};
 use crate::task::Task;
 
@@ -90,10 +89,7 @@ impl Parts {
         };
         let (free, by_hand) = (self.in_flight.available_permits(), task.life.once.is_some());
         let published_ms = task.published_ms;
-        let age = move || {
-            let waited = now_ms().saturating_sub(published_ms).max(0);
-            Duration::from_millis(waited.unsigned_abs())
-        };
+        let age = move || age(published_ms);
         match self.gate.pass((&webhook.id, webhook.url.authority()), bounds, free, age, by_hand) {
             Pass::Go(slot) => Ok(slot),
             Pass::Wait(bound, wait) => Err(NoPlace::Held(bound, wait)),

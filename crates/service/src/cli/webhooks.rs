@@ -135,7 +135,7 @@ pub(crate) struct Fields {
     /// this machine see arguments of commands.
     #[arg(long = "header", value_name = "NAME=VALUE")]
     pub(crate) headers: Vec<String>,
-    /// A part of its own retry policy, named as in the configuration's [retry]: first_delay=10s,
+    /// A part of its own retry policy, named as in the configuration's table retry: first_delay=10s,
     /// multiplier=3, max_delay=6h, jitter=0.2, give_up_after=3days, retry_after_max=1h. May be repeated.
     #[arg(long = "retry", value_name = "KEY=VALUE")]
     pub(crate) retry: Vec<String>,

@@ -1,6 +1,7 @@
 //! Who may stay when there is no room. A connection whose peer owes us something (a request, the
-//! rest of one) gives way to a new one, the longest-waiting first; one whose peer waits for our
-//! answer never does. So half-sent requests keep nobody out, however many there are.
+//! rest of one) gives way to a new one, the longest-waiting first; one whose answer is being made does
+//! not. So half-sent requests keep nobody out, unless a whole listener's worth of them comes faster
+//! than a request does. The end of an answer is when its last part is handed to the socket's writer.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -54,6 +55,13 @@ impl Seats {
         };
         self.taken.remove(&id);
         Some(())
+    }
+
+    /// Forgets those that have ended without anybody's waiting for it.
+    pub(super) fn note_ended(&mut self) {
+        while let Some(ended) = self.open.try_join_next_with_id() {
+            self.taken.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
+        }
     }
 
     /// Whether one more may come without anybody's leaving.

@@ -24,7 +24,7 @@ use crate::traffic::{self, CHANGING_PROJECTS, Role};
 
 /// Publishes that a replica has under way at most, each of which may be held although its message
 /// comes again.
-const PUBLISHES: u64 = 512;
+const PUBLISHES: u64 = 1_024;
 
 /// Delay queues, and the messages that each hands over before the target has confirmed them.
 const RUNGS: u64 = 11;

@@ -140,7 +140,9 @@ impl Said {
         }
         if self.disabled > 0 {
             let left = count(self.disabled, "was", "were");
-            text = format!("{text} {left} left alone: their webhook is disabled. Enable it first.");
+            text = format!(
+                "{text} {left} left alone: their webhook is disabled, or its secret cannot be opened."
+            );
         }
         if self.more {
             text += " There are more: repeat it to go on.";
