@@ -30,9 +30,6 @@ use crate::settlement::Verdict;
 use crate::topology::{self, TopologyError};
 use crate::wire::Wire;
 
-/// The word that the metric has for what waits.
-const PARKED: &str = "parked";
-
 /// Why a session could not be built, or ended.
 #[derive(Debug, Error)]
 pub enum SessionError {
@@ -193,7 +190,7 @@ impl Session {
             if parked.due_ms > parked.parked_ms { millis(parked.parked_ms) } else { remaining };
         let rung = ladder::rung(remaining, whole);
         let key = self.0.names.rung(rung);
-        self.publish(PARKED, &key, &parked.body, &parked.properties()).await
+        self.publish(&self.0.parking, "parked", &key, &parked.body, &parked.properties()).await
     }
 
     /// Hands a delivery that is given up to the dead queue, with a word and the time.
@@ -208,7 +205,8 @@ impl Session {
         at_ms: i64,
     ) -> Result<Held, PublishError> {
         let properties = parked.dead_properties(reason, at_ms);
-        self.publish("dead", &self.0.names.dead_queue, &parked.body, &properties).await
+        self.publish(&self.0.aside, "dead", &self.0.names.dead_queue, &parked.body, &properties)
+            .await
     }
 
     /// Hands a message that is no event to the rejected queue, unaltered but for the reason.
@@ -223,7 +221,8 @@ impl Session {
         rejected: Rejected<'_>,
     ) -> Result<Held, PublishError> {
         let properties = rejected.properties(original);
-        self.publish("rejected", &self.0.names.rejected_queue, body, &properties).await
+        self.publish(&self.0.aside, "rejected", &self.0.names.rejected_queue, body, &properties)
+            .await
     }
 
     /// Hands a parked delivery that is none to the rejected queue, as it came.
@@ -241,13 +240,13 @@ impl Session {
 
     async fn publish(
         &self,
+        publisher: &Publisher,
         target: &'static str,
         key: &str,
         body: &Bytes,
         properties: &BasicProperties,
     ) -> Result<Held, PublishError> {
-        let Inner { parking, aside, names, metrics, .. } = &*self.0;
-        let publisher = if target == PARKED { parking } else { aside };
+        let Inner { names, metrics, .. } = &*self.0;
         let route = Route { exchange: &names.dead_letter_exchange, key };
         // Boxed: every delivery's future has room for this one, and few deliveries come here.
         let published = Box::pin(publisher.publish(route, body, properties)).await;

@@ -202,10 +202,9 @@ impl<'a> Section<'a, '_> {
     /// Where somebody gave a value to `key`; `None` where it has its default.
     #[must_use]
     pub fn given(&self, key: &str) -> Option<Place> {
-        let given = self.layers.iter().filter(|layer| !layer.default);
-        let value = self
-            .variable(key)
-            .or_else(|| given.into_iter().find_map(|layer| self.in_layer(layer, key)));
+        let mut given = self.layers.iter().filter(|layer| !layer.default);
+        let value =
+            self.variable(key).or_else(|| given.find_map(|layer| self.in_layer(layer, key)));
         value.map(|value| value.place())
     }
 

@@ -135,7 +135,8 @@ fn on_a_runtime<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     ended.map_err(|_| io::Error::other("reading the database broke off"))
 }
 
-/// Opens what the locator names, for whoever needs its key for this. `wake` is notified of changes made through it.
+/// Opens what the locator names, for whoever needs its key for this. `wake` is notified of changes made
+/// through it.
 pub(crate) fn backend(
     locator: &Locator,
     options: &Options,

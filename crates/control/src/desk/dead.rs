@@ -67,7 +67,8 @@ impl Desk {
     /// # Errors
     ///
     /// None of those that were named is there, or was met in that time; the webhook of each was
-    /// deleted or does not send. The broker is away or somebody else works on them: some may have been sent or dropped.
+    /// deleted or does not send. The broker is away or somebody else works on them: some may have
+    /// been sent or dropped.
     pub async fn move_dead(
         &self,
         act: DeadAct,

@@ -53,8 +53,7 @@ pub enum Stays {
 #[derive(Clone, Debug)]
 pub struct DeadWork<'a> {
     /// The webhooks that there are: what is for another, or for one that does not send, is not sent
-    /// again. `None` where they cannot
-    /// be read here, and all is sent.
+    /// again. `None` where they cannot be read here, and all is sent.
     pub webhooks: Option<Arc<Snapshot>>,
     /// The delivery log, where there is one.
     pub log: Option<&'a DeliveryLog>,

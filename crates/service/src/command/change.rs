@@ -1,5 +1,5 @@
-//! `webhooks create`, `update`, `enable`, `disable`, `delete`, `secret`, `rotate`, `promote`, `reseal`: changes
-//! of webhooks in a database. They are waited for where a service with this configuration runs.
+//! `webhooks create`, `update`, `enable`, `disable`, `delete`, `secret`, `rotate`, `promote`, `reseal`:
+//! changes of webhooks in a database. They are waited for where a service with this configuration runs.
 
 use std::time::Duration;
 

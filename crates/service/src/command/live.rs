@@ -1,4 +1,5 @@
-//! Whether the service has a change of the webhooks yet: what is published before that does not meet it.
+//! Whether the service has a change of the webhooks yet: what is published before that does not meet
+//! it.
 //!
 //! The service with this configuration says on its operations listener which change of which store is
 //! live. Of other replicas nothing is known here: they have a change within a second.
