@@ -61,7 +61,7 @@ async fn a_webhook_lives_on_the_page() {
     browser.open("/admin/webhooks").await.unwrap();
     browser.fill("Access token", "a-wrong-token-of-the-tests").await.unwrap();
     browser.press("Sign in").await.unwrap();
-    browser.sees("token").await.unwrap();
+    browser.sees("The token is not known here.").await.unwrap();
     assert!(browser.has("#token-error").await.unwrap(), "{}", browser.text().await.unwrap());
     assert!(!browser.has("#sign-out").await.unwrap());
     center.sign_in(ADMIN).await;
