@@ -77,6 +77,30 @@ async fn an_answer_that_is_too_long_for_a_datagram_is_asked_for_over_tcp() {
     end(stage).await;
 }
 
+/// There are firewalls and servers that drop what asks for IPv6.
+#[tokio::test]
+async fn a_name_server_that_is_silent_about_ipv6_holds_up_nobody() {
+    let server = NameServer::start().await.unwrap();
+    server.say("old.example", Says::OnlyIpv4(60, vec!["127.0.0.1".parse().unwrap()]));
+    server.say("none.example", Says::OnlyIpv4(60, vec![]));
+    let stage = Stage::new(|setup, receiver| {
+        let port = receiver.address().port();
+        asking(setup, &server)
+            .set("operations.webhook_label", true)
+            .set("delivery.connect_timeout", "3s")
+            .webhook(Webhook::new("whk_old", &at("old.example", port)))
+            .webhook(Webhook::new("whk_none", &at("none.example", port)))
+    })
+    .await;
+    publish(&stage, 0, 1).await;
+    let received = stage.receiver.wait_for(1, SOON).await.unwrap();
+    assert_eq!(received[0].attempt(), 1);
+    // What has no other address is still waited for.
+    stage.reaches("deliveries_total", &[("failure", "dns")], 1.0).await;
+    assert_eq!(stage.receiver.count(), 1);
+    end(stage).await;
+}
+
 /// A name that led to a public address when it was judged, and leads elsewhere when it counts.
 #[tokio::test]
 async fn what_is_connected_to_is_what_was_judged() {

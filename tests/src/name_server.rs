@@ -30,6 +30,8 @@ pub enum Says {
     Addresses(u32, Vec<IpAddr>),
     /// The same, which only goes over TCP.
     Long(u32, Vec<IpAddr>),
+    /// The same, and nothing at all to who asks for IPv6 addresses.
+    OnlyIpv4(u32, Vec<IpAddr>),
     /// Nothing at all.
     Nothing,
 }
@@ -140,10 +142,13 @@ fn respond(query: &[u8], state: &mut State, is_short: bool) -> Option<Vec<u8>> {
     let (code, seconds, addresses) = match state.names.get(&name) {
         None => (NO_NAME, 0, Vec::new()),
         Some(Says::Nothing) => return None,
+        Some(Says::OnlyIpv4(..)) if kind == AAAA => return None,
         Some(Says::Long(..)) if is_short => (TRUNCATED, 0, Vec::new()),
-        Some(Says::Addresses(seconds, addresses) | Says::Long(seconds, addresses)) => {
-            (0, *seconds, addresses.clone())
-        }
+        Some(
+            Says::Addresses(seconds, addresses)
+            | Says::Long(seconds, addresses)
+            | Says::OnlyIpv4(seconds, addresses),
+        ) => (0, *seconds, addresses.clone()),
     };
     let records: Vec<Vec<u8>> = addresses
         .iter()
