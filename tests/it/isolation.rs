@@ -102,7 +102,7 @@ async fn a_thousand_that_waited_are_there_soon_after_their_receiver_is() {
     // All of them wait in the broker: what was tried by its schedule, the others for their turns.
     let waiting = (EVENTS - 100) as f64;
     stage.settled(u32::try_from(EVENTS).unwrap()).await;
-    assert_eq!(stage.sum("breakers_open", &[]), 1.0);
+    assert_eq!(stage.sum("breakers_open", &[("failure", "http_503")]), 1.0);
     stage.receiver.answer("/hook", Script::always(Answer::status(200)));
     let there = eventually("what waited is there", BACK, || async {
         (stage.sum("deliveries_total", &[("outcome", "delivered")]) >= waiting).then_some(())

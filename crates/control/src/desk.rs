@@ -68,14 +68,16 @@ pub struct Parts {
 pub type Standings = Box<dyn Fn(&WebhookId) -> Option<Standing> + Send + Sync>;
 
 /// What a webhook's receiver has shown this replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Attempts under way.
     pub in_flight: u32,
     /// Attempts at the same time that the receiver gets now.
     pub limit: u32,
-    /// Failures in a row.
+    /// Failures in a row, of those after which an endpoint is left alone.
     pub failures: u32,
+    /// The kind of the last of them.
+    pub last_failure: Option<String>,
     /// For how long it has been left alone, and in how long it is probed next.
     pub left_alone: Option<(Duration, Duration)>,
 }

@@ -187,8 +187,7 @@ impl Flow {
         let oldest = self.0.backlog.oldest_age_ms(now_ms());
         #[expect(clippy::cast_precision_loss, reason = "an age in ms is far below 2^52")]
         self.0.metrics.backlog_oldest_age.set(oldest as f64 / 1_000.0);
-        let open = i64::try_from(self.0.gate.standings().open()).unwrap_or(i64::MAX);
-        self.0.metrics.breakers_open.set(open);
+        self.0.metrics.breakers.are_open(&self.0.gate.standings().open());
     }
 
     async fn take(&self, incoming: Incoming) {
@@ -415,11 +414,12 @@ impl Parts {
         match slot.ended(sign) {
             Turned::Stayed => {}
             Turned::Opened => {
-                self.metrics.breakers_opened.inc();
+                self.metrics.breakers.opened.inc();
                 let failures = task.rules.breaker.failures.get();
                 tracing::warn!(
                     webhook.id = webhook,
                     failures,
+                    failure = sign.failure().map(display),
                     "a webhook is left alone but for single probes: its last attempts all failed"
                 );
             }

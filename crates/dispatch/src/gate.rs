@@ -116,15 +116,24 @@ impl Sign {
             Outcome::NotSent(_) => None,
             Outcome::Failed(failure) => Some(match failure.kind {
                 // Request Timeout, Too Early, Too Many Requests (RFC 9110, 8470, 6585).
-                FailureKind::Http(408 | 425 | 429 | 500..) => Self::Overloaded,
+                kind @ FailureKind::Http(408 | 425 | 429 | 500..) => Self::Overloaded(kind),
+                kind @ FailureKind::Http(300..=399 | 401 | 403..=405 | 410) => Self::Refused(kind),
                 FailureKind::Http(_) => Self::Answered,
-                FailureKind::Dns
+                kind @ (FailureKind::Dns
                 | FailureKind::Connect
                 | FailureKind::Tls
                 | FailureKind::Timeout
                 | FailureKind::BlockedAddress
-                | FailureKind::Protocol => Self::Overloaded,
+                | FailureKind::Protocol) => Self::Overloaded(kind),
             }),
+        }
+    }
+
+    /// The failure, where it counts for the breaker.
+    pub(crate) fn failure(self) -> Option<FailureKind> {
+        match self {
+            Self::Answered => None,
+            Self::Refused(kind) | Self::Overloaded(kind) => Some(kind),
         }
     }
 }
@@ -144,8 +153,10 @@ pub struct Standing {
     pub in_flight: u32,
     /// Attempts at the same time that its receiver takes, as far as was seen.
     pub limit: u32,
-    /// Failures since the last answer.
+    /// Failures since the last answer, of those that count for being left alone.
     pub failures: u32,
+    /// The last of them.
+    pub last_failure: Option<FailureKind>,
     /// Since how long it is left alone, and in how long the next probe goes.
     pub open: Option<(Duration, Duration)>,
 }
@@ -210,14 +221,19 @@ impl Standings {
             in_flight: seen.in_flight,
             limit: seen.limit.allowed(seen.most),
             failures: seen.breaker.failures(),
+            last_failure: seen.breaker.last_failure(),
             open,
         })
     }
 
-    /// Webhooks whose breakers are open.
+    /// Webhooks whose breakers are open, and how their last attempts failed.
     #[must_use]
-    pub fn open(&self) -> usize {
-        self.lock().by_id.values().filter(|seen| seen.breaker.open().is_some()).count()
+    pub fn open(&self) -> Vec<(WebhookId, FailureKind)> {
+        let open = |(webhook, seen): (&WebhookId, &Seen)| {
+            seen.breaker.open()?;
+            Some((webhook.clone(), seen.breaker.last_failure()?))
+        };
+        self.lock().by_id.iter().filter_map(open).collect()
     }
 
     /// All is whole after every statement, so a panic elsewhere spoils nothing.
@@ -446,9 +462,9 @@ impl Seen {
         };
         self.stirred = now;
         self.limit.ended(sign, slot.begun, now, in_flight, most);
-        let turned = match sign {
-            Sign::Answered => self.breaker.answered(),
-            Sign::Overloaded => self.breaker.failed(slot.probe, now, &slot.bounds.breaker),
+        let turned = match sign.failure() {
+            None => self.breaker.answered(),
+            Some(kind) => self.breaker.failed(kind, slot.probe, now, &slot.bounds.breaker),
         };
         if turned == Turned::Closed {
             self.limit.restart();

@@ -3,7 +3,10 @@
 use crate::gate::Bound;
 use delivery::{FailureKind, NotSent};
 use event::{Catalog, Reason};
-use metering::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Meter, Registry};
+use metering::{
+    Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Meter, Registry,
+};
+use subscriptions::WebhookId;
 
 /// Why a delivery is a dead letter: its last attempt failed too late for another one.
 pub(crate) const GAVE_UP: &str = "gave_up";
@@ -38,8 +41,7 @@ pub struct Metrics {
     pub(crate) events_rejected: IntCounterVec,
     pub(crate) postponed: IntCounterVec,
     pub(crate) backlog_oldest_age: Gauge,
-    pub(crate) breakers_open: IntGauge,
-    pub(crate) breakers_opened: IntCounter,
+    pub(crate) breakers: Breakers,
     unsettled: IntGauge,
     in_flight: IntGauge,
     delivered: IntCounter,
@@ -48,6 +50,14 @@ pub struct Metrics {
     latency_at_once: Histogram,
     latency_retried: Histogram,
     first_attempt_delay: Histogram,
+}
+
+/// Of webhooks that are left alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Breakers {
+    pub(crate) opened: IntCounter,
+    open: IntGaugeVec,
+    by_webhook: Option<IntGaugeVec>,
 }
 
 impl Metrics {
@@ -74,11 +84,13 @@ impl Metrics {
             &LATENCY_BUCKETS,
             &["retried"],
         )?;
+        let breakers = Breakers::register(&meter, by_webhook)?;
         let labels = ["webhook", "outcome"];
         let help = "Deliveries by webhook and outcome; see deliveries_total";
         let by_webhook =
             by_webhook.then(|| meter.counters("webhook_deliveries_total", help, &labels));
         let metrics = Self {
+            breakers,
             events_consumed: meter.counters(
                 "events_consumed_total",
                 "Events taken from the broker, by type",
@@ -98,14 +110,6 @@ impl Metrics {
                 "deliveries_postponed_total",
                 "Deliveries that wait in the broker without an attempt, by the bound that bit",
                 &["bound"],
-            )?,
-            breakers_open: meter.gauge(
-                "breakers_open",
-                "Webhooks that are left alone but for single probes, for their last attempts failed",
-            )?,
-            breakers_opened: meter.counter(
-                "breakers_opened_total",
-                "Times that failures in a row made the service leave a webhook alone",
             )?,
             backlog_oldest_age: meter.seconds(
                 "backlog_oldest_age_seconds",
@@ -137,6 +141,7 @@ impl Metrics {
         for bound in Bound::ALL.map(Bound::as_str).into_iter().chain(ours) {
             self.postponed.with_label_values(&[bound]);
         }
+        self.breakers.are_open(&[]);
         for kind in FailureKind::WORDS.map(|kind| kind.to_string()) {
             self.outcomes.with_label_values(&["failed", &kind]);
             self.outcomes.with_label_values(&["dead", &kind]);
@@ -192,6 +197,47 @@ impl Metrics {
     fn count_webhook(&self, webhook: &str, outcome: &str) {
         if let Some(by_webhook) = &self.by_webhook {
             by_webhook.with_label_values(&[webhook, outcome]).inc();
+        }
+    }
+}
+
+impl Breakers {
+    fn register(meter: &Meter<'_>, by_webhook: bool) -> metering::Result<Self> {
+        let by_webhook = by_webhook.then(|| {
+            meter.gauges(
+                "webhook_breaker_open",
+                "1 for each webhook that is left alone but for single probes; see breakers_open",
+                &["webhook", "failure"],
+            )
+        });
+        Ok(Self {
+            opened: meter.counter(
+                "breakers_opened_total",
+                "Times that failures in a row made the service leave a webhook alone",
+            )?,
+            open: meter.gauges(
+                "breakers_open",
+                "Webhooks that are left alone but for single probes, by how their last attempts \
+                 failed",
+                &["failure"],
+            )?,
+            by_webhook: by_webhook.transpose()?,
+        })
+    }
+
+    /// These are open now, and no others.
+    pub(crate) fn are_open(&self, open: &[(WebhookId, FailureKind)]) {
+        self.open.reset();
+        for kind in FailureKind::WORDS.map(|kind| kind.to_string()) {
+            self.open.with_label_values(&[&kind]);
+        }
+        for (_, kind) in open {
+            self.open.with_label_values(&[&kind.to_string()]).inc();
+        }
+        let Some(by_webhook) = &self.by_webhook else { return };
+        by_webhook.reset();
+        for (webhook, kind) in open {
+            by_webhook.with_label_values(&[webhook.as_str(), &kind.to_string()]).set(1);
         }
     }
 }

@@ -110,8 +110,9 @@ pub(crate) async fn start(
 
 /// As people see it.
 fn standing(seen: dispatch::Standing) -> control::Standing {
-    let dispatch::Standing { in_flight, limit, failures, open } = seen;
-    control::Standing { in_flight, limit, failures, left_alone: open }
+    let dispatch::Standing { in_flight, limit, failures, last_failure, open } = seen;
+    let last_failure = last_failure.map(|kind| kind.to_string());
+    control::Standing { in_flight, limit, failures, last_failure, left_alone: open }
 }
 
 /// What the Control Center checks webhooks against.

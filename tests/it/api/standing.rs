@@ -11,10 +11,11 @@ use crate::stage::{SOON, Stage};
 #[tokio::test]
 async fn a_receiver_that_is_left_alone_is_told() {
     let stage = Stage::new(|setup, receiver| {
-        receiver.answer("/hook", Script::fail(1_000, 503));
+        receiver.answer("/hook", Script::fail(1_000, 404));
         setup
             .sqlite()
             .set("admin.tokens", format!("alice admin {ADMIN}"))
+            .set("operations.webhook_label", true)
             .set("webhooks.breaker.failures", 2)
             .set("webhooks.breaker.first_pause", "1h")
             .set("webhooks.breaker.max_pause", "1h")
@@ -36,11 +37,19 @@ async fn a_receiver_that_is_left_alone_is_told() {
     let told = told.await.unwrap();
     assert_eq!((&told["failures"], &told["inFlight"]), (&json!(2), &json!(0)));
     assert!(told["nextProbeAt"].as_str() > told["leftAloneSince"].as_str(), "{told}");
+    assert_eq!(told["lastFailure"], "http_404");
+    let labels = [("webhook", id.as_str()), ("failure", "http_404")];
+    assert_eq!(stage.sum("webhook_breaker_open", &labels), 1.0);
+    assert_eq!(stage.sum("breakers_open", &labels[1..]), 1.0);
     let page = format!("/admin/webhooks/{id}");
     let headers = format!("authorization: Bearer {ADMIN}\r\n");
     let page = loopback::request(stage.program.admin(), "GET", &page, &headers, "").unwrap();
     assert!(page.body.contains("id=\"left-alone\""), "{}", page.body);
-    assert!(page.body.contains("Its last 2 attempts failed"), "{}", page.body);
+    assert!(
+        page.body.contains("Its last 2 attempts failed (the last one: HTTP 404)"),
+        "{}",
+        page.body
+    );
     problem(&hand.get("/webhooks/whk_none/standing"), 404, "unknown-webhook");
     stage.close().await;
 }

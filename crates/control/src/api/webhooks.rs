@@ -246,7 +246,7 @@ pub(super) async fn standing(
 ) -> Result<Json<wire::Standing>, Problem> {
     let id = id(path)?;
     app.desk.webhook(&id).await?;
-    Ok(Json(wire::Standing::of(app.desk.standing(&id), now_ms())))
+    Ok(Json(wire::Standing::of(app.desk.standing(&id).as_ref(), now_ms())))
 }
 
 /// Who changed what, newest first.

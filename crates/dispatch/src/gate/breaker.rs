@@ -9,12 +9,16 @@
 //!                              the receiver answers
 //! ```
 //!
+//! It is not every failure that counts: a receiver may refuse ten events in a row for what is in them
+//! (400, 422) and take the next one ([`Sign`](super::Sign)).
+//!
 //! The pattern is Nygard's ("Release It!", 2007, "Circuit Breaker"). The pause doubles with every
 //! probe that fails.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use delivery::FailureKind;
 use tokio::time::Instant;
 
 /// When a breaker opens, and for how long.
@@ -33,6 +37,8 @@ pub struct BreakerPolicy {
 pub(super) struct Breaker {
     /// Failures since the last answer.
     failures: u32,
+    /// The last of them.
+    failed: Option<FailureKind>,
     open: Option<Open>,
 }
 
@@ -97,13 +103,19 @@ impl Breaker {
     }
 
     pub(super) fn answered(&mut self) -> Turned {
-        self.failures = 0;
+        (self.failures, self.failed) = (0, None);
         if self.open.take().is_some() { Turned::Closed } else { Turned::Stayed }
     }
 
     /// An attempt failed; `probe` says whether it was the probe.
-    pub(super) fn failed(&mut self, probe: bool, now: Instant, policy: &BreakerPolicy) -> Turned {
-        self.failures = self.failures.saturating_add(1);
+    pub(super) fn failed(
+        &mut self,
+        kind: FailureKind,
+        probe: bool,
+        now: Instant,
+        policy: &BreakerPolicy,
+    ) -> Turned {
+        (self.failures, self.failed) = (self.failures.saturating_add(1), Some(kind));
         match &mut self.open {
             None if self.failures >= policy.failures.get() => {
                 let pause = policy.first_pause;
@@ -129,12 +141,18 @@ impl Breaker {
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }
+
+    /// What the last of them was.
+    pub(super) fn last_failure(&self) -> Option<FailureKind> {
+        self.failed
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const KIND: FailureKind = FailureKind::Timeout;
     const POLICY: BreakerPolicy = BreakerPolicy {
         failures: NonZeroU32::new(3).unwrap(),
         first_pause: Duration::from_secs(5),
@@ -143,9 +161,9 @@ mod tests {
 
     fn open(now: Instant) -> Breaker {
         let mut breaker = Breaker::default();
-        assert_eq!(breaker.failed(false, now, &POLICY), Turned::Stayed);
-        assert_eq!(breaker.failed(false, now, &POLICY), Turned::Stayed);
-        assert_eq!(breaker.failed(false, now, &POLICY), Turned::Opened);
+        assert_eq!(breaker.failed(KIND, false, now, &POLICY), Turned::Stayed);
+        assert_eq!(breaker.failed(KIND, false, now, &POLICY), Turned::Stayed);
+        assert_eq!(breaker.failed(KIND, false, now, &POLICY), Turned::Opened);
         breaker
     }
 
@@ -153,8 +171,8 @@ mod tests {
     fn it_opens_after_failures_in_a_row_only() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         for _ in 0..10 {
-            breaker.failed(false, now, &POLICY);
-            breaker.failed(false, now, &POLICY);
+            breaker.failed(KIND, false, now, &POLICY);
+            breaker.failed(KIND, false, now, &POLICY);
             assert_eq!(breaker.answered(), Turned::Stayed);
         }
         assert_eq!(breaker.says(now), Says::Go);
@@ -172,7 +190,7 @@ mod tests {
             assert_eq!(breaker.says(now), Says::Probe);
             breaker.probe();
             assert!(matches!(breaker.says(now), Says::Wait(until) if until > now));
-            assert_eq!(breaker.failed(true, now, &POLICY), Turned::Stayed);
+            assert_eq!(breaker.failed(KIND, true, now, &POLICY), Turned::Stayed);
         }
     }
 
@@ -180,10 +198,12 @@ mod tests {
     fn an_answer_closes_it_and_late_failures_do_not_lengthen_it() {
         let now = Instant::now();
         let mut breaker = open(now);
-        breaker.failed(false, now + Duration::from_secs(1), &POLICY);
+        breaker.failed(KIND, false, now + Duration::from_secs(1), &POLICY);
         assert_eq!(breaker.says(now), Says::Wait(now + POLICY.first_pause));
+        assert_eq!((breaker.failures(), breaker.last_failure()), (4, Some(KIND)));
         assert_eq!(breaker.answered(), Turned::Closed);
         assert_eq!(breaker.says(now), Says::Go);
+        assert_eq!((breaker.failures(), breaker.last_failure()), (0, None));
     }
 
     #[test]

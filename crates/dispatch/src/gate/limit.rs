@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use delivery::FailureKind;
 use tokio::time::Instant;
 
 /// Attempts at the same time of a webhook that nothing is known of.
@@ -29,10 +30,12 @@ const WEIGHT: f64 = 1.0 / 32.0;
 /// What the end of an attempt says about its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
-    /// It answered, whatever it said.
+    /// It answered: with a success, or with what it thinks of this one event.
     Answered,
-    /// It could not take it: no answer, or one that says so (429, 5xx).
-    Overloaded,
+    /// It answered that it takes nothing here: a redirect, or 401, 403, 404, 405, 410.
+    Refused(FailureKind),
+    /// It could not take it: no answer, or one that says so (408, 425, 429, 5xx).
+    Overloaded(FailureKind),
 }
 
 /// See the module.
@@ -80,13 +83,13 @@ impl Limit {
         let slow = self.is_slow(took);
         self.note(took);
         match sign {
-            Sign::Overloaded => self.decrease(OVERLOADED, begun, now),
-            Sign::Answered if slow => self.decrease(SLOW, begun, now),
-            Sign::Answered if f64::from(in_flight) * 2.0 >= self.limit => {
+            Sign::Overloaded(_) => self.decrease(OVERLOADED, begun, now),
+            Sign::Answered | Sign::Refused(_) if slow => self.decrease(SLOW, begun, now),
+            Sign::Answered | Sign::Refused(_) if f64::from(in_flight) * 2.0 >= self.limit => {
                 let more = if self.doubling { 1.0 } else { 1.0 / self.limit };
                 self.limit = (self.limit + more).min(f64::from(most).max(1.0));
             }
-            Sign::Answered => {}
+            Sign::Answered | Sign::Refused(_) => {}
         }
     }
 
@@ -123,6 +126,8 @@ mod tests {
 
     use super::*;
 
+    const OVER: Sign = Sign::Overloaded(FailureKind::Timeout);
+
     const MOST: u32 = 256;
 
     /// Rounds of as many attempts as are allowed, each ending so after so long.
@@ -142,7 +147,7 @@ mod tests {
         let (mut limit, now) = (Limit::new(), Instant::now());
         let now = rounds(&mut limit, now, 8, Sign::Answered, 10);
         assert!(limit.allowed(MOST) > 128, "{limit:?}");
-        let now = rounds(&mut limit, now, 9, Sign::Overloaded, 15_000);
+        let now = rounds(&mut limit, now, 9, OVER, 15_000);
         assert_eq!(limit.allowed(MOST), 1);
         rounds(&mut limit, now, 3, Sign::Answered, 10);
         assert!((2..8).contains(&limit.allowed(MOST)), "no more than by one a round: {limit:?}");
@@ -151,7 +156,7 @@ mod tests {
     #[test]
     fn a_round_of_failures_halves_it_once() {
         let (mut limit, now) = (Limit::new(), Instant::now());
-        rounds(&mut limit, now, 1, Sign::Overloaded, 100);
+        rounds(&mut limit, now, 1, OVER, 100);
         assert_eq!(limit.allowed(MOST), 16);
     }
 
@@ -186,7 +191,7 @@ mod tests {
         ) {
             let (mut limit, mut now) = (Limit::new(), Instant::now());
             for (answered, ms, in_flight) in ends {
-                let sign = if answered { Sign::Answered } else { Sign::Overloaded };
+                let sign = if answered { Sign::Answered } else { OVER };
                 let begun = now;
                 now += Duration::from_millis(ms);
                 limit.ended(sign, begun, now, in_flight, most);

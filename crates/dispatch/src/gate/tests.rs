@@ -1,10 +1,12 @@
 //! The gate as a whole, on a clock that the tests move.
 
+use delivery::Failure;
 use tokio::time::advance;
 
 use super::*;
 
 const FREE: usize = 1_024;
+const OVERLOADED: Sign = Sign::Overloaded(FailureKind::Timeout);
 const BOUNDS: Bounds = Bounds {
     max_in_flight: NonZeroU32::new(64).unwrap(),
     max_per_host: NonZeroU32::new(512).unwrap(),
@@ -64,19 +66,19 @@ async fn a_receiver_that_says_nothing_gets_a_place_or_two() {
     drop(slots);
     for _ in 0..10 {
         let Pass::Go(slot) = ask(&gate, &hanging) else { panic!("no place") };
-        slot.ended(Sign::Overloaded);
+        slot.ended(OVERLOADED);
     }
     let Pass::Wait(Bound::Breaker, wait) = ask(&gate, &hanging) else { panic!("closed") };
     assert!(wait >= BOUNDS.breaker.first_pause);
     advance(BOUNDS.breaker.first_pause).await;
     let (probes, bound, _) = fill(&gate, &hanging);
     assert_eq!((probes.len(), bound), (1, Bound::Breaker));
-    assert_eq!(gate.standings().open(), 1);
+    assert_eq!(gate.standings().open(), [(hanging.clone(), FailureKind::Timeout)]);
     for probe in probes {
         assert_eq!(probe.ended(Sign::Answered), Turned::Closed);
     }
     assert_eq!(gate.standings().of(&hanging).unwrap().limit, 1);
-    assert_eq!(gate.standings().open(), 0);
+    assert_eq!(gate.standings().open(), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,12 +87,37 @@ async fn what_people_try_goes_although_the_breaker_is_open() {
     let failing = webhook("failing");
     for _ in 0..10 {
         let Pass::Go(slot) = ask(&gate, &failing) else { panic!("no place") };
-        slot.ended(Sign::Overloaded);
+        slot.ended(OVERLOADED);
     }
     assert!(matches!(ask(&gate, &failing), Pass::Wait(Bound::Breaker, _)));
     let by_hand = gate.pass((&failing, "host"), BOUNDS, FREE, || Duration::ZERO, true);
     let Pass::Go(slot) = by_hand else { panic!("refused") };
     assert_eq!(slot.ended(Sign::Answered), Turned::Closed);
+}
+
+/// Those that refuse every event are left alone; those that refuse some for what is in them are not.
+#[tokio::test(start_paused = true)]
+async fn what_a_refusal_is_about_decides() {
+    for (status, is_left_alone) in
+        [(302, true), (401, true), (404, true), (400, false), (422, false)]
+    {
+        let gate = Gate::new(FREE);
+        let refusing = webhook("refusing");
+        let outcome = Outcome::Failed(Failure {
+            kind: FailureKind::Http(status),
+            detail: String::new(),
+            retry_after: None,
+            response: None,
+        });
+        for _ in 0..10 {
+            let Pass::Go(slot) = ask(&gate, &refusing) else { panic!("no place") };
+            slot.ended(Sign::of(&outcome).unwrap());
+        }
+        assert_eq!(gate.standings().open().len(), usize::from(is_left_alone), "{status}");
+        let standing = gate.standings().of(&refusing).unwrap();
+        assert_eq!(standing.last_failure, is_left_alone.then_some(FailureKind::Http(status)));
+        assert!(standing.limit >= 32, "an answer is no sign of overload");
+    }
 }
 
 #[tokio::test(start_paused = true)]

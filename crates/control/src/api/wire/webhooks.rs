@@ -146,8 +146,11 @@ pub(in crate::api) struct Standing {
     in_flight: u32,
     /// Attempts at the same time that the receiver gets now; null where nothing was sent lately.
     limit: Option<u32>,
-    /// Failures in a row.
+    /// Failures in a row, of those after which it is left alone: no answer, a redirect, 401, 403,
+    /// 404, 405, 408, 410, 425, 429, or 5xx.
     failures: u32,
+    /// The kind of the last of them, such as `timeout` or `http_503`; null where there is none.
+    last_failure: Option<String>,
     /// Since when it is left alone but for single probes; null where it is not.
     #[schema(format = DateTime)]
     left_alone_since: Option<String>,
@@ -157,12 +160,13 @@ pub(in crate::api) struct Standing {
 }
 
 impl Standing {
-    pub(in crate::api) fn of(standing: Option<desk::Standing>, now_ms: i64) -> Self {
-        let left_alone = standing.and_then(|standing| standing.left_alone_ms(now_ms));
+    pub(in crate::api) fn of(seen: Option<&desk::Standing>, now_ms: i64) -> Self {
+        let left_alone = seen.and_then(|seen| seen.left_alone_ms(now_ms));
         Self {
-            in_flight: standing.map_or(0, |standing| standing.in_flight),
-            limit: standing.map(|standing| standing.limit),
-            failures: standing.map_or(0, |standing| standing.failures),
+            in_flight: seen.map_or(0, |seen| seen.in_flight),
+            limit: seen.map(|seen| seen.limit),
+            failures: seen.map_or(0, |seen| seen.failures),
+            last_failure: seen.and_then(|seen| seen.last_failure.clone()),
             left_alone_since: left_alone.map(|(since, _)| text_of(since)),
             next_probe_at: left_alone.map(|(_, next)| text_of(next)),
         }

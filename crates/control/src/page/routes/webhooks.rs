@@ -120,7 +120,7 @@ pub(super) async fn settings(Path(id): Path<String>, asked: Asked) -> Answer {
     let head = head(&asked, &found.webhook, false, &hours);
     let retry = asked.desk.rules().retry;
     let view = webhook::Settings { head, retry: &retry };
-    Ok(Reply::Screen(webhook::settings(&asked.frame, view)))
+    Ok(Reply::Screen(webhook::settings(&asked.frame, &view)))
 }
 
 pub(super) async fn history(Path(id): Path<String>, asked: Asked) -> Answer {
@@ -134,7 +134,7 @@ pub(super) async fn history(Path(id): Path<String>, asked: Asked) -> Answer {
     let hours = last_day(&asked, &found.webhook).await;
     let head = head(&asked, &found.webhook, false, &hours);
     let rows = rows_of(&listed.items);
-    Ok(Reply::Screen(webhook::history(&asked.frame, head, &rows, next.as_deref())))
+    Ok(Reply::Screen(webhook::history(&asked.frame, &head, &rows, next.as_deref())))
 }
 
 pub(super) async fn live(

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use std::path::Path;
+use std::time::Duration;
 
 use maud::Markup;
 use store::DeliveryState;
@@ -16,6 +17,7 @@ use super::{
     webhook,
 };
 
+use crate::desk::Standing;
 use crate::problem::{Problem, ProblemKind};
 
 type Screen = (&'static str, Markup);
@@ -146,8 +148,11 @@ fn of_webhook() -> Vec<Screen> {
         ("webhook-week", draw(view(&full, Some(&rows), &hours, webhook::Range::Week))),
         ("webhook-empty", draw(view(&off, Some(&[]), &[], day))),
         ("webhook-no-log", draw(view(&off, None, &[], day))),
-        ("webhook-settings", webhook::settings(&frame, webhook::Settings { head, retry: &retry })),
-        ("webhook-audit", webhook::history(&frame, head, &sample::changes(), None)),
+        (
+            "webhook-settings",
+            webhook::settings(&frame, &webhook::Settings { head: head.clone(), retry: &retry }),
+        ),
+        ("webhook-audit", webhook::history(&frame, &head, &sample::changes(), None)),
         ("test-event", {
             let kind = "domain.added";
             let view =
@@ -333,8 +338,8 @@ fn a_webhook_that_cannot_be_opened_says_so_on_all_its_screens() {
     assert!(drawn.contains("Cannot be opened") && !drawn.contains("\">Enabled</span>"), "{drawn}");
     let head = webhook::Head { webhook: &unopened, dead: false, standing: None, hours: &hours };
     for screen in [
-        webhook::settings(&frame, webhook::Settings { head, retry: &retry }),
-        webhook::history(&frame, head, &[], None),
+        webhook::settings(&frame, &webhook::Settings { head: head.clone(), retry: &retry }),
+        webhook::history(&frame, &head, &[], None),
     ] {
         let screen = screen.into_string();
         for part in ["id=\"unopened\"", "Cannot be opened", "/delete\">delete it</a>"] {
@@ -352,8 +357,8 @@ fn a_webhook_stands_as_in_the_list_on_all_its_screens() {
     {
         let head = webhook::Head { webhook: &webhook, dead: false, standing: None, hours: &hours };
         for screen in [
-            webhook::settings(&frame, webhook::Settings { head, retry: &retry }),
-            webhook::history(&frame, head, &[], None),
+            webhook::settings(&frame, &webhook::Settings { head: head.clone(), retry: &retry }),
+            webhook::history(&frame, &head, &[], None),
         ] {
             let screen = screen.into_string();
             for word in ["Failing", "Enabled"] {
@@ -362,6 +367,22 @@ fn a_webhook_stands_as_in_the_list_on_all_its_screens() {
             }
         }
     }
+}
+
+#[test]
+fn that_and_why_an_endpoint_is_left_alone_is_told() {
+    let (frame, webhook, retry) = (sample::frame(), sample::webhook(), sample::retry());
+    let standing = Some(Standing {
+        in_flight: 1,
+        limit: 1,
+        failures: 12,
+        last_failure: Some("http_404".to_owned()),
+        left_alone: Some((Duration::from_secs(90), Duration::from_secs(30))),
+    });
+    let head = webhook::Head { webhook: &webhook, dead: false, standing, hours: &[] };
+    let screen =
+        webhook::settings(&frame, &webhook::Settings { head, retry: &retry }).into_string();
+    assert!(screen.contains("Its last 12 attempts failed (the last one: HTTP 404)"), "{screen}");
 }
 
 #[test]
@@ -386,7 +407,7 @@ fn who_may_only_look_gets_no_forms() {
     };
     let view = delivery::DeliveryView { detail: &detail, webhook: Some(&webhook) };
     for drawn in [
-        webhook::settings(&frame, webhook::Settings { head, retry: &retry }),
+        webhook::settings(&frame, &webhook::Settings { head: head.clone(), retry: &retry }),
         delivery::delivery(&frame, view),
         dead::dead(&frame, &dead),
     ] {
@@ -436,7 +457,8 @@ fn what_a_file_allows_is_offered() {
     let frame = frame::Frame { read_only, ..sample::frame() };
     let (webhook, retry) = (sample::webhook(), sample::retry());
     let head = webhook::Head { webhook: &webhook, dead: false, standing: None, hours: &[] };
-    let settings = webhook::settings(&frame, webhook::Settings { head, retry: &retry });
+    let settings =
+        webhook::settings(&frame, &webhook::Settings { head: head.clone(), retry: &retry });
     let settings = settings.into_string();
     for offered in ["id=\"send-test\"", "id=\"recover\""] {
         assert!(settings.contains(offered), "{offered}: {settings}");

@@ -7,6 +7,7 @@ use store::{DeliveryRow, Stretch};
 use subscriptions::Webhook;
 
 pub(crate) use self::settings::{Settings, settings};
+use super::super::explain;
 use super::super::time::ago;
 use super::audit::{self, AuditRow};
 use super::chart::{self, Hours};
@@ -27,7 +28,7 @@ pub(crate) enum Range {
 }
 
 /// What every screen of one webhook shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Head<'a> {
     /// The webhook.
     pub(crate) webhook: &'a Webhook,
@@ -91,7 +92,7 @@ pub(crate) fn deliveries(frame: &Frame, view: &Deliveries<'_>) -> Markup {
     let hours = Hours::new(view.head.hours, view.range.hours(), frame.now_ms);
     of_webhook(
         frame,
-        view.head,
+        &view.head,
         Tab::Deliveries,
         &html! {
             (charts(view, &hours))
@@ -103,7 +104,7 @@ pub(crate) fn deliveries(frame: &Frame, view: &Deliveries<'_>) -> Markup {
 /// Who changed it, and when.
 pub(crate) fn history(
     frame: &Frame,
-    head: Head<'_>,
+    head: &Head<'_>,
     rows: &[AuditRow],
     next: Option<&str>,
 ) -> Markup {
@@ -121,7 +122,7 @@ pub(crate) fn history(
     )
 }
 
-fn of_webhook(frame: &Frame, head: Head<'_>, tab: Tab, body: &Markup) -> Markup {
+fn of_webhook(frame: &Frame, head: &Head<'_>, tab: Tab, body: &Markup) -> Markup {
     let webhook = head.webhook;
     let (name, base) = (webhook.url.to_string(), base(webhook));
     let about = Screen {
@@ -155,7 +156,7 @@ fn base(webhook: &Webhook) -> String {
     format!("/admin/webhooks/{}", webhook.id.as_str())
 }
 
-fn title(frame: &Frame, head: Head<'_>, base: &str) -> Markup {
+fn title(frame: &Frame, head: &Head<'_>, base: &str) -> Markup {
     let webhook = head.webhook;
     // As in the list: a webhook stands the same wherever it is shown.
     let hours = Hours::new(head.hours, HOURS, frame.now_ms);
@@ -187,7 +188,7 @@ fn changes(frame: &Frame, webhook: &Webhook, base: &str) -> Markup {
     }
 }
 
-fn remarks(frame: &Frame, head: Head<'_>, base: &str) -> Markup {
+fn remarks(frame: &Frame, head: &Head<'_>, base: &str) -> Markup {
     let webhook = head.webhook;
     html! {
         @if let Err(why) = &webhook.secrets {
@@ -224,12 +225,16 @@ fn remarks(frame: &Frame, head: Head<'_>, base: &str) -> Markup {
                 }
             }))
         }
-        @if let (true, Some(standing)) = (webhook.enabled, head.standing)
+        @if let (true, Some(standing)) = (webhook.enabled, &head.standing)
             && let Some((since, next)) = standing.left_alone_ms(frame.now_ms) {
             (notice(Tone::Warn, &html! {
                 p id="left-alone" {
                     strong { "This endpoint is left alone. " }
-                    "Its last " (standing.failures) " attempts failed, so nothing but single probes is sent since "
+                    "Its last " (standing.failures) " attempts failed"
+                    @if let Some(last) = &standing.last_failure {
+                        " (the last one: " (explain::failure_name(last)) ")"
+                    }
+                    ", so nothing but single probes is sent since "
                     (super::super::time::exact(since)) " (" (ago(since, frame.now_ms)) "). "
                     "What waits for it counts as no attempt and goes out when it answers again. "
                     @if next > frame.now_ms { "The next probe goes at " (super::super::time::exact(next)) "." }

@@ -10,7 +10,7 @@ use super::super::pieces::event_name;
 use super::{Head, Tab, base, of_webhook};
 
 /// The screen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings<'a> {
     /// The webhook.
     pub(crate) head: Head<'a>,
@@ -19,11 +19,11 @@ pub(crate) struct Settings<'a> {
 }
 
 /// Its settings.
-pub(crate) fn settings(frame: &Frame, view: Settings<'_>) -> Markup {
+pub(crate) fn settings(frame: &Frame, view: &Settings<'_>) -> Markup {
     let webhook = view.head.webhook;
     of_webhook(
         frame,
-        view.head,
+        &view.head,
         Tab::Settings,
         &html! {
             section.card aria-labelledby="facts" {
@@ -40,7 +40,7 @@ pub(crate) fn settings(frame: &Frame, view: Settings<'_>) -> Markup {
     )
 }
 
-fn facts(frame: &Frame, view: Settings<'_>) -> Markup {
+fn facts(frame: &Frame, view: &Settings<'_>) -> Markup {
     let webhook = view.head.webhook;
     html! {
         dl.facts {
