@@ -24,6 +24,7 @@ mod bulkhead;
 mod hosts;
 mod limit;
 mod rate;
+mod sign;
 mod turns;
 
 use std::collections::HashMap;
@@ -32,7 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use broker::SHORTEST_DELAY;
-use delivery::{FailureKind, Outcome};
+use delivery::FailureKind;
 use subscriptions::{RateLimit, WebhookId};
 use tokio::time::Instant;
 
@@ -42,8 +43,8 @@ use crate::gate::breaker::{Breaker, Says};
 use crate::gate::bulkhead::Bulkhead;
 use crate::gate::hosts::Hosts;
 use crate::gate::limit::Limit;
-pub(crate) use crate::gate::limit::Sign;
 use crate::gate::rate::Rate;
+pub(crate) use crate::gate::sign::Sign;
 use crate::gate::turns::{Circling, Turns};
 
 /// How long a webhook is remembered that nothing is asked about.
@@ -104,36 +105,6 @@ impl Bound {
             Self::Share => "share",
             Self::Slow => "slow",
             Self::Host => "host",
-        }
-    }
-}
-
-impl Sign {
-    /// What an attempt that was made shows of its receiver; `None` where none was made.
-    pub(crate) fn of(outcome: &Outcome) -> Option<Self> {
-        match outcome {
-            Outcome::Delivered(_) => Some(Self::Answered),
-            Outcome::NotSent(_) => None,
-            Outcome::Failed(failure) => Some(match failure.kind {
-                // Request Timeout, Too Early, Too Many Requests (RFC 9110, 8470, 6585).
-                kind @ FailureKind::Http(408 | 425 | 429 | 500..) => Self::Overloaded(kind),
-                kind @ FailureKind::Http(300..=399 | 401 | 403..=405 | 410) => Self::Refused(kind),
-                FailureKind::Http(_) => Self::Answered,
-                kind @ (FailureKind::Dns
-                | FailureKind::Connect
-                | FailureKind::Tls
-                | FailureKind::Timeout
-                | FailureKind::BlockedAddress
-                | FailureKind::Protocol) => Self::Overloaded(kind),
-            }),
-        }
-    }
-
-    /// The failure, where it counts for the breaker.
-    pub(crate) fn failure(self) -> Option<FailureKind> {
-        match self {
-            Self::Answered => None,
-            Self::Refused(kind) | Self::Overloaded(kind) => Some(kind),
         }
     }
 }

@@ -11,8 +11,9 @@
 
 use std::time::Duration;
 
-use delivery::FailureKind;
 use tokio::time::Instant;
+
+use super::Sign;
 
 /// Attempts at the same time of a webhook that nothing is known of.
 const START: f64 = 32.0;
@@ -26,17 +27,6 @@ const TOLERANCE: f64 = 3.0;
 const NOISE: Duration = Duration::from_millis(250);
 /// How much of the usual time is the last attempt's.
 const WEIGHT: f64 = 1.0 / 32.0;
-
-/// What the end of an attempt says about its receiver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sign {
-    /// It answered: with a success, or with what it thinks of this one event.
-    Answered,
-    /// It answered that it takes nothing here: a redirect, or 401, 403, 404, 405, 410.
-    Refused(FailureKind),
-    /// It could not take it: no answer, or one that says so (408, 425, 429, 5xx).
-    Overloaded(FailureKind),
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -122,6 +112,7 @@ impl Limit {
 
 #[cfg(test)]
 mod tests {
+    use delivery::FailureKind;
     use proptest::prelude::*;
 
     use super::*;

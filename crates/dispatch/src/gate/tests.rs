@@ -1,6 +1,6 @@
 //! The gate as a whole, on a clock that the tests move.
 
-use delivery::Failure;
+use delivery::{Failure, Outcome};
 use tokio::time::advance;
 
 use super::*;
