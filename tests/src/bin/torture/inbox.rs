@@ -148,8 +148,8 @@ impl State {
     fn status(&self, hook: u16) -> u16 {
         let phase = self.began.elapsed().as_secs() / FAILS.as_secs() % 3;
         match traffic::role(hook) {
-            // No sign of overload: the breaker stays out of it.
-            Some(Role::Refusing) => 404,
+            // About the one event: the breaker stays out of it.
+            Some(Role::Refusing) => 422,
             Some(Role::Flaky) if phase == 1 && !self.calm.load(Ordering::Relaxed) => 503,
             _ => 200,
         }
