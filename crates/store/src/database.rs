@@ -12,6 +12,7 @@ mod change;
 mod follow;
 mod note;
 mod once;
+mod parts;
 mod pool;
 mod rotation;
 mod row;
@@ -246,12 +247,6 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Database({:?})", self.place())
     }
-}
-
-/// Whatever a JSON column holds.
-fn from_json<T: serde::de::DeserializeOwned>(id: &str, text: &str) -> Result<T, DatabaseError> {
-    serde_json::from_str(text)
-        .map_err(|error| DatabaseError::Row { id: id.to_owned(), why: error.to_string() })
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use signing::Secret;
 use store::load_once;
+use subscriptions::Secrets;
 
+use crate::command::webhooks::unopened;
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::print;
@@ -19,15 +21,11 @@ pub(crate) fn run(config: &Config) -> Result<(), Failed> {
     let options = wiring::store_options(config).map_err(|error| usage(&error))?;
     let snapshot =
         load_once(config.webhooks.store.expose(), &options).map_err(|error| usage(&error))?;
+    unopened(&snapshot);
     for webhook in snapshot.iter() {
-        let id = &webhook.id;
-        match &webhook.secrets {
-            Err(why) => print::error(&format!("warning: webhook {id} cannot be opened: {why}")),
-            Ok(secrets) => {
-                for weakness in secrets.iter().filter_map(Secret::weakness) {
-                    print::error(&format!("warning: webhook {id}: its secret {weakness}"));
-                }
-            }
+        let secrets = webhook.secrets.iter().flat_map(Secrets::iter);
+        for weakness in secrets.filter_map(Secret::weakness) {
+            print::error(&format!("warning: webhook {}: its secret {weakness}", webhook.id));
         }
     }
     let (all, enabled) = (print::webhooks(snapshot.len()), snapshot.enabled());

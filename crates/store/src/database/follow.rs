@@ -4,8 +4,8 @@
 //! for what was deleted; now and then it compares how many rows there are and the sum of their
 //! numbers, and reads all of them where that does not fit.
 //!
-//! A row whose sealed part does not open is a webhook without secrets beside the others. Where none has
-//! ever opened the key is wrong, and nothing counts as read.
+//! A row that cannot be read whole is a webhook without secrets beside the others. Where none has ever
+//! opened for another key sealed it, the key is wrong, and nothing counts as read.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::backend::{Listing, Stamps};
-use crate::database::row::{self, COLUMNS, Read};
+use crate::database::parts::Parts;
+use crate::database::row::{self, COLUMNS, Key, Read};
 use crate::database::{ChangeError, Database, DatabaseError, Place};
 use crate::entry::{Entry, Fingerprint};
 use crate::options::{ReadError, Rules};
@@ -71,8 +72,7 @@ struct Known {
     entry: Entry,
     revision: i64,
     switches_at: Option<i64>,
-    /// Sealed with a key that is not configured.
-    foreign: bool,
+    key: Key,
 }
 
 /// Tells of changes until it is dropped.
@@ -163,7 +163,7 @@ impl Seen {
 
     /// The key itself is wrong where it opens nothing.
     fn ensure_opened(&self) -> Result<(), DatabaseError> {
-        let foreign = || self.rows.values().find(|row| row.foreign);
+        let foreign = || self.rows.values().find(|row| row.key == Key::Foreign);
         let Some(Known { entry, .. }) = (!self.opened).then(foreign).flatten() else {
             return Ok(());
         };
@@ -196,23 +196,12 @@ impl Seen {
         pool: &AnyPool,
         rules: &Rules,
     ) -> Result<(), DatabaseError> {
-        let now = now_ms();
-        let switched = self.is_to_switch(now);
-        // Only now and then does a secret take another's place, and only then all rows are looked at.
-        let or_switched = if switched { " OR switches_at <= $2" } else { "" };
-        let query = format!("SELECT {COLUMNS} FROM webhooks WHERE revision > $1{or_switched}");
-        let query = sqlx::query(AssertSqlSafe(query)).bind(self.revision);
-        // One by one: at a start these are all of them, and a row takes more room than a webhook.
-        let mut changed = if switched { query.bind(now) } else { query }.fetch(pool);
-        while let Some(row) = changed.try_next().await? {
-            let Read { webhook, revision, switches_at, foreign } =
-                row::read(&row, database.keys(), rules.url, now)?;
-            let (id, entry) = (webhook.id.clone(), Entry::of(webhook));
-            // Without its secrets nothing switches.
-            let opened = entry.webhook.secrets.is_ok();
-            let switches_at = switches_at.filter(|at| *at > now && opened);
-            self.opened |= opened;
-            self.rows.insert(id, Known { entry, revision, switches_at, foreign });
+        let switched = self.is_to_switch(now_ms());
+        match self.read_rows(database, pool, rules, switched).await {
+            Err(DatabaseError::Database(error)) if row::is_damage(&error) => {
+                self.read_one_by_one(database, pool, rules, switched).await?;
+            }
+            read => read?,
         }
         let query = "SELECT id, revision FROM deleted_webhooks WHERE revision > $1";
         for row in sqlx::query(query).bind(self.revision).fetch_all(pool).await? {
@@ -229,9 +218,64 @@ impl Seen {
         Ok(())
     }
 
+    /// One by one: at a start these are all of them, and a row takes more room than a webhook.
+    async fn read_rows(
+        &mut self,
+        database: &Database,
+        pool: &AnyPool,
+        rules: &Rules,
+        switched: bool,
+    ) -> Result<(), DatabaseError> {
+        let now = now_ms();
+        let changed = changed(COLUMNS, switched);
+        let query = sqlx::query(AssertSqlSafe(changed)).bind(self.revision);
+        let mut changed = if switched { query.bind(now) } else { query }.fetch(pool);
+        while let Some(row) = changed.try_next().await? {
+            self.know(row::read(Parts::of(&row), database.keys(), rules.url, now), now);
+        }
+        Ok(())
+    }
+
+    /// The same where there is a row among them that ends such a query.
+    async fn read_one_by_one(
+        &mut self,
+        database: &Database,
+        pool: &AnyPool,
+        rules: &Rules,
+        switched: bool,
+    ) -> Result<(), DatabaseError> {
+        let now = now_ms();
+        let changed = changed("revision", switched);
+        let query = sqlx::query(AssertSqlSafe(changed)).bind(self.revision);
+        let changed = if switched { query.bind(now) } else { query }.fetch_all(pool).await?;
+        for revision in changed.iter().filter_map(|row| row.try_get("revision").ok()) {
+            let read = row::at(pool, database.keys(), rules.url, revision, now).await?;
+            read.into_iter().for_each(|read| self.know(read, now));
+        }
+        Ok(())
+    }
+
+    fn know(&mut self, read: Read, now: i64) {
+        let Read { webhook, revision, switches_at, key, sealed } = read;
+        let id = webhook.id.clone();
+        // Without its secrets nothing switches.
+        let switches_at = switches_at.filter(|at| *at > now && sealed.is_ok());
+        self.opened |= key == Key::Fits;
+        let entry = Entry::of(webhook);
+        self.rows.insert(id, Known { entry, revision, switches_at, key });
+    }
+
     fn is_to_switch(&self, now_ms: i64) -> bool {
         self.next_switch.is_some_and(|at| at <= now_ms)
     }
+}
+
+/// The query for what has changed since a number, and where a secret took another's place. Only now and
+/// then one does, and only then all rows are looked at.
+fn changed(columns: &str, switched: bool) -> String {
+    let or_switched = if switched { " OR switches_at <= $2" } else { "" };
+    // Where its number is lost, nobody can say whether it has changed.
+    format!("SELECT {columns} FROM webhooks WHERE revision > $1 OR revision IS NULL{or_switched}")
 }
 
 async fn revision(pool: &AnyPool) -> Result<i64, DatabaseError> {

@@ -31,8 +31,9 @@ pub(in crate::api) struct Webhook {
     keep_while_disabled: bool,
     /// Why the service disabled it; null where its owner did, or where it is enabled.
     disabled_reason: Option<String>,
-    /// Why its secrets cannot be had, so that what is for it waits and nothing but its end can be
-    /// decided; null where they can.
+    /// Why not all of it can be had (sealed with another key, or damaged), so that what is for it waits
+    /// and nothing but its end can be decided; null where it can. What is damaged is left out, or
+    /// stands as `https://unreadable.invalid/`.
     unopened: Option<String>,
     /// Its own retry policy; null where it has the service's.
     retry: Option<Retry>,
