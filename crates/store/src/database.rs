@@ -85,6 +85,9 @@ pub enum DatabaseError {
     /// It did not answer in this time.
     #[error("the database gives no answer within {0:?}")]
     Silent(Duration),
+    /// Nobody waits for it any more.
+    #[error("the program ends")]
+    Ended,
     /// The file of an embedded database was removed or replaced.
     #[error(
         "the database {} is not there, or is not the one that was opened: put it back, and start \

@@ -16,7 +16,7 @@ use sqlx::postgres::PgListener;
 use sqlx::{AnyPool, AssertSqlSafe, Row};
 use subscriptions::WebhookId;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -39,6 +39,8 @@ const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Follower {
     database: Database,
     handle: Handle,
+    /// Whether nobody is to wait for the database any more.
+    ended: watch::Sender<bool>,
     seen: Mutex<Seen>,
 }
 
@@ -82,7 +84,8 @@ pub(crate) struct Watch(#[expect(dead_code, reason = "dropping it ends the task"
 impl Follower {
     /// Must be made within a runtime; its functions block and are called outside of it.
     pub(crate) fn new(database: Database) -> Self {
-        Self { database, handle: Handle::current(), seen: Mutex::default() }
+        let ended = watch::Sender::new(false);
+        Self { database, handle: Handle::current(), ended, seen: Mutex::default() }
     }
 
     pub(crate) fn database(&self) -> &Database {
@@ -93,13 +96,22 @@ impl Follower {
         self.seen().revision
     }
 
+    /// Ends what is under way, and lets nothing begin: the runtime it goes on may be about to end.
+    pub(crate) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
     pub(crate) fn stamps(&self) -> Stamps {
         let switches = {
             let seen = self.seen();
             seen.switches + u64::from(seen.is_to_switch(now_ms()))
         };
-        let revision = self.handle.block_on(async { revision(self.database.pool().await?).await });
-        Stamps::Database(revision.ok().map(|revision| (revision, switches)))
+        let revision = self.wait_for(async { revision(self.database.pool().await?).await });
+        Stamps::Database(revision.and_then(Result::ok).map(|revision| (revision, switches)))
     }
 
     pub(crate) fn list(&self, rules: &Rules) -> Listing {
@@ -108,7 +120,8 @@ impl Follower {
             let (switches, opened) = (seen.switches, seen.opened);
             *seen = Seen { rules: Some(rules.clone()), switches, opened, ..Seen::default() };
         }
-        let read = self.handle.block_on(seen.catch_up(&self.database, rules));
+        let read = self.wait_for(seen.catch_up(&self.database, rules));
+        let read = read.unwrap_or(Err(DatabaseError::Ended));
         let entries = read.map_err(|error| ReadError::Database(error.to_string()));
         let entries = entries.map(|()| seen.rows.values().map(|row| row.entry.clone()).collect());
         Listing { entries, secret_files: Vec::new() }
@@ -116,12 +129,23 @@ impl Follower {
 
     /// `true` where the database holds it now, or its owner has changed the webhook since.
     pub(crate) fn disable(&self, id: &WebhookId, seen: Fingerprint, reason: &str) -> bool {
-        let disabled = self.handle.block_on(self.database.disable(id, seen, reason));
-        match disabled {
-            Ok(_) | Err(ChangeError::Unknown(_) | ChangeError::Stale(_)) => true,
+        match self.wait_for(self.database.disable(id, seen, reason)) {
+            Some(Ok(_) | Err(ChangeError::Unknown(_) | ChangeError::Stale(_))) => true,
             // It is tried again at the next turn; the feed tells that the database is away.
-            Err(_) => false,
+            Some(Err(_)) | None => false,
         }
+    }
+
+    /// Blocks until the work is done; `None` where the end came first.
+    fn wait_for<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut ended = self.ended.subscribe();
+        self.handle.block_on(async {
+            tokio::select! {
+                biased;
+                _ = ended.wait_for(|ended| *ended) => None,
+                done = work => Some(done),
+            }
+        })
     }
 
     /// Listens for what other replicas change, where the database can tell.
