@@ -85,7 +85,8 @@ impl Writer {
                 turn = self.turn() => turn,
                 () = &mut late => return,
             };
-            if ending && turn == Turn::Done {
+            // What was taken before may have been written while more came.
+            if ending && turn == Turn::Done && self.queue.status().waiting() == 0 {
                 return;
             }
             let queue = Arc::clone(&self.queue);

@@ -55,6 +55,36 @@ async fn a_log_that_is_away_loses_only_what_has_no_room() {
     place.close().await;
 }
 
+/// What comes while a batch is tried again and again is not forgotten over it at the end.
+#[tokio::test]
+async fn an_end_while_it_is_away_writes_what_came_meanwhile() {
+    let mut place = Place::postgres().await;
+    let mut server = place.server.take().unwrap();
+    let (shutdown, ended) = oneshot::channel::<()>();
+    let until = async {
+        drop(ended.await);
+        Instant::now() + Duration::from_secs(60)
+    };
+    let (recorder, writer) = place.log.writer(BOUNDS, until);
+    let task = spawn(writer);
+    recorder.offer(delivered("before"));
+    eventually("it is written", SOON, || async {
+        (recorder.status().written() == 1).then_some(())
+    })
+    .await
+    .unwrap();
+    server.stop().await.unwrap();
+    recorder.offer(delivered("tried"));
+    eventually("it is tried", SOON, || async { (recorder.status().errors() > 0).then_some(()) })
+        .await
+        .unwrap();
+    recorder.offer(delivered("came meanwhile"));
+    shutdown.send(()).unwrap();
+    server.start_again().await.unwrap();
+    task.join_all().await;
+    assert_eq!((recorder.status().written(), recorder.dropped()), (3, 0));
+}
+
 /// Bounds hold while nobody writes: a log that cannot be written to at all is tried for as long as it
 /// is told, and ends then.
 #[tokio::test]
