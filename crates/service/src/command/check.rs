@@ -1,7 +1,7 @@
 //! `check`: everything that is wrong with the configuration and the webhooks, each with its place.
 
 use signing::Secret;
-use store::load_once;
+use store::{LoadError, load_once};
 
 use crate::config::Config;
 use crate::exit::Failed;
@@ -17,8 +17,14 @@ pub(crate) fn run(config: &Config) -> Result<(), Failed> {
         print::error(&format!("warning: {line}"));
     }
     let options = wiring::store_options(config).map_err(|error| usage(&error))?;
-    let snapshot =
-        load_once(config.webhooks.store.expose(), &options).map_err(|error| usage(&error))?;
+    let snapshot = match load_once(config.webhooks.store.expose(), &options) {
+        Ok(snapshot) => snapshot,
+        // Nothing is wrong with that before the first start.
+        Err(not_there @ LoadError::NotThere(_)) => {
+            return print::line(&format!("ok: the configuration is valid; {not_there}"));
+        }
+        Err(error) => return Err(usage(&error)),
+    };
     for webhook in snapshot.iter() {
         let id = &webhook.id;
         match &webhook.secrets {
