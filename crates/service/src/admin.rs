@@ -110,8 +110,9 @@ pub(crate) async fn start(
 
 /// As people see it.
 fn standing(seen: dispatch::Standing) -> control::Standing {
-    let dispatch::Standing { in_flight, limit, failures, open } = seen;
-    control::Standing { in_flight, limit, failures, left_alone: open }
+    let dispatch::Standing { in_flight, limit, failures, open, held } = seen;
+    let held = held.map(|(bound, ago)| (bound.as_str(), ago));
+    control::Standing { in_flight, limit, failures, left_alone: open, held }
 }
 
 /// What the Control Center checks webhooks against.

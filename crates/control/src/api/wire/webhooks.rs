@@ -154,17 +154,26 @@ pub(in crate::api) struct Standing {
     /// When it is probed next.
     #[schema(format = DateTime)]
     next_probe_at: Option<String>,
+    /// The bound that held back a delivery last: breaker, rate, webhook_in_flight, share, slow or
+    /// host, as the metric deliveries_postponed_total has them.
+    held_by: Option<&'static str>,
+    /// When that was.
+    #[schema(format = DateTime)]
+    held_at: Option<String>,
 }
 
 impl Standing {
     pub(in crate::api) fn of(standing: Option<desk::Standing>, now_ms: i64) -> Self {
         let left_alone = standing.and_then(|standing| standing.left_alone_ms(now_ms));
+        let held = standing.and_then(|standing| standing.held_ms(now_ms));
         Self {
             in_flight: standing.map_or(0, |standing| standing.in_flight),
             limit: standing.map(|standing| standing.limit),
             failures: standing.map_or(0, |standing| standing.failures),
             left_alone_since: left_alone.map(|(since, _)| text_of(since)),
             next_probe_at: left_alone.map(|(_, next)| text_of(next)),
+            held_by: held.map(|(bound, _)| bound),
+            held_at: held.map(|(_, at)| text_of(at)),
         }
     }
 }

@@ -5,11 +5,11 @@ use store::{AttemptRow, DeliveryDetail, DeliveryState};
 use subscriptions::Webhook;
 
 use super::super::explain;
-use super::super::time::{ago, exact, length};
+use super::super::time::{ago, due, exact, length};
 use super::frame::{Frame, Screen, Section, screen};
 use super::json;
 use super::pieces::{Tone, copy_from, delivery_pill, id, is_failed_test, notice, pill};
-use crate::desk::request_headers;
+use crate::desk::{Next, Standing, request_headers};
 
 /// What the screen shows.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct DeliveryView<'a> {
     pub(crate) detail: &'a DeliveryDetail,
     /// Its webhook, unless that was deleted.
     pub(crate) webhook: Option<&'a Webhook>,
+    /// How its webhook's receiver stands.
+    pub(crate) standing: Option<Standing>,
 }
 
 /// The screen.
@@ -47,7 +49,7 @@ pub(crate) fn delivery(frame: &Frame, view: DeliveryView<'_>) -> Markup {
                     }
                 }
             }
-            (why(frame, view.detail))
+            (why(frame, view))
             section.card aria-labelledby="facts" {
                 div.head { h2 id="facts" { "Delivery" } }
                 div.body { (facts(frame, view)) }
@@ -64,9 +66,18 @@ pub(crate) fn delivery(frame: &Frame, view: DeliveryView<'_>) -> Markup {
     )
 }
 
+/// What has held it back since it was due, as far as it was seen.
+fn held(frame: &Frame, view: DeliveryView<'_>, due_ms: i64) -> Option<&'static str> {
+    if view.webhook.is_some_and(|webhook| webhook.secrets.is_err()) {
+        return Some("unopened");
+    }
+    let (bound, at) = view.standing?.held_ms(frame.now_ms)?;
+    (at >= due_ms).then_some(bound)
+}
+
 /// Why it stands as it does, in a sentence.
-fn why(frame: &Frame, detail: &DeliveryDetail) -> Markup {
-    let row = &detail.row;
+fn why(frame: &Frame, view: DeliveryView<'_>) -> Markup {
+    let row = &view.detail.row;
     let failure = row.last_failure.as_deref();
     let failure = failure.map(|kind| explain::failure(kind, row.last_status, row.last_duration_ms));
     match row.state {
@@ -84,8 +95,17 @@ fn why(frame: &Frame, detail: &DeliveryDetail) -> Markup {
             if failure.is_some() { Tone::Warn } else { Tone::Info },
             &html! {
                 p id="why" { (failure.as_deref().unwrap_or("It is on its way.")) }
-                @if let Some(next) = row.next_at_ms {
-                    p { "The next attempt is " (ago(next, frame.now_ms)) ", " (exact(next)) "." }
+                @match Next::of(row, frame.now_ms) {
+                    Some(Next::At(next)) => {
+                        p { "The next attempt is planned for " (exact(next)) " (" (due(next, frame.now_ms)) ")." }
+                    }
+                    Some(Next::DueSince(since)) => {
+                        p id="held" {
+                            "The next attempt was planned for " (exact(since)) " (" (due(since, frame.now_ms)) "). "
+                            (explain::held(held(frame, view, since)))
+                        }
+                    }
+                    None => {}
                 }
             },
         ),
@@ -144,7 +164,7 @@ fn attempts(frame: &Frame, view: DeliveryView<'_>) -> Markup {
         ol.attempts {
             @if let (DeliveryState::Waiting, Some(next)) = (row.state, row.next_at_ms) {
                 li.next {
-                    div.attempt-head { strong { "Next attempt" } span.muted { (ago(next, frame.now_ms)) } }
+                    div.attempt-head { strong { "Next attempt" } span.muted { (due(next, frame.now_ms)) } }
                 }
             }
             @for (at, attempt) in attempts.iter().enumerate().rev() {
