@@ -124,6 +124,11 @@ async fn the_program_takes_its_environment() {
         let checked = program::run(&["check"], &[&variables[..], &[wrong]].concat()).await.unwrap();
         assert_eq!(checked.status.code(), Some(2), "an unknown key is taken");
     }
+    // The publisher looks for webhooks where the service keeps them.
+    let [service, publisher] = ["webhooks", "publisher"].map(|name| &compose["services"][name]);
+    for key in ["environment", "volumes"] {
+        assert_eq!(publisher[key], service[key], "{key}");
+    }
     let grace = compose["services"]["webhooks"]["stop_grace_period"].as_str().unwrap();
     assert!(grace.trim_end_matches('s').parse::<u32>().unwrap() > 30, "the drain is cut off");
     // What the service may reach is the network that it is on, whatever that is set to.

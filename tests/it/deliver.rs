@@ -214,7 +214,8 @@ async fn send_publishes_a_sample_that_arrives() {
     let config = config.to_str().unwrap();
     for kind in page::KINDS {
         let sent = program::run(&["send", kind, "--config", config], &[]).await.unwrap();
-        assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+        let said = program::said(&sent);
+        assert!(sent.status.success() && said.contains("; 1 webhook matches it"), "{said}");
     }
     let requests = receiver.wait_for(5, SOON).await.unwrap();
     let mut kinds: Vec<_> =
@@ -223,6 +224,25 @@ async fn send_publishes_a_sample_that_arrives() {
     let mut expected = page::KINDS;
     expected.sort_unstable();
     assert_eq!(kinds, expected);
+
+    // A database that is not there is not an empty one, and looking makes none.
+    let absent = program.folder().join("absent").join("w.db");
+    let store = format!("sqlite://{}", absent.display());
+    let elsewhere = [("BOOTTIFY_WEBHOOKS__WEBHOOKS__STORE", store.as_str())];
+    let why = format!("there is no database {}", absent.display());
+    let send = ["send", "domain.added", "--config", config];
+    let sent = program::run(&send, &elsewhere).await.unwrap();
+    let said = program::said(&sent);
+    assert!(sent.status.success(), "{said}");
+    assert!(said.contains(&format!("; the webhooks cannot be read here: {why}")), "{said}");
+    let list = ["webhooks", "list", "--config", config];
+    let listed = program::run(&list, &elsewhere).await.unwrap();
+    let said = program::said(&listed);
+    assert!(listed.status.code() == Some(2) && said.contains(&why), "{said}");
+    let checked = program::run(&["check", "--config", config], &elsewhere).await.unwrap();
+    let said = program::said(&checked);
+    assert!(checked.status.success() && said.contains(&format!("valid; {why}")), "{said}");
+    assert!(!absent.parent().unwrap().exists());
 
     let unknown = program::run(&["send", "deployment.exploded", "--config", config], &[]).await;
     assert_eq!(unknown.unwrap().status.code(), Some(1));

@@ -1,8 +1,9 @@
-//! A webhook whose secret cannot be opened: it is named, what is for it waits, the others go on, and
-//! it can be deleted without its key.
+//! A webhook that cannot be opened, for want of its key or as its row is damaged: it is named, what is
+//! for it waits, the others go on, and it can be deleted without its key.
 
 use serde_json::Value;
 use testbed::loopback;
+use testbed::postgres::Server;
 use testbed::program::{self, said};
 
 use crate::stage::{SOON, Stage};
@@ -70,6 +71,52 @@ async fn what_is_for_it_waits_until_it_is_opened_or_deleted() {
     assert_eq!(paths, ["/mine", "/opened"]);
     assert_eq!(stage.sum("webhooks_unopened", &[]), 0.0);
     stage.program.logged("all webhooks can be opened again", SOON).await.unwrap();
+    stage.close().await;
+}
+
+/// Its settings are lost, but not which events it wants; and of another one that is lost, too.
+#[tokio::test]
+async fn a_damaged_row_in_postgres_stops_no_other() {
+    let server = Server::start().await.unwrap();
+    let url = server.database("webhooks").await.unwrap();
+    let stage = Stage::new(|setup, _| {
+        setup.set("webhooks.store", url.as_str()).set("webhooks.encryption_key", OURS)
+    })
+    .await;
+    let mine = made(&stage, "/mine", OURS, THEIRS).await;
+    let waits = made(&stage, "/waits", OURS, THEIRS).await;
+    let wants = made(&stage, "/wants", OURS, THEIRS).await;
+    stage.reaches("webhooks", &[("state", "enabled")], 3.0).await;
+    let damage = format!(
+        "ALTER TABLE webhooks ALTER url DROP NOT NULL; \
+         UPDATE webhooks SET url = NULL WHERE id = '{waits}'; \
+         UPDATE webhooks SET events = '[' WHERE id = '{wants}'; \
+         UPDATE revision SET value = value + 1; \
+         UPDATE webhooks SET revision = (SELECT value FROM revision) WHERE id <> '{mine}'"
+    );
+    server.execute("webhooks", &damage).await.unwrap();
+    stage.reaches("webhooks_unopened", &[], 2.0).await;
+    for why in [format!("{waits} (damaged: its url is empty)"), "no event is matched".to_owned()] {
+        stage.program.logged(&why, SOON).await.unwrap();
+    }
+
+    stage.publish("domain.added", "prj_1", "evt_1").await;
+    stage.reaches("deliveries_total", &[("outcome", "delivered")], 1.0).await;
+    stage.reaches("deliveries_postponed_total", &[("bound", "unopened")], 1.0).await;
+    let config = stage.program.folder().join("config.toml").display().to_string();
+    let listed = program::run(&["webhooks", "list", "--config", &config], &[]).await.unwrap();
+    for why in [format!("webhook {wants} cannot be opened: damaged: its events"), "is empty".into()]
+    {
+        assert!(said(&listed).contains(&why), "{}", said(&listed));
+    }
+    let page = ask(&stage, "GET", &format!("/admin/webhooks/{wants}"));
+    assert!(page.body.contains("damaged: its events: EOF"), "{page:?}");
+    let listed = ask(&stage, "GET", "/api/v1/webhooks");
+    assert_eq!(listed.body.matches("\"unopened\":\"damaged: its ").count(), 2, "{listed:?}");
+    for id in [&waits, &wants] {
+        webhooks(&stage, &["delete", id], OURS, OURS).await;
+    }
+    stage.reaches("webhooks_unopened", &[], 0.0).await;
     stage.close().await;
 }
 

@@ -24,6 +24,7 @@ pub use self::asked::{
 
 pub(crate) use self::dead::DEAD_REASONS;
 pub use self::dead::dead_reason;
+pub(crate) use self::deliveries::Next;
 pub use self::deliveries::request_headers;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::draft::drafted;
@@ -80,15 +81,26 @@ pub struct Standing {
     pub last_failure: Option<String>,
     /// For how long it has been left alone, and in how long it is probed next.
     pub left_alone: Option<(Duration, Duration)>,
+    /// Which bound held back a delivery of the webhook last, and how long ago.
+    pub held: Option<(&'static str, Duration)>,
 }
 
 impl Standing {
     /// Since when it is left alone, and when it is probed next, ms since 1970.
     pub(crate) fn left_alone_ms(&self, now_ms: i64) -> Option<(i64, i64)> {
-        let ms = |length: Duration| i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
         let (since, next) = self.left_alone?;
         Some((now_ms.saturating_sub(ms(since)), now_ms.saturating_add(ms(next))))
     }
+
+    /// Which bound held back a delivery last, and when, ms since 1970.
+    pub(crate) fn held_ms(&self, now_ms: i64) -> Option<(&'static str, i64)> {
+        let (bound, ago) = self.held?;
+        Some((bound, now_ms.saturating_sub(ms(ago))))
+    }
+}
+
+fn ms(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What the configuration says about webhooks.

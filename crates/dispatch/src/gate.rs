@@ -77,7 +77,7 @@ pub(crate) struct Bounds {
 
 /// Why a delivery waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bound {
+pub enum Bound {
     /// Its webhook's receiver fails.
     Breaker,
     /// Its webhook has had as many attempts within the time as it may.
@@ -97,7 +97,8 @@ impl Bound {
         [Self::Breaker, Self::Rate, Self::WebhookInFlight, Self::Share, Self::Slow, Self::Host];
 
     /// As the metric has it.
-    pub(crate) fn as_str(self) -> &'static str {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Breaker => "breaker",
             Self::Rate => "rate",
@@ -130,6 +131,8 @@ pub struct Standing {
     pub last_failure: Option<FailureKind>,
     /// Since how long it is left alone, and in how long the next probe goes.
     pub open: Option<(Duration, Duration)>,
+    /// What held back a delivery last, and how long ago.
+    pub held: Option<(Bound, Duration)>,
 }
 
 /// How webhooks stand, as far as this replica has seen. Cheap to clone.
@@ -163,6 +166,7 @@ struct Seen {
     /// When an attempt that was made ended last, or one began while no other was under way.
     stirred: Instant,
     asked: Instant,
+    held: Option<(Bound, Instant)>,
 }
 
 /// What bit, from when on turns are given out, and at which pace.
@@ -194,6 +198,7 @@ impl Standings {
             failures: seen.breaker.failures(),
             last_failure: seen.breaker.last_failure(),
             open,
+            held: seen.held.map(|(bound, at)| (bound, now.saturating_duration_since(at))),
         })
     }
 
@@ -263,6 +268,7 @@ impl Gate {
                 },
                 Err(refusal) => seen.turn(now, refusal, age(), circling),
             };
+            seen.held = Some((bound, now));
             Pass::Wait(bound, if seen.slow { wait.max(SHORTEST_DELAY) } else { wait })
         };
         match by_id.get_mut(webhook) {
@@ -305,6 +311,7 @@ impl Seen {
             most: u32::MAX,
             stirred: now,
             asked: now,
+            held: None,
         }
     }
 

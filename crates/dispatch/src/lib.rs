@@ -22,7 +22,7 @@ mod task;
 mod throttle;
 
 pub use flow::{Feed, Flow, Places, Rules};
-pub use gate::{BreakerPolicy, Standing, Standings};
+pub use gate::{Bound, BreakerPolicy, Standing, Standings};
 pub use health::{Change, Health};
 pub use metrics::Metrics;
 pub use report::{AttemptReport, Following, Report, Tell};

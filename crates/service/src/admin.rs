@@ -110,9 +110,10 @@ pub(crate) async fn start(
 
 /// As people see it.
 fn standing(seen: dispatch::Standing) -> control::Standing {
-    let dispatch::Standing { in_flight, limit, failures, last_failure, open } = seen;
+    let dispatch::Standing { in_flight, limit, failures, last_failure, open, held } = seen;
     let last_failure = last_failure.map(|kind| kind.to_string());
-    control::Standing { in_flight, limit, failures, last_failure, left_alone: open }
+    let held = held.map(|(bound, ago)| (bound.as_str(), ago));
+    control::Standing { in_flight, limit, failures, last_failure, left_alone: open, held }
 }
 
 /// What the Control Center checks webhooks against.

@@ -126,7 +126,7 @@ pub(crate) struct Send {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
           conflicts_with_all = ["file", "id"])]
     pub(crate) every: Option<Duration>,
-    /// Print JSON: the event id and how many webhooks match.
+    /// Print JSON: the event id and how many webhooks match, null where they cannot be read here.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -19,9 +19,9 @@ use broker::{Client, Intake, Supervisor};
 use delivery::{Guard, Sender};
 use dispatch::{Feed, Flow, Spans, Tell};
 use prometheus::Registry;
-use store::{DeliveryLog, Notice, Recorder, Store};
+use store::{DeliveryLog, NotKept, Notice, Recorder, Store};
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use traces::{Ratio, Tracer};
 
@@ -41,9 +41,12 @@ use crate::store_metrics::StoreMetrics;
 use crate::tasks::Tasks;
 use crate::wiring;
 
-/// How long the last parts may take, after the grace period: the broker to accept the last
-/// acknowledgements, the store, the log and the traces to be written out.
-const CLOSING: Duration = Duration::from_secs(5);
+/// How long what waits for the delivery log is tried to be written where deliveries took all of the
+/// grace period.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long other last parts may take beyond that: the broker to accept the last acknowledgements, the
+/// store and the traces to be written out.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// What the command line decided, and what `SIGHUP` reads again.
 pub(crate) struct Started {
@@ -61,10 +64,17 @@ struct Service {
     rules: watch::Sender<control::Rules>,
     /// The broker's side's copy of `events.max_bytes`.
     max_event_bytes: Arc<AtomicUsize>,
-    drained: watch::Sender<bool>,
+    ending: Ending,
+    tasks: Tasks,
+}
+
+/// What the drain tells the parts, in this order, and what it looks at when it is over.
+struct Ending {
     draining: watch::Sender<bool>,
     closing: CancellationToken,
-    tasks: Tasks,
+    /// The flow has ended; what is left may take until then.
+    drained: watch::Sender<Option<Instant>>,
+    recorder: Option<Recorder>,
 }
 
 /// Serves until a signal ends it; `Ok` when everything was drained or given back.
@@ -89,16 +99,20 @@ pub(crate) async fn serve(started: Started) -> Result<()> {
         }
     }
     tokio::select! {
-        () = service.drain(grace) => Ok(()),
-        () = signals.end() => anyhow::bail!("a second signal ended it; what was in flight comes again"),
+        () = service.drain(grace) => return Ok(()),
+        () = signals.end() => {}
     }
+    if let Some(lost) = service.ending.lost_log() {
+        tracing::warn!("{lost}");
+    }
+    anyhow::bail!("a second signal ended it; what was in flight comes again")
 }
 
 async fn start(config: &Config) -> Result<Service> {
     let registry = Registry::new();
     let closing = CancellationToken::new();
     let (draining, drains) = watch::channel(false);
-    let (drained, drain_seen) = watch::channel(false);
+    let (drained, drain_seen) = watch::channel(None);
 
     let options = wiring::store_options(config)?;
     let (store, notices) = Store::open(config.webhooks.store.expose(), options)?;
@@ -110,10 +124,8 @@ async fn start(config: &Config) -> Result<Service> {
     let client = Client::new(broker_config.clone(), broker_metrics.clone());
     let (supervisor, intake, states) =
         Supervisor::new(broker_config, broker_metrics, closing.clone());
-    let health = {
-        let store = store.clone();
-        Health::new(states, move || store.status().is_loaded(), drains)
-    };
+    let first = store.clone();
+    let health = Health::new(states, move || first.status().is_loaded(), drains);
 
     let guard = Guard::new(config.delivery.allow_addresses.clone());
     let delivery_metrics = delivery::Metrics::register(&registry)?;
@@ -129,7 +141,7 @@ async fn start(config: &Config) -> Result<Service> {
         journal::journal(recorder.clone(), announcer.clone(), counters.reports_dropped);
     let (tracer, exporter) = wiring::traces(config, &registry)?;
     if let Some(exporter) = exporter {
-        tasks.spawn_last("the traces", exporter.run(seen(drain_seen.clone())));
+        tasks.spawn_last("the traces", exporter.run(over(drain_seen.clone())));
     }
     let spans = wiring::spans(config, tracer.clone());
     let flow = flow(config, &registry, sender, &store, (tell, spans))?;
@@ -148,7 +160,7 @@ async fn start(config: &Config) -> Result<Service> {
     start_admin(config, &registry, with, &mut tasks).await?;
     let retention_metrics = RetentionMetrics::register(&registry)?;
     wiring::register_limits(config, &registry)?;
-    let refresh = refresh(&registry, &flow, &store, recorder)?;
+    let refresh = refresh(&registry, &flow, &store, recorder.clone())?;
     let (bounds, live) = (wiring::operations_bounds(config, &registry)?, store.clone());
     let operations = Operations { registry, health: health.clone(), bounds, live, refresh };
     ops::start(config.operations.listen, operations)?;
@@ -165,9 +177,10 @@ async fn start(config: &Config) -> Result<Service> {
     }
     tasks.spawn("the audit's retention", audit::run(store.clone(), config.audit));
     tasks.spawn("the retention", retention::run(client, config.dead, retention_metrics));
-    tasks.spawn_last("the broker's supervisor", supervisor.run(seen(drain_seen)));
+    tasks.spawn_last("the broker's supervisor", supervisor.run(over(drain_seen)));
     tasks.spawn_first("the flow", take(flow.clone(), store.clone(), intake, closing.clone()));
-    Ok(Service { store, flow, tracer, rules, max_event_bytes, drained, draining, closing, tasks })
+    let ending = Ending { draining, closing, drained, recorder };
+    Ok(Service { store, flow, tracer, rules, max_event_bytes, ending, tasks })
 }
 
 /// The flow, which has taken nothing yet.
@@ -232,18 +245,18 @@ async fn take(flow: Flow, store: Store, intake: Intake, closing: CancellationTok
 }
 
 async fn watch_store(store: Store, closing: CancellationToken) {
-    let first = store.clone();
-    // Reading and indexing a large file takes its time; the runtime has other things to do.
-    match tokio::task::spawn_blocking(move || first.load()).await {
-        Ok(notices) => notices.iter().for_each(tell),
-        Err(error) => tracing::error!(%error, "the first reading of the webhooks broke off"),
-    }
     store.run(closing.cancelled(), |notice| tell(&notice)).await;
 }
 
+/// Waits until the flow has ended; gives until when the rest may take.
+async fn seen(mut drained: watch::Receiver<Option<Instant>>) -> Instant {
+    let drained = drained.wait_for(Option::is_some).await;
+    drained.ok().and_then(|until| *until).unwrap_or_else(Instant::now)
+}
+
 /// Waits until the flow has ended.
-async fn seen(mut drained: watch::Receiver<bool>) {
-    drained.wait_for(|drained| *drained).await.ok();
+async fn over(drained: watch::Receiver<Option<Instant>>) {
+    seen(drained).await;
 }
 
 /// Has the log written until the flow has ended.
@@ -251,7 +264,7 @@ fn record(
     log: &DeliveryLog,
     config: &Config,
     tasks: &mut Tasks,
-    drained: watch::Receiver<bool>,
+    drained: watch::Receiver<Option<Instant>>,
 ) -> Recorder {
     let drained = seen(drained);
     let (recorder, write) = log.writer(config.delivery_log.bounds, drained);
@@ -315,15 +328,37 @@ impl Service {
             grace_s = grace.as_secs(),
             "draining: taking nothing more, ending what is in flight"
         );
-        self.draining.send_replace(true);
-        self.closing.cancel();
-        if timeout(grace, self.tasks.first_ended()).await.is_err() {
+        let end = Instant::now() + grace;
+        self.ending.draining.send_replace(true);
+        self.ending.closing.cancel();
+        if timeout_at(end, self.tasks.first_ended()).await.is_err() {
             tracing::warn!("the grace period is over: the broker gives what is left to others");
         }
-        self.drained.send_replace(true);
-        if timeout(CLOSING, self.tasks.last_ended()).await.is_err() {
-            tracing::warn!("not everything was closed and saved in time");
+        let until = end.max(Instant::now() + LAST_WORDS);
+        self.ending.drained.send_replace(Some(until));
+        let left = self.tasks.last_ended(until + CLOSING).await;
+        if !left.is_empty() {
+            tracing::warn!("not closed in time: {}", left.join(", "));
+        }
+        if let Some(lost) = self.ending.lost_log() {
+            tracing::warn!("{lost}");
         }
         tracing::info!("drained");
+    }
+}
+
+impl Ending {
+    /// What is to be said of attempts that nobody will write to the delivery log any more.
+    fn lost_log(&self) -> Option<String> {
+        let status = self.recorder.as_ref()?.status();
+        let lost = status.dropped(NotKept::Ended) + status.waiting();
+        (lost > 0).then(|| {
+            format!(
+                "attempts that are missing in the delivery log: {lost}, for its database could not be \
+                 written to until the end; what became of the deliveries stands, and only the log shows \
+                 them as they were before. Before a replica is stopped let the database be there, or \
+                 give it longer (shutdown.grace)"
+            )
+        })
     }
 }

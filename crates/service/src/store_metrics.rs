@@ -36,7 +36,7 @@ impl StoreMetrics {
             )?,
             unopened: meter.gauge(
                 "webhooks_unopened",
-                "Webhooks whose secret cannot be opened, so that what is for them waits",
+                "Webhooks that cannot be opened (sealed with another key, or damaged), so that what is for them waits",
             )?,
             age: meter.seconds(
                 "webhooks_age_seconds",

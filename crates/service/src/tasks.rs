@@ -2,7 +2,8 @@
 
 use std::future::Future;
 
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, timeout_at};
 
 /// The tasks of the program, by what they are for. Dropping it ends them.
 #[derive(Default)]
@@ -10,6 +11,7 @@ pub(crate) struct Tasks {
     first: JoinSet<&'static str>,
     others: JoinSet<&'static str>,
     last: JoinSet<&'static str>,
+    last_names: Vec<(&'static str, AbortHandle)>,
 }
 
 impl Tasks {
@@ -37,7 +39,8 @@ impl Tasks {
         name: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        self.last.spawn(named(name, task));
+        let handle = self.last.spawn(named(name, task));
+        self.last_names.push((name, handle));
     }
 
     /// Waits for any task to end, which none should before the drain, and says which. Cancel-safe.
@@ -55,9 +58,12 @@ impl Tasks {
         while self.first.join_next().await.is_some() {}
     }
 
-    /// Waits until the last tasks have ended.
-    pub(crate) async fn last_ended(&mut self) {
-        while self.last.join_next().await.is_some() {}
+    /// Waits until the last tasks have ended, or it is `late`; gives those that have not.
+    pub(crate) async fn last_ended(&mut self, late: Instant) -> Vec<&'static str> {
+        let all = async { while self.last.join_next().await.is_some() {} };
+        timeout_at(late, all).await.ok();
+        let left = self.last_names.iter().filter(|(_, task)| !task.is_finished());
+        left.map(|(name, _)| *name).collect()
     }
 }
 

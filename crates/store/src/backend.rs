@@ -95,6 +95,22 @@ impl Backend {
         }
     }
 
+    /// Ends what is under way and would wait for a server, and lets nothing of that kind begin.
+    pub(crate) fn end(&self) {
+        match self {
+            Self::File(_) => {}
+            Self::Database(follower) => follower.end(),
+        }
+    }
+
+    /// Whether nothing is read any more, so that what cannot be read says nothing of the store.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self {
+            Self::File(_) => false,
+            Self::Database(follower) => follower.has_ended(),
+        }
+    }
+
     /// Wakes `wake` at every change that the system tells of, until the watcher is dropped.
     pub(crate) fn watch(&self, wake: Arc<Notify>) -> notify::Result<Watcher> {
         match self {

@@ -12,6 +12,7 @@ mod change;
 mod follow;
 mod note;
 mod once;
+mod parts;
 mod pool;
 mod rotation;
 mod row;
@@ -85,6 +86,9 @@ pub enum DatabaseError {
     /// It did not answer in this time.
     #[error("the database gives no answer within {0:?}")]
     Silent(Duration),
+    /// Nobody waits for it any more.
+    #[error("the program ends")]
+    Ended,
     /// The file of an embedded database was removed or replaced.
     #[error(
         "the database {} is not there, or is not the one that was opened: put it back, and start \
@@ -246,12 +250,6 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Database({:?})", self.place())
     }
-}
-
-/// Whatever a JSON column holds.
-fn from_json<T: serde::de::DeserializeOwned>(id: &str, text: &str) -> Result<T, DatabaseError> {
-    serde_json::from_str(text)
-        .map_err(|error| DatabaseError::Row { id: id.to_owned(), why: error.to_string() })
 }
 
 #[cfg(test)]

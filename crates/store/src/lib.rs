@@ -41,7 +41,7 @@ pub use locator::{InvalidStoreUrl, check_log_url, check_url, identity};
 pub use log::{
     AttemptRow, Behind, Counts, Decided, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow,
     DeliveryState, Failing, HealthNote, LogBounds, LogStatus, LoggedAttempt, LoggedEvent,
-    LoggedNext, Page, Position, Recorder, Stretch,
+    LoggedNext, NotKept, Page, Position, Recorder, Stretch,
 };
 pub use notice::{Notice, Origin};
 pub use open::{

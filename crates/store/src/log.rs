@@ -35,7 +35,7 @@ pub use self::health::{Failing, HealthNote};
 pub use self::hours::{Counts, Stretch};
 pub use self::mark::{Behind, Decided};
 pub use self::query::{AttemptRow, DeliveryDetail, DeliveryQuery, DeliveryRow, Page, Position};
-pub use self::record::{LogStatus, Recorder};
+pub use self::record::{LogStatus, NotKept, Recorder};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,6 +44,7 @@ use std::time::Duration;
 
 use event::{DeliveryId, EventId};
 use subscriptions::WebhookId;
+use tokio::time::Instant;
 
 use self::record::Queue;
 use self::writer::Writer;
@@ -113,9 +114,10 @@ impl DeliveryLog {
         Ok(place_at(url)?.0.is_there())
     }
 
-    /// A recorder, and what writes what it is given until `shutdown`, then writes what waits within
-    /// a few seconds and ends. It also forgets what is beyond the bounds.
-    pub fn writer<S: Future<Output = ()> + Send + 'static>(
+    /// A recorder, and what writes what it is given until `shutdown`, which says until when it may go
+    /// on trying to write what waits then; it ends as soon as all is written, and at that time at
+    /// the latest. It also forgets what is beyond the bounds.
+    pub fn writer<S: Future<Output = Instant> + Send + 'static>(
         &self,
         bounds: LogBounds,
         shutdown: S,

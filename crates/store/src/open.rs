@@ -1,7 +1,7 @@
 //! From a URL to a kind of store, for the feed and for commands that look or change once.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use subscriptions::Snapshot;
@@ -21,7 +21,7 @@ use crate::saved;
 use crate::store::build;
 
 /// Reads all webhooks once, for commands that look and end. An embedded database that is not there
-/// is not made, and has no webhooks.
+/// is not made, and says nothing of webhooks: theirs may be elsewhere.
 ///
 /// Webhooks that the service has disabled are shown so, where the state directory can be read.
 ///
@@ -39,7 +39,7 @@ pub fn load_once(url: &str, options: &Options) -> Result<Snapshot, LoadError> {
         Locator::Database(Place::Sqlite(path))
             if !path.exists() && !was_there(&locator, options) =>
         {
-            Vec::new()
+            return Err(LoadError::NotThere(path.clone()));
         }
         Locator::Database(_) => on_a_runtime(read)??,
     };
@@ -111,6 +111,12 @@ pub enum LoadError {
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// There is no file of an embedded database, and as far as can be seen here there never was.
+    #[error(
+        "there is no database {} (webhooks.store); `serve` makes it, or `webhooks create`",
+        .0.display()
+    )]
+    NotThere(PathBuf),
     /// What it holds cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),

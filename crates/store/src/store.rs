@@ -7,16 +7,19 @@
 //! A change is read only when two looks in a row, [`QUIET`] apart, find the same: a file that is
 //! being written in place is left alone until its writer rests.
 
+mod disabling;
+
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use futures_util::future::Shared as Repeated;
 use subscriptions::{DuplicateId, Snapshot, Unopened, Webhook, WebhookId};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -89,6 +92,15 @@ struct Inner {
     restless: Option<Stamps>,
     /// What the last reading failed with; told once.
     trouble: Option<Arc<ReadError>>,
+}
+
+/// Ends what waits for a database when it is dropped.
+struct End<'a>(&'a Backend);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// When to look again.
@@ -235,11 +247,12 @@ impl Store {
         first
     }
 
-    /// Follows the store until `shutdown`, telling what happens. Nothing that it began goes on after
-    /// its end; where it is dropped before, what is being saved is still saved.
+    /// Reads the webhooks where nobody has, and follows the store until `shutdown`, telling what
+    /// happens. Nothing that it began goes on after its end, and a database is not read any more; where
+    /// it is dropped before, what is being saved is still saved.
     pub async fn run(&self, shutdown: impl Future<Output = ()>, mut tell: impl FnMut(Notice)) {
-        let mut saving = JoinSet::new();
-        self.follow(shutdown, &mut saving, &mut tell).await;
+        let (_end, mut saving) = (End(&self.0.backend), JoinSet::new());
+        self.follow(shutdown.shared(), &mut saving, &mut tell).await;
         // What is being saved was begun before what is left.
         while let Some(saved) = saving.join_next().await {
             told(saved).into_iter().for_each(&mut tell);
@@ -253,39 +266,36 @@ impl Store {
 
     async fn follow(
         &self,
-        shutdown: impl Future<Output = ()>,
+        shutdown: Repeated<impl Future<Output = ()>>,
         saving: &mut JoinSet<Vec<Notice>>,
         tell: &mut impl FnMut(Notice),
     ) {
+        if !self.0.status.is_loaded() {
+            let loaded = self.reading(shutdown.clone(), Self::load).await;
+            loaded.into_iter().flatten().for_each(&mut *tell);
+        }
         let watcher = self.0.backend.watch(Arc::clone(&self.0.wake));
         let _watcher = watcher.map_err(|error| tell(Notice::NotWatched(Arc::new(error))));
-        let mut shutdown = pin!(shutdown);
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut again = Again::Later;
         loop {
             // However much the system tells, looks are this far apart.
             tokio::select! {
-                () = &mut shutdown => return,
+                () = shutdown.clone() => return,
                 () = sleep(QUIET) => {}
             }
             if again == Again::Later {
                 tokio::select! {
-                    () = &mut shutdown => return,
+                    () = shutdown.clone() => return,
                     _ = looks.tick() => {}
                     () = self.0.wake.notified() => {}
                 }
             }
-            let store = self.clone();
-            match tokio::task::spawn_blocking(move || store.turn()).await {
-                Ok((notices, next)) => {
-                    notices.into_iter().for_each(&mut *tell);
-                    again = next;
-                }
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                // The runtime is going down.
-                Err(_) => return,
-            }
+            let turn = self.reading(shutdown.clone(), Self::turn).await;
+            let Some((notices, next)) = turn else { return };
+            notices.into_iter().for_each(&mut *tell);
+            again = next;
             while let Some(saved) = saving.try_join_next() {
                 told(saved).into_iter().for_each(&mut *tell);
             }
@@ -294,6 +304,28 @@ impl Store {
                 let store = self.clone();
                 saving.spawn_blocking(move || store.save());
             }
+        }
+    }
+
+    /// Reads the store, blocking. What waits for a database is cut off by `shutdown`, so that it is
+    /// over before the runtime is. `None` where that is going down already.
+    async fn reading<T: Send + 'static>(
+        &self,
+        shutdown: impl Future<Output = ()>,
+        read: fn(&Self) -> T,
+    ) -> Option<T> {
+        let store = self.clone();
+        let mut reading = tokio::task::spawn_blocking(move || read(&store));
+        let read = tokio::select! {
+            read = &mut reading => read,
+            () = shutdown => {
+                self.0.backend.end();
+                reading.await
+            }
+        };
+        match read {
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            read => read.ok(),
         }
     }
 
@@ -350,6 +382,8 @@ impl Store {
                 }
                 inner.trouble = None;
             }
+            // Then this says nothing of the store.
+            Err(_) if self.0.backend.has_ended() => {}
             Err(error) => {
                 self.0.status.failing.store(true, Ordering::Relaxed);
                 if inner.trouble.as_deref() != Some(&error) {
@@ -436,67 +470,6 @@ impl Store {
         }
         notices.push(Notice::Unopened(unopened.clone()));
         inner.unopened = unopened;
-    }
-
-    fn disable_now(
-        &self,
-        inner: &mut Inner,
-        asked: BTreeMap<WebhookId, String>,
-        notices: &mut Vec<Notice>,
-    ) {
-        let mut done = Vec::new();
-        for (id, reason) in asked {
-            if let Some(entry) = Entry::find(&inner.entries, &id) {
-                inner.disabled.disable(entry, reason);
-                done.push(Notice::Disabled(id));
-            }
-        }
-        // The ids are distinct, for a snapshot was built of them before.
-        if done.is_empty()
-            || self.publish(&inner.entries, &inner.disabled, inner.origin, notices).is_err()
-        {
-            return;
-        }
-        notices.extend(done);
-        self.save_disabled(inner, notices);
-    }
-
-    /// Leaves decisions to a store that can keep them itself; what it says then is read in this turn.
-    fn hand_over(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
-        let decisions = inner.disabled.decisions();
-        let taken: Vec<WebhookId> = decisions
-            .filter(|(id, seen, reason)| self.0.backend.disable(id, *seen, reason))
-            .map(|(id, ..)| id.clone())
-            .collect();
-        if !taken.is_empty() {
-            taken.iter().for_each(|id| inner.disabled.hand_over(id));
-            self.save_disabled(inner, notices);
-        }
-    }
-
-    /// Goes on with the state directory, whose process of before is gone: with what that one decided,
-    /// and what was decided here meanwhile.
-    fn take_over(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
-        notices.push(Notice::Claimed(self.0.state_dir.clone()));
-        let theirs = self.keep(Disabled::load(&self.0.state_dir), notices).unwrap_or_default();
-        inner.disabled.join(theirs);
-        inner.pace.hurry();
-        if inner.origin == Origin::Store && self.0.status.is_loaded() {
-            inner.pace.changed(self.0.status.read_at_ms());
-            inner.disabled.lift(&inner.entries);
-        }
-        // The ids are distinct, for a snapshot was built of them before.
-        if self.0.status.is_loaded() {
-            self.publish(&inner.entries, &inner.disabled, inner.origin, notices)
-                .unwrap_or_default();
-        }
-        self.save_disabled(inner, notices);
-    }
-
-    fn save_disabled(&self, inner: &Inner, notices: &mut Vec<Notice>) {
-        if self.0.claim.is_held() {
-            self.keep(inner.disabled.save(&self.0.state_dir), notices);
-        }
     }
 
     /// Builds the next snapshot and swaps it in.

@@ -110,11 +110,16 @@ impl WireWebhook {
                 Ok(Secrets::rotating(primary, secrets))
             }
         };
+        let events = match &secrets {
+            // What it wants could not be read either.
+            Err(_) if self.events.is_empty() => EventFilter::none(),
+            _ => EventFilter::try_new(&self.events).map_err(text_of)?,
+        };
         let projects = self.projects.iter().map(|id| ProjectId::try_new(id).map_err(text_of));
         Ok(Webhook {
             id: WebhookId::try_new(&self.id).map_err(text_of)?,
             url: WebhookUrl::try_new(&self.url, rules).map_err(text_of)?,
-            events: EventFilter::try_new(&self.events).map_err(text_of)?,
+            events,
             projects: projects.collect::<Result<_, _>>()?,
             condition: WireClause::restore(self.condition)?,
             description: self.description,

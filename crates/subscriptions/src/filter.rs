@@ -13,7 +13,7 @@ use thiserror::Error;
 /// The most patterns that one filter is written with. Who wants more wants a family.
 pub const MAX_PATTERNS: usize = 100;
 
-/// A non-empty, normalised set of patterns.
+/// A normalised set of patterns; empty only where nobody can say which they are.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EventFilter(Box<[Pattern]>);
 
@@ -62,6 +62,12 @@ impl EventFilter {
             n if n > MAX_PATTERNS => Err(InvalidFilter::TooMany(n)),
             _ => Ok(Self(normalised(parsed))),
         }
+    }
+
+    /// Wants nothing: of a webhook of which it cannot be read what it wants.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Box::default())
     }
 
     /// The patterns, sorted, none of which covers another.

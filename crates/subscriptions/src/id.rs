@@ -10,6 +10,8 @@ use thiserror::Error;
 
 /// What every webhook id starts with.
 const PREFIX: &str = "whk_";
+/// What stands before the number of a row whose id cannot be read. The service draws no such id.
+const UNREADABLE: &str = "whk_unreadable-";
 /// The most characters after the prefix.
 const MAX_REST: usize = 64;
 
@@ -46,6 +48,18 @@ impl WebhookId {
             return Err(InvalidWebhookId::Length);
         }
         Ok(Self(text.into()))
+    }
+
+    /// Stands for an id that cannot be read, by the number of its row.
+    #[must_use]
+    pub fn unreadable(row: i64) -> Self {
+        Self(format!("{UNREADABLE}{row}").into())
+    }
+
+    /// The number of the row, where this stands for an id that cannot be read.
+    #[must_use]
+    pub fn unreadable_row(&self) -> Option<i64> {
+        self.0.strip_prefix(UNREADABLE)?.parse().ok()
     }
 
     /// The id as text.
@@ -91,5 +105,15 @@ mod tests {
         check("whk_a b", Err(InvalidWebhookId::Character));
         check("whk_é", Err(InvalidWebhookId::Character));
         check("whk_a\n", Err(InvalidWebhookId::Character));
+    }
+
+    #[test]
+    fn what_stands_for_an_id_is_one_and_names_its_row() {
+        for row in [0, 17, i64::MAX, i64::MIN] {
+            let id = WebhookId::unreadable(row);
+            check(id.as_str(), Ok(()));
+            assert_eq!(id.unreadable_row(), Some(row));
+        }
+        assert_eq!(WebhookId::try_new("whk_17").unwrap().unreadable_row(), None);
     }
 }

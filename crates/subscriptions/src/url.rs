@@ -115,6 +115,12 @@ impl WebhookUrl {
         Ok(Self { uri, address })
     }
 
+    /// Stands for a URL that cannot be read; nobody is there (RFC 2606).
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self { uri: Uri::from_static("https://unreadable.invalid/"), address: None }
+    }
+
     /// The URL to request, query and all.
     #[must_use]
     pub fn uri(&self) -> &Uri {

@@ -16,6 +16,7 @@ async fn a_receiver_that_is_left_alone_is_told() {
             .sqlite()
             .set("admin.tokens", format!("alice admin {ADMIN}"))
             .set("operations.webhook_label", true)
+            .set("retry.first_delay", "1s")
             .set("webhooks.breaker.failures", 2)
             .set("webhooks.breaker.first_pause", "1h")
             .set("webhooks.breaker.max_pause", "1h")
@@ -51,6 +52,21 @@ async fn a_receiver_that_is_left_alone_is_told() {
         page.body
     );
     problem(&hand.get("/webhooks/whk_none/standing"), 404, "unknown-webhook");
+
+    // What is due meanwhile is held back, and is said to be.
+    let list = format!("/webhooks/{id}/deliveries");
+    let held = eventually("a delivery is held back", SOON, || async {
+        let items = json_of(&hand.get(&list))["items"].take();
+        items.as_array()?.iter().find(|item| item["dueSince"].is_string()).cloned()
+    });
+    let held = held.await.unwrap();
+    assert_eq!((&held["state"], &held["nextAttemptAt"]), (&json!("waiting"), &Value::Null));
+    let told = json_of(&hand.get(&place));
+    assert_eq!(told["heldBy"], "breaker", "{told}");
+    assert!(told["heldAt"].as_str() >= held["dueSince"].as_str(), "{told} {held}");
+    let page = format!("/admin/deliveries/{}", held["id"].as_str().unwrap());
+    let page = loopback::request(stage.program.admin(), "GET", &page, &headers, "").unwrap();
+    assert!(page.body.contains("left alone but for single probes"), "{}", page.body);
     stage.close().await;
 }
 

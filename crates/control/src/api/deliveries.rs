@@ -14,6 +14,7 @@ use super::webhooks::{id, path_text};
 use super::{input, wire};
 use crate::App;
 use crate::auth::Viewer;
+use crate::clock::now_ms;
 use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked, Moved, dead_reason};
 use crate::problem::Problem;
 
@@ -63,7 +64,7 @@ pub(super) async fn of_webhook(
     let asked = DeliveriesAsked { webhook: Some(id.clone()), ..deliveries(&mut query) };
     query.finish()?;
     app.desk.webhook(&id).await?;
-    Ok(Json(app.desk.deliveries(&asked).await?.into()))
+    Ok(Json(wire::Deliveries::of(app.desk.deliveries(&asked).await?, now_ms())))
 }
 
 /// The deliveries of all webhooks, the one that changed last first.
@@ -85,7 +86,7 @@ pub(super) async fn all(
     let webhook = query.webhook("webhook");
     let asked = DeliveriesAsked { webhook, ..deliveries(&mut query) };
     query.finish()?;
-    Ok(Json(app.desk.deliveries(&asked).await?.into()))
+    Ok(Json(wire::Deliveries::of(app.desk.deliveries(&asked).await?, now_ms())))
 }
 
 /// One delivery with its attempts.
@@ -98,7 +99,8 @@ pub(super) async fn one(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<wire::DeliveryOut>, Problem> {
-    Ok(Json(app.desk.delivery(&path_text(path)?).await?.into()))
+    let detail = app.desk.delivery(&path_text(path)?).await?;
+    Ok(Json(wire::DeliveryOut::of(detail, now_ms())))
 }
 
 /// Sends a delivery again, under its id.

@@ -332,6 +332,26 @@ impl Desk {
     }
 }
 
+/// When a delivery that waits is attempted, as far as the log knows: it is told of attempts, and not
+/// of what is put off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// At this time, ms since 1970.
+    At(i64),
+    /// It was due at this time, ms since 1970, and is held back.
+    DueSince(i64),
+}
+
+impl Next {
+    /// As it is now; `None` where nothing is planned.
+    pub(crate) fn of(row: &DeliveryRow, now_ms: i64) -> Option<Self> {
+        let at = row.next_at_ms.filter(|_| row.state == DeliveryState::Waiting)?;
+        // So late may come what nobody holds back.
+        let late = (at.saturating_sub(row.last_at_ms) / 20).max(1_000);
+        Some(if now_ms > at.saturating_add(late) { Self::DueSince(at) } else { Self::At(at) })
+    }
+}
+
 /// A delivery that was sent again, as the log knew it.
 fn moved(row: &DeliveryRow) -> DeadMoved {
     DeadMoved { delivery: row.id.clone(), attempts: row.attempts }

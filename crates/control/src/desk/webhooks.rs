@@ -166,6 +166,7 @@ impl Desk {
         if seen.is_some_and(|seen| seen != fingerprint) {
             return Err(trouble::change(&store::ChangeError::Stale(id.clone())));
         }
+        opened(&present)?;
         let drafted = draft::draft(edit, Some(&present), &self.rules());
         let (draft, warnings) = self.judged(drafted).await?;
         // The draft was made of this very state: whatever came between must not be lost.

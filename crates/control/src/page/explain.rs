@@ -31,6 +31,38 @@ pub(super) fn failure(failure: &str, status: Option<u16>, duration_ms: u32) -> S
     }
 }
 
+/// Why a delivery that is due waits. `bound` is what held it back, as metrics name it; `None` where
+/// this replica has not seen anything do so.
+pub(super) fn held(bound: Option<&str>) -> &'static str {
+    match bound {
+        Some("breaker") => {
+            "It waits: the receiver failed so often in a row that it is left alone but for single \
+             probes."
+        }
+        Some("rate") => "It waits for its turn: the webhook's rate limit is used up.",
+        Some("webhook_in_flight") => {
+            "It waits for its turn: as many attempts are under way as the receiver has shown that it \
+             takes."
+        }
+        Some("share") => {
+            "It waits for its turn: the webhook has its share of all the places for attempts."
+        }
+        Some("slow") => {
+            "It waits for its turn: the receiver is slow, and slow ones have all the places that they \
+             may together."
+        }
+        Some("host") => {
+            "It waits for its turn: as many attempts are under way to this host, over all its \
+             webhooks, as may be."
+        }
+        Some("unopened") => "It waits until the webhook's secret can be opened.",
+        _ => {
+            "It waits, and this replica has not seen why: another one holds it back, or none is there \
+             to take it."
+        }
+    }
+}
+
 /// Why a delivery is among the dead letters.
 pub(super) fn dead(reason: &str) -> &'static str {
     match reason {

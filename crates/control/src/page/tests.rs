@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use broker::Client;
 use event::{Catalog, DeliveryId, Event, EventId};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use http::header::{CONTENT_SECURITY_POLICY, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use metering::Registry;
@@ -61,7 +61,9 @@ impl Bench {
             max_age: Duration::from_secs(86_400),
             max_rows: 1_000,
         };
-        let (recorder, write) = log.writer(bounds, stop.clone().cancelled_owned());
+        let end = stop.clone().cancelled_owned();
+        let end = end.map(|()| tokio::time::Instant::now() + Duration::from_secs(3));
+        let (recorder, write) = log.writer(bounds, end);
         tasks.spawn(write);
         let registry = Registry::new();
         let broker = broker::Config::try_new("amqp://127.0.0.1:1", Duration::from_secs(5)).unwrap();

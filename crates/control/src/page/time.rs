@@ -14,6 +14,17 @@ pub(super) fn ago(at_ms: i64, now_ms: i64) -> Markup {
     }
 }
 
+/// When something is planned: `in 3 min`, or `due 3 min ago` where that is over. A script keeps it
+/// true.
+pub(super) fn due(at_ms: i64, now_ms: i64) -> Markup {
+    let due = if at_ms < now_ms { "due " } else { "" };
+    html! {
+        time datetime=(rfc3339(at_ms)) title=(full(at_ms)) data-relative="due" {
+            (due) (relative(at_ms, now_ms))
+        }
+    }
+}
+
 /// A moment, written out.
 pub(super) fn exact(at_ms: i64) -> Markup {
     html! { time datetime=(rfc3339(at_ms)) { (full(at_ms)) } }

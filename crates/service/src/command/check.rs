@@ -1,8 +1,10 @@
 //! `check`: everything that is wrong with the configuration and the webhooks, each with its place.
 
 use signing::Secret;
-use store::load_once;
+use store::{LoadError, load_once};
+use subscriptions::Secrets;
 
+use crate::command::webhooks::unopened;
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::print;
@@ -17,17 +19,19 @@ pub(crate) fn run(config: &Config) -> Result<(), Failed> {
         print::error(&format!("warning: {line}"));
     }
     let options = wiring::store_options(config).map_err(|error| usage(&error))?;
-    let snapshot =
-        load_once(config.webhooks.store.expose(), &options).map_err(|error| usage(&error))?;
+    let snapshot = match load_once(config.webhooks.store.expose(), &options) {
+        Ok(snapshot) => snapshot,
+        // Nothing is wrong with that before the first start.
+        Err(not_there @ LoadError::NotThere(_)) => {
+            return print::line(&format!("ok: the configuration is valid; {not_there}"));
+        }
+        Err(error) => return Err(usage(&error)),
+    };
+    unopened(&snapshot);
     for webhook in snapshot.iter() {
-        let id = &webhook.id;
-        match &webhook.secrets {
-            Err(why) => print::error(&format!("warning: webhook {id} cannot be opened: {why}")),
-            Ok(secrets) => {
-                for weakness in secrets.iter().filter_map(Secret::weakness) {
-                    print::error(&format!("warning: webhook {id}: its secret {weakness}"));
-                }
-            }
+        let secrets = webhook.secrets.iter().flat_map(Secrets::iter);
+        for weakness in secrets.filter_map(Secret::weakness) {
+            print::error(&format!("warning: webhook {}: its secret {weakness}", webhook.id));
         }
     }
     let (all, enabled) = (print::webhooks(snapshot.len()), snapshot.enabled());

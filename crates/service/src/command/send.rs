@@ -81,25 +81,27 @@ async fn publish(asked: &Send, config: &Config) -> Result<(), Failed> {
 
 fn tell(asked: &Send, config: &Config, event: &Event) -> Result<(), Failed> {
     // The event is published; where the webhooks cannot be read here, serve may still do it.
-    let matching = wiring::store_options(config)
-        .ok()
-        .and_then(|options| load_once(config.webhooks.store.expose(), &options).ok())
-        .map(|snapshot| {
-            let payload = event.payload();
-            let wanted =
-                |webhook: &&Arc<Webhook>| webhook.enabled && webhook.condition_holds(|| &payload);
-            snapshot.matching(event.kind(), event.project()).filter(wanted).count()
-        });
+    let matching = matching(config, event);
     if asked.json {
         let told = json!({ "id": event.id().as_str(), "type": event.kind().as_str(),
-                           "matchingWebhooks": matching });
+                           "matchingWebhooks": matching.ok() });
         return print::line(&told.to_string());
     }
-    let matching = matching.map_or("the webhooks cannot be read here".to_owned(), |count| {
-        let verb = if count == 1 { "matches" } else { "match" };
-        format!("{} {verb} it", print::webhooks(count))
-    });
+    let matching = match matching {
+        Ok(1) => "1 webhook matches it".to_owned(),
+        Ok(count) => format!("{} match it", print::webhooks(count)),
+        Err(error) => format!("the webhooks cannot be read here: {error:#}"),
+    };
     print::line(&format!("sent {} as {}; {matching}", event.kind(), event.id()))
+}
+
+/// How many webhooks of the store want it.
+fn matching(config: &Config, event: &Event) -> Result<usize> {
+    let options = wiring::store_options(config)?;
+    let snapshot = load_once(config.webhooks.store.expose(), &options)?;
+    let payload = event.payload();
+    let wanted = |webhook: &&Arc<Webhook>| webhook.enabled && webhook.condition_holds(|| &payload);
+    Ok(snapshot.matching(event.kind(), event.project()).filter(wanted).count())
 }
 
 /// An event in the form of the customer page's payload.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use signing::Secret;
 use store::load_once;
-use subscriptions::{Clause, Condition, Webhook, WebhookId};
+use subscriptions::{Clause, Condition, Snapshot, Webhook, WebhookId};
 
 use crate::cli::Show;
 use crate::config::Config;
@@ -24,7 +24,15 @@ pub(crate) fn list(config: &Config, as_json: bool) -> Result<(), Failed> {
         let all: Vec<_> = snapshot.iter().map(|webhook| to_json(webhook)).collect();
         print::line(&format!("{:#}", Value::Array(all)))
     } else {
+        unopened(&snapshot);
         print::text(&table(snapshot.iter()))
+    }
+}
+
+/// Says of each webhook that cannot be opened why.
+pub(crate) fn unopened(snapshot: &Snapshot) {
+    for (webhook, why) in snapshot.iter().filter_map(|it| Some((it, it.secrets.as_ref().err()?))) {
+        print::error(&format!("warning: webhook {} cannot be opened: {why}", webhook.id));
     }
 }
 

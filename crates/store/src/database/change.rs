@@ -13,17 +13,16 @@ use event::ProjectId;
 use futures_util::TryStreamExt;
 use serde_json::json;
 use signing::Secret;
-use sqlx::any::AnyRow;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Row, Transaction};
 use subscriptions::{
-    Condition, EventFilter, Headers, RateLimit, RetryPolicy, UrlRules, Webhook, WebhookId,
+    Condition, EventFilter, Headers, RateLimit, RetryPolicy, Unopened, Webhook, WebhookId,
     WebhookUrl,
 };
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::database::follow::CHANNEL;
-use crate::database::row::{self, COLUMNS, OpenError, Sealed, Settings};
+use crate::database::row::{self, NAMED, Read, Sealed, Settings, row_of};
 use crate::database::{Database, DatabaseError, Keys, Kind, SealError};
 use crate::entry::{Entry, Fingerprint};
 use crate::store::now_ms;
@@ -81,10 +80,10 @@ pub enum ChangeError {
     /// Somebody changed it since it was seen.
     #[error("webhook {0} was changed by somebody else meanwhile")]
     Stale(WebhookId),
-    /// What is sealed of it cannot be had, and without that nothing but its end can be decided.
+    /// Not all of it can be had, and without that nothing but its end can be decided.
     #[error(
         "webhook {id} cannot be opened: {why}; give the service its key \
-         (webhooks.earlier_encryption_key_file), or delete it"
+         (webhooks.earlier_encryption_key_file), put the database back, or delete it"
     )]
     Unopened {
         /// The webhook.
@@ -127,7 +126,7 @@ pub(super) struct Change<'a> {
 pub(super) struct Found {
     webhook: Webhook,
     fingerprint: Fingerprint,
-    sealed: Result<Sealed, OpenError>,
+    sealed: Result<Sealed, Unopened>,
     pub(super) switches_at: Option<i64>,
 }
 
@@ -176,11 +175,9 @@ impl Database {
     ///
     /// [`ChangeError::Unknown`], or the database's.
     pub async fn find(&self, id: &WebhookId) -> Result<(Webhook, String), ChangeError> {
-        let query = format!("SELECT {COLUMNS} FROM webhooks WHERE id = $1");
-        let pool = self.pool().await?;
-        let row = sqlx::query(AssertSqlSafe(query)).bind(id.as_str()).fetch_optional(pool).await?;
-        let row = row.ok_or_else(|| ChangeError::Unknown(id.clone()))?;
-        let read = row::read(&row, self.keys(), UrlRules { allow_http: true }, now_ms())?;
+        let connection = &mut *self.pool().await?.acquire().await?;
+        let read = row::find(connection, self.keys(), id, now_ms()).await?;
+        let read = read.ok_or_else(|| ChangeError::Unknown(id.clone()))?;
         let fingerprint = Entry::of(read.webhook.clone()).fingerprint.to_string();
         Ok((Webhook::clone(&read.webhook), fingerprint))
     }
@@ -250,14 +247,11 @@ impl Database {
         actor: &str,
     ) -> Result<i64, ChangeError> {
         let mut change = self.change(actor).await?;
-        let url = match change.find_seen(id, seen).await {
-            Ok(found) => Some(found.webhook.url.to_string()),
-            Err(ChangeError::Database(DatabaseError::Row { .. })) if seen.is_none() => None,
-            Err(error) => return Err(error),
-        };
+        let url = change.find_seen(id, seen).await?.webhook.url.to_string();
         let (revision, now) = (change.revision, change.now_ms);
-        sqlx::query("DELETE FROM webhooks WHERE id = $1")
+        sqlx::query(AssertSqlSafe(format!("DELETE FROM webhooks WHERE {NAMED}")))
             .bind(id.as_str())
+            .bind(row_of(id))
             .execute(&mut *change.tx)
             .await?;
         let query = "INSERT INTO deleted_webhooks (id, deleted_at, revision) VALUES ($1, $2, $3)";
@@ -325,13 +319,16 @@ pub(super) async fn ensure_key_opens(
     for query in ["SELECT id, sealed FROM webhooks LIMIT 1", "SELECT id, sealed FROM webhooks"] {
         let mut rows = sqlx::query(query).fetch(&mut *from);
         while let Some(row) = rows.try_next().await? {
-            let (id, sealed): (String, Vec<u8>) = (row.try_get("id")?, row.try_get("sealed")?);
-            match keys.open(&id, &sealed) {
+            // What is damaged says nothing about the key.
+            let (Ok(id), Ok(sealed)) = (row.try_get::<String, _>("id"), row.try_get("sealed"))
+            else {
+                continue;
+            };
+            match keys.open(&id, sealed) {
                 Ok(_) => return Ok(()),
                 Err(error @ SealError::UnknownKey(_)) => {
                     foreign.get_or_insert(DatabaseError::Row { id, why: error.to_string() });
                 }
-                // What is damaged says nothing about the key.
                 Err(SealError::Damaged | SealError::Randomness) => {}
             }
         }
@@ -373,12 +370,11 @@ impl Change<'_> {
     }
 
     pub(super) async fn find(&mut self, id: &WebhookId) -> Result<Found, ChangeError> {
-        let query = format!("SELECT {COLUMNS} FROM webhooks WHERE id = $1");
-        let row = sqlx::query(AssertSqlSafe(query))
-            .bind(id.as_str())
-            .fetch_optional(&mut *self.tx)
-            .await?;
-        self.found(&row.ok_or_else(|| ChangeError::Unknown(id.clone()))?)
+        let read = row::find(&mut self.tx, self.database.keys(), id, self.now_ms).await?;
+        let Read { webhook, sealed, switches_at, .. } =
+            read.ok_or_else(|| ChangeError::Unknown(id.clone()))?;
+        let fingerprint = Entry::of(webhook.clone()).fingerprint;
+        Ok(Found { webhook: Webhook::clone(&webhook), fingerprint, sealed, switches_at })
     }
 
     pub(super) async fn find_seen(
@@ -393,15 +389,6 @@ impl Change<'_> {
             }
             _ => Ok(found),
         }
-    }
-
-    fn found(&self, row: &AnyRow) -> Result<Found, ChangeError> {
-        let keys = self.database.keys();
-        let read = row::read(row, keys, UrlRules { allow_http: true }, self.now_ms)?;
-        let sealed = Sealed::open(keys, read.webhook.id.as_str(), row.try_get("sealed")?);
-        let fingerprint = Entry::of(read.webhook.clone()).fingerprint;
-        let webhook = Webhook::clone(&read.webhook);
-        Ok(Found { webhook, fingerprint, sealed, switches_at: read.switches_at })
     }
 
     /// Notes who did it, commits and tells the feeds. Gives the number of the change.

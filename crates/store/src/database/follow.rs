@@ -4,8 +4,8 @@
 //! for what was deleted; now and then it compares how many rows there are and the sum of their
 //! numbers, and reads all of them where that does not fit.
 //!
-//! A row whose sealed part does not open is a webhook without secrets beside the others. Where none has
-//! ever opened the key is wrong, and nothing counts as read.
+//! A row that cannot be read whole is a webhook without secrets beside the others. Where none has ever
+//! opened for another key sealed it, the key is wrong, and nothing counts as read.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,12 +16,13 @@ use sqlx::postgres::PgListener;
 use sqlx::{AnyPool, AssertSqlSafe, Row};
 use subscriptions::WebhookId;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::backend::{Listing, Stamps};
-use crate::database::row::{self, COLUMNS, Read};
+use crate::database::parts::Parts;
+use crate::database::row::{self, COLUMNS, Key, Read};
 use crate::database::{ChangeError, Database, DatabaseError, Place};
 use crate::entry::{Entry, Fingerprint};
 use crate::options::{ReadError, Rules};
@@ -39,6 +40,8 @@ const LISTEN_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Follower {
     database: Database,
     handle: Handle,
+    /// Whether nobody is to wait for the database any more.
+    ended: watch::Sender<bool>,
     seen: Mutex<Seen>,
 }
 
@@ -71,8 +74,7 @@ struct Known {
     entry: Entry,
     revision: i64,
     switches_at: Option<i64>,
-    /// Sealed with a key that is not configured.
-    foreign: bool,
+    key: Key,
 }
 
 /// Tells of changes until it is dropped.
@@ -82,7 +84,8 @@ pub(crate) struct Watch(#[expect(dead_code, reason = "dropping it ends the task"
 impl Follower {
     /// Must be made within a runtime; its functions block and are called outside of it.
     pub(crate) fn new(database: Database) -> Self {
-        Self { database, handle: Handle::current(), seen: Mutex::default() }
+        let ended = watch::Sender::new(false);
+        Self { database, handle: Handle::current(), ended, seen: Mutex::default() }
     }
 
     pub(crate) fn database(&self) -> &Database {
@@ -93,13 +96,22 @@ impl Follower {
         self.seen().revision
     }
 
+    /// Ends what is under way, and lets nothing begin: the runtime it goes on may be about to end.
+    pub(crate) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
     pub(crate) fn stamps(&self) -> Stamps {
         let switches = {
             let seen = self.seen();
             seen.switches + u64::from(seen.is_to_switch(now_ms()))
         };
-        let revision = self.handle.block_on(async { revision(self.database.pool().await?).await });
-        Stamps::Database(revision.ok().map(|revision| (revision, switches)))
+        let revision = self.wait_for(async { revision(self.database.pool().await?).await });
+        Stamps::Database(revision.and_then(Result::ok).map(|revision| (revision, switches)))
     }
 
     pub(crate) fn list(&self, rules: &Rules) -> Listing {
@@ -108,7 +120,8 @@ impl Follower {
             let (switches, opened) = (seen.switches, seen.opened);
             *seen = Seen { rules: Some(rules.clone()), switches, opened, ..Seen::default() };
         }
-        let read = self.handle.block_on(seen.catch_up(&self.database, rules));
+        let read = self.wait_for(seen.catch_up(&self.database, rules));
+        let read = read.unwrap_or(Err(DatabaseError::Ended));
         let entries = read.map_err(|error| ReadError::Database(error.to_string()));
         let entries = entries.map(|()| seen.rows.values().map(|row| row.entry.clone()).collect());
         Listing { entries, secret_files: Vec::new() }
@@ -116,12 +129,23 @@ impl Follower {
 
     /// `true` where the database holds it now, or its owner has changed the webhook since.
     pub(crate) fn disable(&self, id: &WebhookId, seen: Fingerprint, reason: &str) -> bool {
-        let disabled = self.handle.block_on(self.database.disable(id, seen, reason));
-        match disabled {
-            Ok(_) | Err(ChangeError::Unknown(_) | ChangeError::Stale(_)) => true,
+        match self.wait_for(self.database.disable(id, seen, reason)) {
+            Some(Ok(_) | Err(ChangeError::Unknown(_) | ChangeError::Stale(_))) => true,
             // It is tried again at the next turn; the feed tells that the database is away.
-            Err(_) => false,
+            Some(Err(_)) | None => false,
         }
+    }
+
+    /// Blocks until the work is done; `None` where the end came first.
+    fn wait_for<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut ended = self.ended.subscribe();
+        self.handle.block_on(async {
+            tokio::select! {
+                biased;
+                _ = ended.wait_for(|ended| *ended) => None,
+                done = work => Some(done),
+            }
+        })
     }
 
     /// Listens for what other replicas change, where the database can tell.
@@ -163,7 +187,7 @@ impl Seen {
 
     /// The key itself is wrong where it opens nothing.
     fn ensure_opened(&self) -> Result<(), DatabaseError> {
-        let foreign = || self.rows.values().find(|row| row.foreign);
+        let foreign = || self.rows.values().find(|row| row.key == Key::Foreign);
         let Some(Known { entry, .. }) = (!self.opened).then(foreign).flatten() else {
             return Ok(());
         };
@@ -196,23 +220,12 @@ impl Seen {
         pool: &AnyPool,
         rules: &Rules,
     ) -> Result<(), DatabaseError> {
-        let now = now_ms();
-        let switched = self.is_to_switch(now);
-        // Only now and then does a secret take another's place, and only then all rows are looked at.
-        let or_switched = if switched { " OR switches_at <= $2" } else { "" };
-        let query = format!("SELECT {COLUMNS} FROM webhooks WHERE revision > $1{or_switched}");
-        let query = sqlx::query(AssertSqlSafe(query)).bind(self.revision);
-        // One by one: at a start these are all of them, and a row takes more room than a webhook.
-        let mut changed = if switched { query.bind(now) } else { query }.fetch(pool);
-        while let Some(row) = changed.try_next().await? {
-            let Read { webhook, revision, switches_at, foreign } =
-                row::read(&row, database.keys(), rules.url, now)?;
-            let (id, entry) = (webhook.id.clone(), Entry::of(webhook));
-            // Without its secrets nothing switches.
-            let opened = entry.webhook.secrets.is_ok();
-            let switches_at = switches_at.filter(|at| *at > now && opened);
-            self.opened |= opened;
-            self.rows.insert(id, Known { entry, revision, switches_at, foreign });
+        let switched = self.is_to_switch(now_ms());
+        match self.read_rows(database, pool, rules, switched).await {
+            Err(DatabaseError::Database(error)) if row::is_damage(&error) => {
+                self.read_one_by_one(database, pool, rules, switched).await?;
+            }
+            read => read?,
         }
         let query = "SELECT id, revision FROM deleted_webhooks WHERE revision > $1";
         for row in sqlx::query(query).bind(self.revision).fetch_all(pool).await? {
@@ -229,9 +242,64 @@ impl Seen {
         Ok(())
     }
 
+    /// One by one: at a start these are all of them, and a row takes more room than a webhook.
+    async fn read_rows(
+        &mut self,
+        database: &Database,
+        pool: &AnyPool,
+        rules: &Rules,
+        switched: bool,
+    ) -> Result<(), DatabaseError> {
+        let now = now_ms();
+        let changed = changed(COLUMNS, switched);
+        let query = sqlx::query(AssertSqlSafe(changed)).bind(self.revision);
+        let mut changed = if switched { query.bind(now) } else { query }.fetch(pool);
+        while let Some(row) = changed.try_next().await? {
+            self.know(row::read(Parts::of(&row), database.keys(), rules.url, now), now);
+        }
+        Ok(())
+    }
+
+    /// The same where there is a row among them that ends such a query.
+    async fn read_one_by_one(
+        &mut self,
+        database: &Database,
+        pool: &AnyPool,
+        rules: &Rules,
+        switched: bool,
+    ) -> Result<(), DatabaseError> {
+        let now = now_ms();
+        let changed = changed("revision", switched);
+        let query = sqlx::query(AssertSqlSafe(changed)).bind(self.revision);
+        let changed = if switched { query.bind(now) } else { query }.fetch_all(pool).await?;
+        for revision in changed.iter().filter_map(|row| row.try_get("revision").ok()) {
+            let read = row::at(pool, database.keys(), rules.url, revision, now).await?;
+            read.into_iter().for_each(|read| self.know(read, now));
+        }
+        Ok(())
+    }
+
+    fn know(&mut self, read: Read, now: i64) {
+        let Read { webhook, revision, switches_at, key, sealed } = read;
+        let id = webhook.id.clone();
+        // Without its secrets nothing switches.
+        let switches_at = switches_at.filter(|at| *at > now && sealed.is_ok());
+        self.opened |= key == Key::Fits;
+        let entry = Entry::of(webhook);
+        self.rows.insert(id, Known { entry, revision, switches_at, key });
+    }
+
     fn is_to_switch(&self, now_ms: i64) -> bool {
         self.next_switch.is_some_and(|at| at <= now_ms)
     }
+}
+
+/// The query for what has changed since a number, and where a secret took another's place. Only now and
+/// then one does, and only then all rows are looked at.
+fn changed(columns: &str, switched: bool) -> String {
+    let or_switched = if switched { " OR switches_at <= $2" } else { "" };
+    // Where its number is lost, nobody can say whether it has changed.
+    format!("SELECT {columns} FROM webhooks WHERE revision > $1 OR revision IS NULL{or_switched}")
 }
 
 async fn revision(pool: &AnyPool) -> Result<i64, DatabaseError> {

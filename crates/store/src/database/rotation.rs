@@ -9,6 +9,7 @@ use subscriptions::WebhookId;
 use zeroize::Zeroizing;
 
 use crate::database::change::{Change, ChangeError, Created, Found};
+use crate::database::parts::Parts;
 use crate::database::row::Sealed;
 use crate::database::{Database, DatabaseError, SealError};
 
@@ -66,16 +67,18 @@ impl Database {
     ///
     /// The database's; what was sealed before the error stays so.
     pub async fn reseal(&self) -> Result<(usize, Vec<ChangeError>), ChangeError> {
-        let ids =
-            sqlx::query("SELECT id, sealed FROM webhooks").fetch_all(self.pool().await?).await?;
+        let ids = sqlx::query("SELECT id, revision, sealed FROM webhooks")
+            .fetch_all(self.pool().await?)
+            .await?;
         let (mut done, mut left) = (0, Vec::new());
         for row in ids {
-            let (id, sealed): (String, Vec<u8>) = (row.try_get("id")?, row.try_get("sealed")?);
-            if self.keys().is_present(&sealed) {
+            let parts = Parts::of(&row);
+            // What is damaged is tried, so that it is told.
+            let sealed: &[u8] = row.try_get("sealed").unwrap_or_default();
+            if self.keys().is_present(sealed) {
                 continue;
             }
-            let id = WebhookId::try_new(&id)
-                .map_err(|error| DatabaseError::Row { id, why: error.to_string() })?;
+            let id = parts.id;
             let mut change = self.change("boottify-webhooks").await?;
             match change.find(&id).await {
                 Ok(found) => match found.opened() {

@@ -1,7 +1,9 @@
 //! One row: a webhook as the table holds it, and back.
 //!
 //! What is sealed may be lost while everything else of the row is there: sealed with a key that is not
-//! configured, or damaged. Such a row is a webhook without secrets.
+//! configured, or damaged. And any other column may be damaged. Such a row is a webhook without
+//! secrets, so that nothing is sent to it, what waits for it waits on, and it can be seen and deleted.
+//! Where it cannot be read what it wants, it wants nothing: anything else might be somebody else's.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -9,15 +11,15 @@ use std::sync::Arc;
 use event::ProjectId;
 use serde::{Deserialize, Serialize};
 use signing::Secret;
-use sqlx::Row;
-use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row};
 use subscriptions::{
-    EventFilter, Headers, Secrets, Unopened, UrlRules, Webhook, WebhookId, WebhookUrl,
+    Condition, EventFilter, Headers, Secrets, Unopened, UrlRules, Webhook, WebhookId, WebhookUrl,
 };
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::database::{DatabaseError, Keys, SealError, from_json};
+use crate::database::parts::Parts;
+use crate::database::{DatabaseError, Keys, SealError};
 use crate::wire::{WireClause, WireRate, WireRetry};
 
 /// Every column, in the order in which nothing depends on it.
@@ -25,14 +27,35 @@ pub(super) const COLUMNS: &str = "id, url, events, projects, description, enable
      disabled_reason, settings, sealed, switches_at, created_at, updated_at, revision";
 
 /// What a row says of a webhook: what people see of it, and what changes with time.
-#[derive(Clone, Debug)]
 pub(super) struct Read {
     pub(super) webhook: Arc<Webhook>,
     pub(super) revision: i64,
     /// When the next secret takes the place of the present one, if one waits.
     pub(super) switches_at: Option<i64>,
-    /// Whether it was sealed with a key that is not configured.
-    pub(super) foreign: bool,
+    pub(super) key: Key,
+    /// What is sealed of it; where anything of the row cannot be had, why.
+    pub(super) sealed: Result<Sealed, Unopened>,
+}
+
+/// What a row says of the configured keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// One of them opens it.
+    Fits,
+    /// It was sealed with another one.
+    Foreign,
+    /// Nothing: it is damaged.
+    Unknown,
+}
+
+impl Key {
+    fn of<T>(opened: Option<&Result<T, OpenError>>) -> Self {
+        match opened {
+            Some(Ok(_)) => Self::Fits,
+            Some(Err(OpenError::Seal(SealError::UnknownKey(_)))) => Self::Foreign,
+            Some(Err(_)) | None => Self::Unknown,
+        }
+    }
 }
 
 /// Why what is sealed cannot be had, without a secret.
@@ -64,6 +87,13 @@ fn yes() -> bool {
     true
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        let (retry, max_in_flight, rate_limit) = (None, None, None);
+        Self { retry, max_in_flight, rate_limit, condition: Vec::new(), keep_while_disabled: true }
+    }
+}
+
 /// What is sealed.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +121,7 @@ impl Sealed {
     fn content(&self, switches_at: Option<i64>, now_ms: i64) -> Result<Content, OpenError> {
         let wrong = |why: String| OpenError::Content(format!("holds what cannot be: {why}"));
         let headers = self.headers.iter().map(|(name, value)| (name, value.as_str()));
-        let headers = Headers::try_new(headers).map_err(told).map_err(wrong)?;
+        let headers = Headers::try_new(headers).map_err(|error| wrong(error.to_string()))?;
         Ok((self.secrets(switches_at, now_ms).map_err(wrong)?, headers))
     }
 
@@ -110,60 +140,169 @@ impl Sealed {
 
 type Content = (Secrets, Headers);
 
-/// The webhook of a row, as it is at `now_ms`; without secrets where they cannot be had.
-pub(super) fn read(
-    row: &AnyRow,
+/// What decides which events are matched.
+type Wanted = (EventFilter, Box<[ProjectId]>, Option<Condition>);
+
+/// The condition among settings whose other parts cannot be read: a later version may have written
+/// them.
+#[derive(Deserialize)]
+struct Clauses {
+    #[serde(default)]
+    condition: Vec<WireClause>,
+}
+
+/// The row of this webhook, as it is at `now_ms`, whatever is wrong with it.
+pub(super) async fn find(
+    connection: &mut AnyConnection,
+    keys: &Keys,
+    id: &WebhookId,
+    now_ms: i64,
+) -> Result<Option<Read>, DatabaseError> {
+    let query = format!("SELECT {COLUMNS} FROM webhooks WHERE {NAMED}");
+    let query = sqlx::query(AssertSqlSafe(query)).bind(id.as_str()).bind(row_of(id));
+    let rules = UrlRules { allow_http: true };
+    match query.fetch_optional(connection).await {
+        Ok(row) => Ok(row.map(|row| read(Parts::of(&row), keys, rules, now_ms))),
+        Err(error) if is_damage(&error) => {
+            Ok(Some(read(Parts::none(id.clone(), 0, &error), keys, rules, now_ms)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The row of this number, whatever is wrong with it.
+pub(super) async fn at(
+    pool: &AnyPool,
     keys: &Keys,
     rules: UrlRules,
+    revision: i64,
     now_ms: i64,
-) -> Result<Read, DatabaseError> {
-    let id: String = row.try_get("id")?;
-    let switches_at: Option<i64> = row.try_get("switches_at")?;
-    let opened = Sealed::open(keys, &id, row.try_get("sealed")?)
-        .and_then(|sealed| sealed.content(switches_at, now_ms));
-    let foreign = matches!(opened, Err(OpenError::Seal(SealError::UnknownKey(_))));
-    let (secrets, headers) = match opened {
-        Ok((secrets, headers)) => (Ok(secrets), headers),
-        Err(why) => (Err(Unopened(why.to_string().into())), Headers::default()),
+) -> Result<Option<Read>, DatabaseError> {
+    let query = |columns| format!("SELECT {columns} FROM webhooks WHERE revision = $1");
+    let found =
+        sqlx::query(AssertSqlSafe(query(COLUMNS))).bind(revision).fetch_optional(pool).await;
+    let error = match found {
+        Err(error) if is_damage(&error) => error,
+        found => return Ok(found?.map(|row| read(Parts::of(&row), keys, rules, now_ms))),
     };
-    let settings: Settings = from_json(&id, row.try_get("settings")?)?;
-    let events: Vec<String> = from_json(&id, row.try_get("events")?)?;
-    let projects: Vec<String> = from_json(&id, row.try_get("projects")?)?;
-    let url: String = row.try_get("url")?;
-    let wrong = |why: String| DatabaseError::Row { id: id.clone(), why };
+    let id = sqlx::query(AssertSqlSafe(query("id"))).bind(revision).fetch_optional(pool).await;
+    let id = id.ok().flatten().and_then(|row| WebhookId::try_new(row.try_get("id").ok()?).ok());
+    let id = id.unwrap_or_else(|| WebhookId::unreadable(revision));
+    Ok(Some(read(Parts::none(id, revision, &error), keys, rules, now_ms)))
+}
 
-    let projects = projects.iter().map(|id| ProjectId::try_new(id).map_err(told));
-    let retry = settings.retry.map(WireRetry::restore).transpose();
+/// Which row is that of a webhook: of its id, and where that cannot be read, of its number.
+pub(super) const NAMED: &str = "(id = $1 OR revision = $2)";
+
+/// The second value of [`NAMED`]; no row has the number -1.
+pub(super) fn row_of(id: &WebhookId) -> i64 {
+    id.unreadable_row().unwrap_or(-1)
+}
+
+/// Whether a row holds what no value can be made of, such as a text that is not UTF-8.
+pub(super) fn is_damage(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. })
+}
+
+/// The webhook of a row, as it is at `now_ms`; unopened where anything of it cannot be had.
+pub(super) fn read(mut parts: Parts<'_>, keys: &Keys, rules: UrlRules, now_ms: i64) -> Read {
+    let switches_at = parts.column::<Option<i64>>("switches_at").flatten();
+    let opened = parts.column("sealed").map(|bytes| {
+        let sealed = Sealed::open(keys, parts.id.as_str(), bytes)?;
+        Ok((sealed.content(switches_at, now_ms)?, sealed))
+    });
+    let key = Key::of(opened.as_ref());
+    let text = parts.column::<String>("url");
+    let url = text.as_ref().and_then(|text| {
+        parts.sound("url", WebhookUrl::try_new(text, UrlRules { allow_http: true }))
+    });
+    let (settings, condition) = settings(&mut parts);
+    let wanted = wanted(&mut parts, condition);
+    let unwanted = wanted.is_none();
+    let (events, projects, condition) =
+        wanted.unwrap_or_else(|| (EventFilter::none(), Box::default(), None));
+    let rate_limit = settings.rate_limit.and_then(|it| parts.sound("rate limit", it.restore()));
     let mut webhook = Webhook {
-        id: WebhookId::try_new(&id).map_err(told).map_err(wrong)?,
-        url: WebhookUrl::try_new(&url, UrlRules { allow_http: true })
-            .map_err(told)
-            .map_err(wrong)?,
-        events: EventFilter::try_new(&events).map_err(told).map_err(wrong)?,
-        projects: projects.collect::<Result<_, _>>().map_err(wrong)?,
-        condition: WireClause::restore(settings.condition).map_err(wrong)?,
-        description: row.try_get("description")?,
-        enabled: row.try_get::<i64, _>("enabled")? != 0,
+        id: parts.id.clone(),
+        url: url.unwrap_or_else(WebhookUrl::unreadable),
+        events,
+        projects,
+        condition,
+        description: parts.column("description").flatten(),
+        enabled: parts.column::<i64>("enabled") != Some(0),
         keep_while_disabled: settings.keep_while_disabled,
-        secrets,
-        retry: retry.map_err(wrong)?,
+        secrets: Err(Unopened("".into())),
+        retry: settings.retry.and_then(|it| parts.sound("retry policy", it.restore())),
         max_in_flight: settings.max_in_flight,
-        rate_limit: settings.rate_limit.map(WireRate::restore).transpose().map_err(wrong)?,
-        headers,
-        created_at_ms: row.try_get("created_at")?,
-        updated_at_ms: row.try_get("updated_at")?,
-        disabled_reason: row.try_get("disabled_reason")?,
+        rate_limit,
+        headers: Headers::default(),
+        created_at_ms: parts.column("created_at").unwrap_or(0),
+        updated_at_ms: parts.column("updated_at").unwrap_or(0),
+        disabled_reason: parts.column("disabled_reason").flatten(),
         switches_at_ms: switches_at.filter(|at| *at > now_ms),
     };
     // The rule may have become stricter since it was written; one webhook must not stop the others.
-    if let Err(refused) = WebhookUrl::try_new(&url, rules) {
+    if let Some(Err(refused)) = text.map(|text| WebhookUrl::try_new(&text, rules))
+        && webhook.url != WebhookUrl::unreadable()
+    {
         webhook.enabled = false;
         webhook.disabled_reason = Some(refused.to_string());
     }
-    let revision = row.try_get("revision")?;
-    Ok(Read { webhook: Arc::new(webhook), revision, switches_at, foreign })
+    let revision = parts.revision;
+    let sealed = whole(opened, parts, unwanted).map(|((secrets, headers), sealed)| {
+        (webhook.secrets, webhook.headers) = (Ok(secrets), headers);
+        sealed
+    });
+    if let Err(why) = &sealed {
+        webhook.secrets = Err(why.clone());
+    }
+    Read { webhook: Arc::new(webhook), revision, switches_at, key, sealed }
 }
 
-fn told(error: impl std::fmt::Display) -> String {
-    error.to_string()
+/// What was opened, where nothing else is wrong either.
+fn whole(
+    opened: Option<Result<(Content, Sealed), OpenError>>,
+    parts: Parts<'_>,
+    unwanted: bool,
+) -> Result<(Content, Sealed), Unopened> {
+    let unopened = |why: String| Err(Unopened(why.into()));
+    let shut = opened.as_ref().and_then(|opened| opened.as_ref().err()).map(ToString::to_string);
+    match (opened, parts.wrong(), shut) {
+        (Some(Ok(opened)), None, _) => Ok(opened),
+        (_, None, shut) => unopened(shut.unwrap_or_default()),
+        (_, Some(wrong), shut) => {
+            let shut = shut.map(|why| format!("; {why}")).unwrap_or_default();
+            let unmatched = "; what it wants is not known, so that no event is matched for it";
+            unopened(format!("damaged: {wrong}{shut}{}", if unwanted { unmatched } else { "" }))
+        }
+    }
+}
+
+/// The settings, or what stands for them; and the condition, where at least that can be read.
+fn settings(parts: &mut Parts<'_>) -> (Settings, Option<Vec<WireClause>>) {
+    let Some(text) = parts.column::<&str>("settings") else { return (Settings::default(), None) };
+    match parts.sound("settings", serde_json::from_str::<Settings>(text)) {
+        Some(mut settings) => {
+            let condition = std::mem::take(&mut settings.condition);
+            (settings, Some(condition))
+        }
+        None => (Settings::default(), condition_of(text)),
+    }
+}
+
+fn condition_of(settings: &str) -> Option<Vec<WireClause>> {
+    serde_json::from_str(settings).ok().map(|Clauses { condition }| condition)
+}
+
+/// What it wants; `None` where any of that cannot be read: a part of it would want too much.
+fn wanted(parts: &mut Parts<'_>, condition: Option<Vec<WireClause>>) -> Option<Wanted> {
+    let events = parts.json::<Vec<String>>("events");
+    let events = events.and_then(|events| parts.sound("events", EventFilter::try_new(&events)));
+    let projects = parts.json::<Vec<String>>("projects").and_then(|projects| {
+        let projects: Result<_, _> = projects.iter().map(|id| ProjectId::try_new(id)).collect();
+        parts.sound("projects", projects)
+    });
+    let condition =
+        condition.and_then(|clauses| parts.sound("condition", WireClause::restore(clauses)));
+    Some((events?, projects?, condition?))
 }

@@ -17,6 +17,7 @@ use crate::options::{Options, Rules};
 use crate::store::Store;
 use crate::{KeyUse, Notice, load_once, open_database};
 
+mod damaged;
 mod unopened;
 
 const SOON: Duration = Duration::from_secs(20);

@@ -17,12 +17,24 @@ const MANY: usize = 8_192;
 #[derive(Clone, Debug)]
 pub struct Recorder(Arc<Queue>);
 
+/// Why an attempt is not in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotKept {
+    /// It found no room among those that wait to be written.
+    Full,
+    /// The database refused it again and again.
+    Refused,
+    /// It still waited when the time for the end was over.
+    Ended,
+}
+
 /// How the log is doing; no number depends on another one.
 #[derive(Debug, Default)]
 pub struct LogStatus {
+    waiting: AtomicU64,
     waiting_bytes: AtomicUsize,
     written: AtomicU64,
-    dropped: AtomicU64,
+    dropped: [AtomicU64; NotKept::ALL.len()],
     errors: AtomicU64,
     forgotten: AtomicU64,
     rows: AtomicI64,
@@ -49,33 +61,47 @@ impl Recorder {
     pub fn offer(&self, attempt: LoggedAttempt) {
         let Queue { status, secret, max_bytes, full, .. } = &*self.0;
         let hash = secret.hash_one(attempt.event.id().as_str());
-        let pushed = Id::parse(attempt.delivery.as_str()).and_then(|id| {
+        let pushed = Id::parse(attempt.delivery.as_str()).ok_or(NotKept::Refused).and_then(|id| {
             let mut waiting = self.0.waiting();
             let room = max_bytes.saturating_sub(status.waiting_bytes.load(Ordering::Relaxed));
-            let cost = waiting.push(attempt, id, hash, room)?;
+            let cost = waiting.push(attempt, id, hash, room).ok_or(NotKept::Full)?;
+            status.waiting.fetch_add(1, Ordering::Relaxed);
             status.waiting_bytes.fetch_add(cost, Ordering::Relaxed);
-            Some(waiting.attempts().len())
+            Ok(waiting.attempts().len())
         });
         match pushed {
-            None => {
-                status.dropped.fetch_add(1, Ordering::Relaxed);
-            }
+            Err(why) => status.count_dropped(1, why),
             // Once: who takes them takes all.
-            Some(MANY) => full.notify_one(),
-            Some(_) => {}
+            Ok(MANY) => full.notify_one(),
+            Ok(_) => {}
         }
     }
 
-    /// Attempts that were not kept since the start: no room, or the database was away too long.
+    /// Attempts that were not kept since the start, for whatever reason.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.status().dropped()
+        NotKept::ALL.iter().map(|why| self.status().dropped(*why)).sum()
     }
 
     /// How the log is doing.
     #[must_use]
     pub fn status(&self) -> &LogStatus {
         &self.0.status
+    }
+}
+
+impl NotKept {
+    /// All reasons.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Refused, Self::Ended];
+
+    /// As it is written in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Refused => "refused",
+            Self::Ended => "ended",
+        }
     }
 }
 
@@ -86,10 +112,16 @@ impl LogStatus {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Attempts that were not kept since the start.
+    /// Attempts that were not kept since the start, for this reason.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    pub fn dropped(&self, why: NotKept) -> u64 {
+        self.dropped[why as usize].load(Ordering::Relaxed)
+    }
+
+    /// Attempts that wait to be written.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Times that writing or forgetting failed since the start.
@@ -122,6 +154,10 @@ impl LogStatus {
     #[must_use]
     pub fn oldest_ms(&self) -> i64 {
         self.oldest_ms.load(Ordering::Relaxed)
+    }
+
+    fn count_dropped(&self, amount: usize, why: NotKept) {
+        self.dropped[why as usize].fetch_add(amount as u64, Ordering::Relaxed);
     }
 
     pub(super) fn count_error(&self) {
@@ -163,13 +199,14 @@ impl Queue {
     }
 
     /// These are given up.
-    pub(super) fn dropped(&self, attempts: &[WaitingAttempt]) {
+    pub(super) fn dropped(&self, attempts: &[WaitingAttempt], why: NotKept) {
         self.release(attempts);
-        self.status.dropped.fetch_add(attempts.len() as u64, Ordering::Relaxed);
+        self.status.count_dropped(attempts.len(), why);
     }
 
     fn release(&self, attempts: &[WaitingAttempt]) {
         let bytes = attempts.iter().map(WaitingAttempt::cost).sum();
+        self.status.waiting.fetch_sub(attempts.len() as u64, Ordering::Relaxed);
         self.status.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 

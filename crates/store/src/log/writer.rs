@@ -1,6 +1,7 @@
 //! Writes what the delivery path left, in batches, and forgets what is beyond the bounds.
 //!
-//! While the database fails, everything waits within its bound and is tried again after a pause. A
+//! While the database fails, everything waits within its bound and is tried again after a pause, at the
+//! end too, for as long as that is given. A
 //! batch that fails is tried again by half, so that one attempt that cannot be written holds up
 //! nothing but itself, and not for long.
 
@@ -10,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::database::{DatabaseError, Pool};
 use crate::log::LogBounds;
 use crate::log::batch::{self, Memory};
 use crate::log::prune;
-use crate::log::record::Queue;
+use crate::log::record::{NotKept, Queue};
 use crate::log::waiting::Waiting;
 use crate::store::now_ms;
 
@@ -30,8 +31,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How often an attempt that fails alone is tried.
 const TRIES: u32 = 10;
-/// How long what waits may take to be written at the end.
-const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How often the log looks for what is to be forgotten.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -65,30 +64,29 @@ impl Writer {
         Self { pool, queue, bounds, memory, taken, done, batch, tries, looked: None }
     }
 
-    /// Writes until `shutdown`, then what waits.
-    pub(super) async fn run(mut self, shutdown: impl Future<Output = ()>) {
-        let (tell, told) = watch::channel(false);
+    /// Writes until `shutdown`, which says until when what waits then may be tried.
+    pub(super) async fn run(mut self, shutdown: impl Future<Output = Instant>) {
+        let (tell, told) = watch::channel(None);
         let signal = async move {
-            shutdown.await;
-            tell.send_replace(true);
+            tell.send_replace(Some(shutdown.await));
         };
         tokio::join!(signal, self.work(told));
-        self.queue.dropped(&self.taken.attempts()[self.done..]);
-        self.queue.dropped(self.queue.take(Waiting::default()).attempts());
+        self.queue.dropped(&self.taken.attempts()[self.done..], NotKept::Ended);
+        self.queue.dropped(self.queue.take(Waiting::default()).attempts(), NotKept::Ended);
     }
 
-    async fn work(&mut self, told: watch::Receiver<bool>) {
+    async fn work(&mut self, told: watch::Receiver<Option<Instant>>) {
         let mut late = pin!(async {
-            wait(told.clone()).await;
-            sleep(LAST_WORDS).await;
+            sleep_until(wait(told.clone()).await).await;
         });
         loop {
-            let ending = *told.borrow();
+            let ending = told.borrow().is_some();
             let turn = tokio::select! {
                 turn = self.turn() => turn,
                 () = &mut late => return,
             };
-            if ending && turn == Turn::Done {
+            // What was taken before may have been written while more came.
+            if ending && turn == Turn::Done && self.queue.status().waiting() == 0 {
                 return;
             }
             let queue = Arc::clone(&self.queue);
@@ -103,7 +101,7 @@ impl Writer {
             };
             tokio::select! {
                 () = rest => {}
-                () = wait(told.clone()), if !ending => {}
+                _ = wait(told.clone()), if !ending => {}
                 () = &mut late => return,
             }
         }
@@ -152,7 +150,7 @@ impl Writer {
         }
         self.tries += 1;
         if self.tries >= TRIES {
-            self.queue.dropped(&self.taken.attempts()[self.done..=self.done]);
+            self.queue.dropped(&self.taken.attempts()[self.done..=self.done], NotKept::Refused);
             self.done += 1;
             self.tries = 0;
         }
@@ -199,8 +197,8 @@ async fn bounded<T>(
     timeout(PATIENCE, work).await.unwrap_or_else(late)
 }
 
-/// Resolves when the end was told, or nobody is left to tell it.
-async fn wait(mut told: watch::Receiver<bool>) {
-    // An error says that nobody is left.
-    drop(told.wait_for(|told| *told).await);
+/// Resolves when the end was told: until when it may last. At once where nobody is left to tell it.
+async fn wait(mut told: watch::Receiver<Option<Instant>>) -> Instant {
+    let told = told.wait_for(Option::is_some).await;
+    told.ok().and_then(|told| *told).unwrap_or_else(Instant::now)
 }

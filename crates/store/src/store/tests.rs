@@ -10,7 +10,7 @@ use subscriptions::{RetryPolicy, UrlRules};
 use tempfile::TempDir;
 
 use super::*;
-use crate::load_once;
+use crate::{LoadError, load_once};
 
 /// A folder for the webhooks and one for the state, removed at the end.
 struct Place {
@@ -500,7 +500,7 @@ fn what_a_killed_process_was_writing_is_removed() {
 fn looking_makes_no_database() {
     let place = Place::new();
     let path = place.path("folder").join("w.db");
-    let seen = load_once(&format!("sqlite://{}", path.display()), &place.options()).unwrap();
-    assert_eq!(seen.len(), 0);
+    let seen = load_once(&format!("sqlite://{}", path.display()), &place.options());
+    assert!(matches!(seen, Err(LoadError::NotThere(named)) if named == path));
     assert!(!path.exists() && !place.path("state").exists());
 }

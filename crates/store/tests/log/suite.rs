@@ -19,6 +19,7 @@ use testbed::eventually;
 use testbed::postgres::Server;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 const SOON: Duration = Duration::from_secs(20);
 const BOUNDS: LogBounds = LogBounds {
@@ -60,7 +61,7 @@ impl Place {
 
     fn writer(&mut self, bounds: LogBounds) -> usize {
         let (shutdown, ended) = oneshot::channel();
-        let (recorder, writer) = self.log.writer(bounds, async { drop(ended.await) });
+        let (recorder, writer) = self.log.writer(bounds, end_of(ended));
         self.writers.push(Writer { recorder, shutdown, task: spawn(writer) });
         self.writers.len() - 1
     }
@@ -89,6 +90,14 @@ impl Place {
         let page = self.log.deliveries(&query).await.unwrap();
         page.items.into_iter().map(|row| row.id).collect()
     }
+}
+
+/// The end as a writer sees it: so long it may go on.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+async fn end_of(ended: oneshot::Receiver<()>) -> Instant {
+    drop(ended.await);
+    Instant::now() + LAST_WORDS
 }
 
 /// A task that ends with its set.

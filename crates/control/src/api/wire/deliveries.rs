@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::EventOut;
 use crate::clock::text_of;
-use crate::desk::{Listed, Recovered, Sent, request_headers};
+use crate::desk::{Listed, Next, Recovered, Sent, request_headers};
 
 /// How a delivery stands.
 #[derive(Clone, Copy, Serialize, ToSchema)]
@@ -45,6 +45,9 @@ pub(in crate::api) struct Delivery {
     /// When the next attempt is due.
     #[schema(format = DateTime)]
     next_attempt_at: Option<String>,
+    /// Since when it has been due, where a bound holds it back: `heldBy` of its webhook's standing.
+    #[schema(format = DateTime)]
+    due_since: Option<String>,
 }
 
 /// Deliveries, the one that changed last first.
@@ -116,8 +119,13 @@ impl From<DeliveryState> for StateOut {
     }
 }
 
-impl From<DeliveryRow> for Delivery {
-    fn from(row: DeliveryRow) -> Self {
+impl Delivery {
+    fn of(row: DeliveryRow, now_ms: i64) -> Self {
+        let (next_attempt_at, due_since) = match Next::of(&row, now_ms) {
+            Some(Next::At(at)) => (Some(text_of(at)), None),
+            Some(Next::DueSince(at)) => (None, Some(text_of(at))),
+            None => (None, None),
+        };
         Self {
             id: row.id,
             webhook: row.webhook.to_string(),
@@ -130,22 +138,25 @@ impl From<DeliveryRow> for Delivery {
             last_duration_ms: row.last_duration_ms,
             last_status: row.last_status,
             last_failure: row.last_failure,
-            next_attempt_at: row.next_at_ms.map(text_of),
+            next_attempt_at,
+            due_since,
         }
     }
 }
 
-impl From<Listed<DeliveryRow>> for Deliveries {
-    fn from(listed: Listed<DeliveryRow>) -> Self {
-        Self { items: listed.items.into_iter().map(Delivery::from).collect(), next: listed.next }
+impl Deliveries {
+    pub(in crate::api) fn of(listed: Listed<DeliveryRow>, now_ms: i64) -> Self {
+        let items = listed.items.into_iter().map(|row| Delivery::of(row, now_ms));
+        Self { items: items.collect(), next: listed.next }
     }
 }
 
-impl From<DeliveryDetail> for DeliveryOut {
-    fn from(detail: DeliveryDetail) -> Self {
+impl DeliveryOut {
+    pub(in crate::api) fn of(detail: DeliveryDetail, now_ms: i64) -> Self {
         let attempts =
             detail.attempts.iter().map(|attempt| Attempt::of(&detail, attempt)).collect();
-        Self { attempts, event: detail.event.into(), delivery: detail.row.into() }
+        let delivery = Delivery::of(detail.row, now_ms);
+        Self { attempts, event: detail.event.into(), delivery }
     }
 }
 

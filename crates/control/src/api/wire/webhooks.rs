@@ -31,8 +31,9 @@ pub(in crate::api) struct Webhook {
     keep_while_disabled: bool,
     /// Why the service disabled it; null where its owner did, or where it is enabled.
     disabled_reason: Option<String>,
-    /// Why its secrets cannot be had, so that what is for it waits and nothing but its end can be
-    /// decided; null where they can.
+    /// Why not all of it can be had (sealed with another key, or damaged), so that what is for it waits
+    /// and nothing but its end can be decided; null where it can. What is damaged is left out, or
+    /// stands as `https://unreadable.invalid/`.
     unopened: Option<String>,
     /// Its own retry policy; null where it has the service's.
     retry: Option<Retry>,
@@ -157,11 +158,18 @@ pub(in crate::api) struct Standing {
     /// When it is probed next.
     #[schema(format = DateTime)]
     next_probe_at: Option<String>,
+    /// The bound that held back a delivery last: breaker, rate, webhook_in_flight, share, slow or
+    /// host, as the metric deliveries_postponed_total has them.
+    held_by: Option<&'static str>,
+    /// When that was.
+    #[schema(format = DateTime)]
+    held_at: Option<String>,
 }
 
 impl Standing {
     pub(in crate::api) fn of(seen: Option<&desk::Standing>, now_ms: i64) -> Self {
         let left_alone = seen.and_then(|seen| seen.left_alone_ms(now_ms));
+        let held = seen.and_then(|seen| seen.held_ms(now_ms));
         Self {
             in_flight: seen.map_or(0, |seen| seen.in_flight),
             limit: seen.map(|seen| seen.limit),
@@ -169,6 +177,8 @@ impl Standing {
             last_failure: seen.and_then(|seen| seen.last_failure.clone()),
             left_alone_since: left_alone.map(|(since, _)| text_of(since)),
             next_probe_at: left_alone.map(|(_, next)| text_of(next)),
+            held_by: held.map(|(bound, _)| bound),
+            held_at: held.map(|(_, at)| text_of(at)),
         }
     }
 }

@@ -56,7 +56,9 @@
   function tick() {
     const now = server + (Date.now() - started);
     for (const time of document.querySelectorAll("time[data-relative]")) {
-      const text = relative(Date.parse(time.dateTime), now);
+      const then = Date.parse(time.dateTime);
+      const due = time.dataset.relative === "due" && then < now ? "due " : "";
+      const text = due + relative(then, now);
       if (time.textContent !== text) time.textContent = text;
     }
   }

@@ -12,7 +12,8 @@ pub(super) async fn show(Path(id): Path<String>, asked: Asked) -> Answer {
     // It may have been deleted since; what was delivered is shown all the same.
     let webhook = asked.desk.webhook(&detail.row.webhook).await.ok();
     let webhook = webhook.as_ref().map(|found| found.webhook.as_ref());
-    Ok(Reply::Screen(delivery(&asked.frame, DeliveryView { detail: &detail, webhook })))
+    let standing = asked.desk.standing(&detail.row.webhook);
+    Ok(Reply::Screen(delivery(&asked.frame, &DeliveryView { detail: &detail, webhook, standing })))
 }
 
 pub(super) async fn redeliver(Path(id): Path<String>, form: Posted) -> Answer {

@@ -5,23 +5,25 @@ use store::{AttemptRow, DeliveryDetail, DeliveryState};
 use subscriptions::Webhook;
 
 use super::super::explain;
-use super::super::time::{ago, exact, length};
+use super::super::time::{ago, due, exact, length};
 use super::frame::{Frame, Screen, Section, screen};
 use super::json;
 use super::pieces::{Tone, copy_from, delivery_pill, id, is_failed_test, notice, pill};
-use crate::desk::request_headers;
+use crate::desk::{Next, Standing, request_headers};
 
 /// What the screen shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DeliveryView<'a> {
     /// The delivery.
     pub(crate) detail: &'a DeliveryDetail,
     /// Its webhook, unless that was deleted.
     pub(crate) webhook: Option<&'a Webhook>,
+    /// How its webhook's receiver stands.
+    pub(crate) standing: Option<Standing>,
 }
 
 /// The screen.
-pub(crate) fn delivery(frame: &Frame, view: DeliveryView<'_>) -> Markup {
+pub(crate) fn delivery(frame: &Frame, view: &DeliveryView<'_>) -> Markup {
     let row = &view.detail.row;
     let webhook = row.webhook.as_str();
     let base = format!("/admin/webhooks/{webhook}");
@@ -47,7 +49,7 @@ pub(crate) fn delivery(frame: &Frame, view: DeliveryView<'_>) -> Markup {
                     }
                 }
             }
-            (why(frame, view.detail))
+            (why(frame, view))
             section.card aria-labelledby="facts" {
                 div.head { h2 id="facts" { "Delivery" } }
                 div.body { (facts(frame, view)) }
@@ -64,9 +66,18 @@ pub(crate) fn delivery(frame: &Frame, view: DeliveryView<'_>) -> Markup {
     )
 }
 
+/// What has held it back since it was due, as far as it was seen.
+fn held(frame: &Frame, view: &DeliveryView<'_>, due_ms: i64) -> Option<&'static str> {
+    if view.webhook.is_some_and(|webhook| webhook.secrets.is_err()) {
+        return Some("unopened");
+    }
+    let (bound, at) = view.standing.as_ref()?.held_ms(frame.now_ms)?;
+    (at >= due_ms).then_some(bound)
+}
+
 /// Why it stands as it does, in a sentence.
-fn why(frame: &Frame, detail: &DeliveryDetail) -> Markup {
-    let row = &detail.row;
+fn why(frame: &Frame, view: &DeliveryView<'_>) -> Markup {
+    let row = &view.detail.row;
     let failure = row.last_failure.as_deref();
     let failure = failure.map(|kind| explain::failure(kind, row.last_status, row.last_duration_ms));
     match row.state {
@@ -84,8 +95,17 @@ fn why(frame: &Frame, detail: &DeliveryDetail) -> Markup {
             if failure.is_some() { Tone::Warn } else { Tone::Info },
             &html! {
                 p id="why" { (failure.as_deref().unwrap_or("It is on its way.")) }
-                @if let Some(next) = row.next_at_ms {
-                    p { "The next attempt is " (ago(next, frame.now_ms)) ", " (exact(next)) "." }
+                @match Next::of(row, frame.now_ms) {
+                    Some(Next::At(next)) => {
+                        p { "The next attempt is planned for " (exact(next)) " (" (due(next, frame.now_ms)) ")." }
+                    }
+                    Some(Next::DueSince(since)) => {
+                        p id="held" {
+                            "The next attempt was planned for " (exact(since)) " (" (due(since, frame.now_ms)) "). "
+                            (explain::held(held(frame, view, since)))
+                        }
+                    }
+                    None => {}
                 }
             },
         ),
@@ -120,7 +140,7 @@ fn why(frame: &Frame, detail: &DeliveryDetail) -> Markup {
     }
 }
 
-fn facts(frame: &Frame, view: DeliveryView<'_>) -> Markup {
+fn facts(frame: &Frame, view: &DeliveryView<'_>) -> Markup {
     let DeliveryDetail { row, event, .. } = view.detail;
     html! {
         dl.facts {
@@ -138,13 +158,13 @@ fn facts(frame: &Frame, view: DeliveryView<'_>) -> Markup {
     }
 }
 
-fn attempts(frame: &Frame, view: DeliveryView<'_>) -> Markup {
+fn attempts(frame: &Frame, view: &DeliveryView<'_>) -> Markup {
     let DeliveryDetail { row, attempts, .. } = view.detail;
     html! {
         ol.attempts {
             @if let (DeliveryState::Waiting, Some(next)) = (row.state, row.next_at_ms) {
                 li.next {
-                    div.attempt-head { strong { "Next attempt" } span.muted { (ago(next, frame.now_ms)) } }
+                    div.attempt-head { strong { "Next attempt" } span.muted { (due(next, frame.now_ms)) } }
                 }
             }
             @for (at, attempt) in attempts.iter().enumerate().rev() {
@@ -161,7 +181,7 @@ fn attempts(frame: &Frame, view: DeliveryView<'_>) -> Markup {
 /// one says why, and of all of them only the very last shows at once what came back.
 fn one(
     frame: &Frame,
-    view: DeliveryView<'_>,
+    view: &DeliveryView<'_>,
     attempt: &AttemptRow,
     later: Option<&AttemptRow>,
 ) -> Markup {

@@ -141,7 +141,7 @@ impl Said {
         if self.disabled > 0 {
             let left = count(self.disabled, "was", "were");
             text = format!(
-                "{text} {left} left alone: their webhook is disabled, or its secret cannot be opened."
+                "{text} {left} left alone: their webhook is disabled, or cannot be opened."
             );
         }
         if self.more {

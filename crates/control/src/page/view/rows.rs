@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use store::{DeliveryRow, DeliveryState};
 
 use super::super::explain;
-use super::super::time::{ago, length};
+use super::super::time::{ago, due, length};
 use super::pieces::delivery_pill;
 
 /// States that can be asked for: words and names.
@@ -50,7 +50,7 @@ pub(crate) fn row(delivery: &DeliveryRow, now_ms: i64) -> Markup {
             td.number.end {
                 (delivery.attempts) span.phone { (if delivery.attempts == 1 { " attempt" } else { " attempts" }) }
                 @if let (DeliveryState::Waiting, Some(next)) = (delivery.state, delivery.next_at_ms) {
-                    span.under { "next " (ago(next, now_ms)) }
+                    span.under { "next " (due(next, now_ms)) }
                 }
             }
             td.right.nowrap.when { (ago(delivery.last_at_ms, now_ms)) }

@@ -3,7 +3,6 @@
 //! With `PAGES` set to a folder the screens are written there, to be looked at.
 
 use std::collections::BTreeSet;
-
 use std::path::Path;
 use std::time::Duration;
 
@@ -167,8 +166,9 @@ fn of_delivery() -> Vec<Screen> {
     let webhook = sample::webhook();
     let draw = |state, failures: &[Option<&str>]| {
         let detail = sample::detail(state, failures);
-        let view = delivery::DeliveryView { detail: &detail, webhook: Some(&webhook) };
-        delivery::delivery(&sample::frame(), view)
+        let view =
+            delivery::DeliveryView { detail: &detail, webhook: Some(&webhook), standing: None };
+        delivery::delivery(&sample::frame(), &view)
     };
     let failures = [Some("timeout"), Some("http_503"), Some("tls")];
     vec![
@@ -378,6 +378,7 @@ fn that_and_why_an_endpoint_is_left_alone_is_told() {
         failures: 12,
         last_failure: Some("http_404".to_owned()),
         left_alone: Some((Duration::from_secs(90), Duration::from_secs(30))),
+        held: None,
     });
     let head = webhook::Head { webhook: &webhook, dead: false, standing, hours: &[] };
     let screen =
@@ -405,10 +406,10 @@ fn who_may_only_look_gets_no_forms() {
         first: None,
         next: None,
     };
-    let view = delivery::DeliveryView { detail: &detail, webhook: Some(&webhook) };
+    let view = delivery::DeliveryView { detail: &detail, webhook: Some(&webhook), standing: None };
     for drawn in [
         webhook::settings(&frame, &webhook::Settings { head: head.clone(), retry: &retry }),
-        delivery::delivery(&frame, view),
+        delivery::delivery(&frame, &view),
         dead::dead(&frame, &dead),
     ] {
         let drawn = drawn.into_string();
@@ -434,8 +435,8 @@ fn what_is_not_known_is_not_made_up() {
     unsent.attempts[0].signature.clear();
     let webhook = sample::webhook();
     for (detail, sent) in [(&detail, 2), (&unsent, 1)] {
-        let view = delivery::DeliveryView { detail, webhook: Some(&webhook) };
-        let drawn = delivery::delivery(&sample::frame(), view).into_string();
+        let view = delivery::DeliveryView { detail, webhook: Some(&webhook), standing: None };
+        let drawn = delivery::delivery(&sample::frame(), &view).into_string();
         // Neither today's version nor today's headers of the webhook are said of an old attempt.
         assert!(!drawn.contains("boottify-webhooks/") && !drawn.contains("set on the webhook)"));
         assert!(webhook.headers.iter().all(|(name, _)| !drawn.contains(name.as_str())), "{drawn}");
@@ -449,6 +450,36 @@ fn what_is_not_known_is_not_made_up() {
     for made_up in ["1970", "<time", "/admin/webhooks/\"", "/admin/dead/replay"] {
         assert!(!row.contains(made_up), "{made_up}: {row}");
     }
+}
+
+#[test]
+fn what_is_held_back_is_not_said_to_come_in_the_past() {
+    let mut detail = sample::detail(DeliveryState::Waiting, &[Some("http_503")]);
+    detail.row.last_at_ms = sample::NOW - 725_000;
+    detail.row.next_at_ms = Some(sample::NOW - 720_000);
+    let listed = super::rows::row(&detail.row, sample::NOW).into_string();
+    assert!(listed.contains("next <time") && listed.contains(">due 12 min ago<"), "{listed}");
+    let webhook = sample::webhook();
+    let explained = |held: Option<(&'static str, u64)>| {
+        let held = held.map(|(bound, ago)| (bound, Duration::from_secs(ago)));
+        let last_failure = Some("timeout".to_owned());
+        let standing =
+            Standing { in_flight: 0, limit: 1, failures: 9, last_failure, left_alone: None, held };
+        let (webhook, standing) = (Some(&webhook), Some(standing));
+        let view = delivery::DeliveryView { detail: &detail, webhook, standing };
+        delivery::delivery(&sample::frame(), &view).into_string()
+    };
+    let drawn = explained(Some(("breaker", 60)));
+    assert!(drawn.contains("id=\"held\"") && drawn.contains("left alone but for"), "{drawn}");
+    assert!(!drawn.contains("next attempt is"), "{drawn}");
+    // What bit before it was due says nothing of it.
+    for unknown in [None, Some(("breaker", 800))] {
+        let drawn = explained(unknown);
+        assert!(drawn.contains("this replica has not seen why"), "{drawn}");
+    }
+    detail.row.next_at_ms = Some(sample::NOW + 95_000);
+    let listed = super::rows::row(&detail.row, sample::NOW).into_string();
+    assert!(listed.contains(">in 1 min<"), "{listed}");
 }
 
 #[test]
@@ -467,8 +498,8 @@ fn what_a_file_allows_is_offered() {
         assert!(!settings.contains(refused), "{refused}: {settings}");
     }
     let detail = sample::detail(DeliveryState::Dead, &[Some("dns")]);
-    let view = delivery::DeliveryView { detail: &detail, webhook: Some(&webhook) };
-    assert!(delivery::delivery(&frame, view).into_string().contains("id=\"redeliver\""));
+    let view = delivery::DeliveryView { detail: &detail, webhook: Some(&webhook), standing: None };
+    assert!(delivery::delivery(&frame, &view).into_string().contains("id=\"redeliver\""));
 }
 
 #[test]
@@ -496,8 +527,8 @@ fn only_a_session_can_be_signed_out_of() {
 fn of_attempts_that_failed_alike_the_last_says_why() {
     let failures = [Some("timeout"), Some("http_503"), Some("http_503"), Some("http_503")];
     let detail = sample::detail(DeliveryState::Dead, &failures);
-    let view = delivery::DeliveryView { detail: &detail, webhook: None };
-    let drawn = delivery::delivery(&sample::frame(), view).into_string();
+    let view = delivery::DeliveryView { detail: &detail, webhook: None, standing: None };
+    let drawn = delivery::delivery(&sample::frame(), &view).into_string();
     assert_eq!(drawn.matches("class=\"why muted\"").count(), 2, "{drawn}");
     assert_eq!(drawn.matches("<details class=\"soft\" open").count(), 1, "{drawn}");
     let last = drawn.split("id=\"attempt-4\"").nth(1).unwrap();

@@ -193,8 +193,8 @@ fn remarks(frame: &Frame, head: &Head<'_>, base: &str) -> Markup {
     html! {
         @if let Err(why) = &webhook.secrets {
             (notice(Tone::Bad, &html! {
-                p id="unopened" { strong { "The secret of this webhook cannot be opened: " } (why) "." }
-                p { "What is for it waits until the service has the key, or until you "
+                p id="unopened" { strong { "This webhook cannot be opened: " } (why) "." }
+                p { "What is for it waits until the service has the key or the database was put back, or until you "
                     a href={ (base) "/delete" } { "delete it" } "." }
             }))
         }

@@ -15,14 +15,14 @@ impl Folder {
 }
 
 /// What the store tells of a reading, but for what is live.
-async fn load(store: &Store) -> Vec<String> {
+pub(super) async fn load(store: &Store) -> Vec<String> {
     let store = store.clone();
     let notices = tokio::task::spawn_blocking(move || store.load()).await.unwrap();
     let others = notices.iter().filter(|notice| !matches!(notice, Notice::Live { .. }));
     others.map(ToString::to_string).collect()
 }
 
-fn secrets(store: &Store, id: &subscriptions::WebhookId) -> Option<bool> {
+pub(super) fn secrets(store: &Store, id: &subscriptions::WebhookId) -> Option<bool> {
     store.snapshots().load().get(id).map(|webhook| webhook.secrets.is_ok())
 }
 
