@@ -30,7 +30,7 @@ use crate::entry::Entry;
 use crate::locator::{self, Locator};
 use crate::notice::{Notice, Origin};
 use crate::open::{self, KeyUse};
-use crate::options::{OpenError, Options, ReadError, Rules};
+use crate::options::{OpenError, Options, Rules};
 use crate::saved::{self, Pace, Saved};
 use crate::state_file::StateError;
 use crate::status::Status;
@@ -87,8 +87,6 @@ struct Inner {
     unsettled: bool,
     /// The stamps of a change that does not rest yet.
     restless: Option<Stamps>,
-    /// What the last reading failed with; told once.
-    trouble: Option<Arc<ReadError>>,
 }
 
 /// When to look again.
@@ -122,6 +120,7 @@ impl Store {
         // Claimed before it is read: what another process still writes meanwhile is not missed.
         let claim = Claim::new(&state_dir);
         if !claim.is_held() {
+            status.shared.store(true, Ordering::Relaxed);
             notices.push(Notice::Shared(state_dir.clone()));
         }
         let disabled = Disabled::load(&state_dir).unwrap_or_else(|error| {
@@ -140,7 +139,6 @@ impl Store {
             secret_files: Vec::new(),
             unsettled: false,
             restless: None,
-            trouble: None,
         };
         let store = Self(Arc::new(Shared {
             name: locator.name(),
@@ -321,7 +319,7 @@ impl Store {
             self.read(&mut inner, stamps, &mut notices);
         } else if inner.unsettled && stamps.settled() {
             self.read(&mut inner, stamps, &mut notices);
-        } else if inner.trouble.is_none() {
+        } else if !self.0.status.is_failing() {
             self.0.status.read_at_ms.store(now, Ordering::Relaxed);
         }
         (notices, Again::Later)
@@ -342,20 +340,19 @@ impl Store {
             Ok(changed) => {
                 self.0.revision.send_replace(self.0.backend.revision());
                 self.0.status.read_at_ms.store(now, Ordering::Relaxed);
-                self.0.status.failing.store(false, Ordering::Relaxed);
+                let trouble = self.0.status.trouble.swap(None);
                 if changed {
                     inner.pace.changed(now);
-                } else if inner.trouble.is_some() {
+                } else if trouble.is_some() {
                     notices.push(Notice::Readable);
                 }
-                inner.trouble = None;
             }
             Err(error) => {
-                self.0.status.failing.store(true, Ordering::Relaxed);
-                if inner.trouble.as_deref() != Some(&error) {
+                // Told once.
+                if self.0.status.trouble().as_deref() != Some(&error) {
                     self.0.status.count_error();
                     let error = Arc::new(error);
-                    inner.trouble = Some(Arc::clone(&error));
+                    self.0.status.trouble.store(Some(Arc::clone(&error)));
                     let live = self.0.status.is_loaded();
                     notices.push(Notice::Unreadable { error, live });
                 }
@@ -477,6 +474,7 @@ impl Store {
     /// Goes on with the state directory, whose process of before is gone: with what that one decided,
     /// and what was decided here meanwhile.
     fn take_over(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
+        self.0.status.shared.store(false, Ordering::Relaxed);
         notices.push(Notice::Claimed(self.0.state_dir.clone()));
         let theirs = self.keep(Disabled::load(&self.0.state_dir), notices).unwrap_or_default();
         inner.disabled.join(theirs);

@@ -108,9 +108,12 @@ impl Follower {
             let (switches, opened) = (seen.switches, seen.opened);
             *seen = Seen { rules: Some(rules.clone()), switches, opened, ..Seen::default() };
         }
-        let read = self.handle.block_on(seen.catch_up(&self.database, rules));
-        let entries = read.map_err(|error| ReadError::Database(error.to_string()));
-        let entries = entries.map(|()| seen.rows.values().map(|row| row.entry.clone()).collect());
+        let read = self.handle.block_on(async {
+            let Err(error) = seen.catch_up(&self.database, rules).await else { return Ok(()) };
+            let passes = error.may_pass();
+            Err(ReadError::Database { why: self.database.reason(error).await, passes })
+        });
+        let entries = read.map(|()| seen.rows.values().map(|row| row.entry.clone()).collect());
         Listing { entries, secret_files: Vec::new() }
     }
 
