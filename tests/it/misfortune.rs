@@ -165,12 +165,16 @@ async fn a_database_that_does_not_take_us_is_told_by_its_cause() {
         (format!("{account}@{rest}_unknown"), "does not exist"),
         (format!("postgres://a:hunter2@{}/x", closed.address()), "Connection refused"),
     ];
+    let place = |url: &str| format!("postgres://{}", url.rsplit_once('@').unwrap().1);
     for (url, why) in rows {
         let setup = Setup::new(&space)
             .set("webhooks.store", url.as_str())
             .set("webhooks.encryption_key", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
         let mut program = Program::launch(&setup, &[]).await.unwrap();
-        not_ready(&program, "none are live yet", &[why]).await;
+        not_ready(&program, "none are live yet", &[why, &place(&url)]).await;
+        let log = program.log().join("\n");
+        // Of PostgreSQL's own source, and of the library.
+        assert!(!log.contains(" at line ") && !log.contains("error returned"), "{log}");
         end(&mut program).await;
     }
     space.close().await.unwrap();

@@ -128,6 +128,11 @@ async fn the_command_deletes_without_the_key() {
     let foreign = made(&stage, "/foreign", THEIRS, OURS).await;
     stage.program.logged("the webhooks cannot be read", SOON).await.unwrap();
     stage.reaches("store_failing", &[], 1.0).await;
+    let page = ask(&stage, "GET", "/admin/webhooks").body;
+    assert!(page.contains("The webhooks cannot be read") && page.contains(&foreign), "{page}");
+    assert!(!page.contains("first webhook"), "{page}");
+    let refused = ask(&stage, "POST", &format!("/api/v1/webhooks/{foreign}/rotate-secret"));
+    assert!(refused.body.contains("/problems/store-damaged"), "{refused:?}");
     webhooks(&stage, &["delete", &foreign], OURS, OURS).await;
     stage.program.logged("the webhooks can be read again", SOON).await.unwrap();
     stage.close().await;

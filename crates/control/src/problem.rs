@@ -71,6 +71,8 @@ pub enum ProblemKind {
     Internal,
     /// The database cannot be reached.
     StoreAway,
+    /// The database can be reached, and what is in it cannot be read.
+    StoreDamaged,
     /// The broker cannot be reached.
     BrokerAway,
     /// It took too long.
@@ -151,7 +153,7 @@ impl FieldError {
 
 impl ProblemKind {
     /// Every kind, as the documentation lists them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::InvalidRequest,
         Self::InvalidCursor,
         Self::Unauthenticated,
@@ -179,6 +181,7 @@ impl ProblemKind {
         Self::TooManyAttempts,
         Self::Internal,
         Self::StoreAway,
+        Self::StoreDamaged,
         Self::BrokerAway,
         Self::TimedOut,
         Self::Busy,
@@ -217,6 +220,7 @@ impl ProblemKind {
             Self::TooManyAttempts => ("too-many-attempts", "Too many failed attempts", 429),
             Self::Internal => ("internal", "Something went wrong on our side", 500),
             Self::StoreAway => ("store-away", "The database cannot be reached", 503),
+            Self::StoreDamaged => ("store-damaged", "The database cannot be read", 503),
             Self::BrokerAway => ("broker-away", "The broker cannot be reached", 503),
             Self::TimedOut => ("timed-out", "It took too long", 503),
             Self::Busy => ("busy", "Somebody else works on the dead letters", 503),

@@ -1,7 +1,7 @@
 //! The config cache's side of `/metrics`, copied from the store's own numbers before each scrape:
 //! the store itself knows no metrics.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metering::{Gauge, IntCounter, IntGauge, IntGaugeVec, Meter, Registry};
 use store::Status;
@@ -14,6 +14,8 @@ pub(crate) struct StoreMetrics {
     age: Gauge,
     errors: IntCounter,
     failing: IntGauge,
+    shared: IntGauge,
+    started: SystemTime,
 }
 
 impl StoreMetrics {
@@ -40,7 +42,7 @@ impl StoreMetrics {
             )?,
             age: meter.seconds(
                 "webhooks_age_seconds",
-                "Time since the store was last known to hold just what is live",
+                "Time since the store was last known to hold just what is live; since the start where it never was",
             )?,
             errors: meter.counter(
                 "store_errors_total",
@@ -50,6 +52,11 @@ impl StoreMetrics {
                 "store_failing",
                 "1 while the store cannot be read and an older snapshot serves, else 0",
             )?,
+            shared: meter.gauge(
+                "state_dir_shared",
+                "1 while another process has the state directory, so that nothing is written there",
+            )?,
+            started: SystemTime::now(),
         })
     }
 
@@ -62,8 +69,28 @@ impl StoreMetrics {
         self.unopened.set(count(status.unopened()));
         self.errors.inc_by(status.errors().saturating_sub(self.errors.get()));
         self.failing.set(status.is_failing().into());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let read_at = std::time::Duration::from_millis(status.read_at_ms().try_into().unwrap_or(0));
-        self.age.set(now.saturating_sub(read_at).as_secs_f64());
+        self.shared.set(status.is_shared().into());
+        let read_at = match status.read_at_ms() {
+            0 => self.started,
+            ms => UNIX_EPOCH + Duration::from_millis(ms.try_into().unwrap_or(0)),
+        };
+        // A clock that was put back makes nothing older.
+        self.age.set(read_at.elapsed().unwrap_or_default().as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_read_is_as_old_as_the_start() {
+        let metrics = StoreMetrics::register(&Registry::new()).unwrap();
+        let metrics = StoreMetrics { started: UNIX_EPOCH, ..metrics };
+        metrics.refresh(&Status::default());
+        assert!(metrics.age.get() > 1e9, "since the start, which here is 1970");
+        let metrics = StoreMetrics { started: SystemTime::now(), ..metrics };
+        metrics.refresh(&Status::default());
+        assert!(metrics.age.get() < 600.0, "{}", metrics.age.get());
     }
 }

@@ -19,6 +19,7 @@ mod row;
 mod schema;
 mod seal;
 mod sessions;
+mod told;
 
 pub use self::audit::{AuditBounds, AuditRow};
 pub use self::change::{ChangeError, Created, Draft};
@@ -33,7 +34,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::AnyPool;
 use sqlx::migrate::MigrateError;
@@ -65,6 +65,20 @@ impl Place {
             Self::Postgres(_) => true,
         }
     }
+
+    /// That nothing stands in the way of the file of an embedded database, there or to be made.
+    pub(crate) fn check(&self) -> Result<(), OpenDatabase> {
+        let Self::Sqlite(path) = self else { return Ok(()) };
+        if path.is_dir() {
+            return Err(OpenDatabase::Folder(path.clone()));
+        }
+        match path.ancestors().skip(1).find(|above| above.exists()) {
+            Some(above) if !above.is_dir() => {
+                Err(OpenDatabase::BelowFile { path: path.clone(), file: above.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A database of webhooks; cheap to clone.
@@ -81,11 +95,16 @@ struct Inner {
 #[derive(Debug, Error)]
 pub enum DatabaseError {
     /// It cannot be reached, or refuses.
-    #[error("the database: {0}")]
-    Database(#[from] sqlx::Error),
-    /// It did not answer in this time.
-    #[error("the database gives no answer within {0:?}")]
-    Silent(Duration),
+    #[error("the database: {}", told::error(.0))]
+    Database(sqlx::Error),
+    /// The server at this place takes no connection.
+    #[error("the database {place}: {why}")]
+    Unreached {
+        /// Where it is, without a password.
+        place: String,
+        /// Why.
+        why: String,
+    },
     /// Nobody waits for it any more.
     #[error("the program ends")]
     Ended,
@@ -97,7 +116,7 @@ pub enum DatabaseError {
     )]
     Lost(PathBuf),
     /// Its tables are not those of this version and cannot be brought up to date.
-    #[error("the tables of the database cannot be brought up to date: {0}")]
+    #[error("the tables of the database cannot be brought up to date: {}", told::migration(.0))]
     Schema(MigrateError),
     /// It was written by a later version.
     #[error(
@@ -118,10 +137,30 @@ pub enum DatabaseError {
     Seal(#[from] SealError),
 }
 
+impl DatabaseError {
+    /// Whether it may be over by itself; else somebody has to mend the database.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Database(error) => !told::is_damage(error),
+            Self::Unreached { .. } | Self::Ended | Self::Lost(_) | Self::Seal(_) => true,
+            Self::Schema(_) | Self::Newer(_) | Self::Row { .. } => false,
+        }
+    }
+}
+
+// Not as a source: its own words would be told, too.
+impl From<sqlx::Error> for DatabaseError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
 impl From<MigrateError> for DatabaseError {
     fn from(error: MigrateError) -> Self {
         match error {
             MigrateError::VersionMissing(version) => Self::Newer(version),
+            MigrateError::Execute(error) => Self::Database(error),
             error => Self::Schema(error),
         }
     }
@@ -185,6 +224,21 @@ impl Database {
         Ok(())
     }
 
+    /// What went wrong and where, in one line; of a server that gives no connection, why it does not.
+    async fn reason(&self, error: DatabaseError) -> String {
+        if matches!(error, DatabaseError::Database(sqlx::Error::PoolTimedOut))
+            && let Err(why) = self.0.pool.reach().await
+        {
+            return why.to_string();
+        }
+        match error {
+            DatabaseError::Database(error) => {
+                format!("the database {}: {}", self.place().name(), told::error(&error))
+            }
+            error => error.to_string(),
+        }
+    }
+
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys
     }
@@ -192,22 +246,29 @@ impl Database {
 
 /// Whether the file of an embedded database holds sealed secrets, as far as can be told: what cannot
 /// be read may. Must be called within a runtime.
-pub(crate) async fn holds_secrets(file: &Path) -> bool {
+///
+/// # Errors
+///
+/// [`OpenDatabase::None`] where it is no database at all.
+pub(crate) async fn holds_secrets(file: &Path) -> Result<bool, OpenDatabase> {
     if std::fs::metadata(file).is_ok_and(|file| file.len() == 0) || !file.exists() {
-        return false;
+        return Ok(false);
     }
     let place = Place::Sqlite(file.to_owned());
-    let Ok(pool) = Pool::open(place, Tables::Webhooks, Missing::Lost) else { return true };
-    let Ok(pool) = pool.as_it_is() else { return true };
+    let pool = Pool::open(place, Tables::Webhooks, Missing::Lost)?;
+    let Ok(pool) = pool.as_it_is() else { return Ok(true) };
     let row = sqlx::query("SELECT id FROM webhooks LIMIT 1").fetch_optional(pool).await;
     pool.close().await;
-    match row {
-        Ok(row) => row.is_some(),
-        // There is no such table, or it is no database at all (SQLITE_ERROR, NOTADB).
-        Err(error) => {
-            let code = error.as_database_error().and_then(|error| error.code()?.parse().ok());
-            !code.is_some_and(|code: u32| matches!(code & 0xff, 1 | 26))
-        }
+    let code = match row {
+        Ok(row) => return Ok(row.is_some()),
+        Err(error) => error.as_database_error().and_then(|error| error.code()?.parse().ok()),
+    };
+    match code.map(|code: u32| code & 0xff) {
+        // SQLITE_ERROR: there is no such table.
+        Some(1) => Ok(false),
+        // SQLITE_NOTADB.
+        Some(26) => Err(OpenDatabase::None(file.to_owned())),
+        _ => Ok(true),
     }
 }
 
@@ -223,6 +284,29 @@ pub enum OpenDatabase {
         #[source]
         source: io::Error,
     },
+    /// A folder stands where its file should.
+    #[error(
+        "the database {} cannot be opened: it is a folder; name a file in it, such as \
+         sqlite://{}/webhooks.db", .0.display(), .0.display()
+    )]
+    Folder(PathBuf),
+    /// A file stands where the folder of its file should.
+    #[error(
+        "the database {} cannot be opened: {} is a file and no folder", path.display(),
+        file.display()
+    )]
+    BelowFile {
+        /// The database.
+        path: PathBuf,
+        /// What stands in its way.
+        file: PathBuf,
+    },
+    /// Its file holds something else.
+    #[error(
+        "the file {} is no SQLite database, or is damaged: put the database back, or name another \
+         file", .0.display()
+    )]
+    None(PathBuf),
     /// The URL is none; it is not quoted, for it may hold a password.
     #[error("not a database URL such as postgres://user:password@host:5432/name")]
     Url,
@@ -233,6 +317,19 @@ impl Place {
         match self {
             Self::Sqlite(_) => Kind::Sqlite,
             Self::Postgres(_) => Kind::Postgres,
+        }
+    }
+
+    /// What may be shown and written down: never a password.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Self::Postgres(url) => {
+                let (_, rest) = url.split_once("://").unwrap_or_default();
+                let (_, place) = rest.rsplit_once('@').unwrap_or(("", rest));
+                let (place, _) = place.split_once('?').unwrap_or((place, ""));
+                format!("postgres://{place}")
+            }
         }
     }
 }

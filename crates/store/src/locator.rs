@@ -95,13 +95,7 @@ impl Locator {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::File(path) => format!("{FILE}{}", path.display()),
-            Self::Database(Place::Sqlite(path)) => format!("{SQLITE}{}", path.display()),
-            Self::Database(Place::Postgres(url)) => {
-                let (_, rest) = url.split_once("://").unwrap_or_default();
-                let (_, place) = rest.rsplit_once('@').unwrap_or(("", rest));
-                let (place, _) = place.split_once('?').unwrap_or((place, ""));
-                format!("postgres://{place}")
-            }
+            Self::Database(place) => place.name(),
         }
     }
 }

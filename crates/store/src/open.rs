@@ -30,6 +30,9 @@ use crate::store::build;
 /// [`LoadError`] with every mistake.
 pub fn load_once(url: &str, options: &Options) -> Result<Snapshot, LoadError> {
     let locator = Locator::try_new(url).map_err(ReadError::from)?;
+    if let Locator::Database(place) = &locator {
+        place.check().map_err(OpenError::from)?;
+    }
     let read = || -> Result<Vec<Entry>, LoadError> {
         let backend = backend(&locator, options, KeyUse::Open, &Arc::default())?;
         Ok(backend.list(&options.rules).entries?)
@@ -153,6 +156,7 @@ pub(crate) fn backend(
         Locator::File(path) => return Ok(Backend::File(File::new(path.clone()))),
         Locator::Database(place) => place.clone(),
     };
+    place.check()?;
     let keys = match (&options.keys, &place) {
         (Some(keys), _) => keys.clone(),
         (None, Place::Sqlite(path)) => own_keys(path, &options.state_dir, key)?,
@@ -176,7 +180,7 @@ fn own_keys(database: &Path, state_dir: &Path, key: KeyUse) -> Result<Keys, Open
     }
     let path = key_file::own_key(state_dir);
     let is_sealed = || on_a_runtime(|| Handle::current().block_on(holds_secrets(database)));
-    if key != KeyUse::Nothing && is_sealed().unwrap_or(true) {
+    if key != KeyUse::Nothing && is_sealed().unwrap_or(Ok(true))? {
         return Err(OpenError::KeyLost { path, database: database.to_owned() });
     }
     if key == KeyUse::Seal {

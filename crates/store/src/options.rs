@@ -90,9 +90,14 @@ pub enum ReadError {
     /// The file cannot be read, or has mistakes: one line for each.
     #[error(transparent)]
     File(#[from] Report),
-    /// The database cannot be read, in one line.
-    #[error("{0}")]
-    Database(String),
+    /// The database cannot be read.
+    #[error("{why}")]
+    Database {
+        /// Why, in one line.
+        why: String,
+        /// Whether it may be over by itself.
+        passes: bool,
+    },
     /// Two webhooks have one id.
     #[error(transparent)]
     Duplicate(#[from] DuplicateId),

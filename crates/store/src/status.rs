@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
+
+use crate::options::ReadError;
+
 /// Written by the store, read by whoever exports or answers; no number depends on another one.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -13,7 +17,9 @@ pub struct Status {
     pub(crate) read_at_ms: Arc<AtomicI64>,
     pub(crate) errors: AtomicU64,
     pub(crate) loaded: AtomicBool,
-    pub(crate) failing: AtomicBool,
+    pub(crate) shared: AtomicBool,
+    /// What the last reading failed with.
+    pub(crate) trouble: ArcSwapOption<ReadError>,
 }
 
 impl Status {
@@ -69,7 +75,19 @@ impl Status {
     /// Whether the store cannot be read at present, so that an older snapshot serves (or none).
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
+        self.trouble.load().is_some()
+    }
+
+    /// Why it cannot.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Arc<ReadError>> {
+        self.trouble.load_full()
+    }
+
+    /// Whether another process has the state directory, so that this one writes nothing there.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
     }
 
     pub(crate) fn count_error(&self) {

@@ -33,7 +33,7 @@ use crate::entry::Entry;
 use crate::locator::{self, Locator};
 use crate::notice::{Notice, Origin};
 use crate::open::{self, KeyUse};
-use crate::options::{OpenError, Options, ReadError, Rules};
+use crate::options::{OpenError, Options, Rules};
 use crate::saved::{self, Pace, Saved};
 use crate::state_file::StateError;
 use crate::status::Status;
@@ -90,8 +90,6 @@ struct Inner {
     unsettled: bool,
     /// The stamps of a change that does not rest yet.
     restless: Option<Stamps>,
-    /// What the last reading failed with; told once.
-    trouble: Option<Arc<ReadError>>,
 }
 
 /// Ends what waits for a database when it is dropped.
@@ -134,6 +132,7 @@ impl Store {
         // Claimed before it is read: what another process still writes meanwhile is not missed.
         let claim = Claim::new(&state_dir);
         if !claim.is_held() {
+            status.shared.store(true, Ordering::Relaxed);
             notices.push(Notice::Shared(state_dir.clone()));
         }
         let disabled = Disabled::load(&state_dir).unwrap_or_else(|error| {
@@ -152,7 +151,6 @@ impl Store {
             secret_files: Vec::new(),
             unsettled: false,
             restless: None,
-            trouble: None,
         };
         let store = Self(Arc::new(Shared {
             name: locator.name(),
@@ -353,7 +351,7 @@ impl Store {
             self.read(&mut inner, stamps, &mut notices);
         } else if inner.unsettled && stamps.settled() {
             self.read(&mut inner, stamps, &mut notices);
-        } else if inner.trouble.is_none() {
+        } else if !self.0.status.is_failing() {
             self.0.status.read_at_ms.store(now, Ordering::Relaxed);
         }
         (notices, Again::Later)
@@ -374,22 +372,21 @@ impl Store {
             Ok(changed) => {
                 self.0.revision.send_replace(self.0.backend.revision());
                 self.0.status.read_at_ms.store(now, Ordering::Relaxed);
-                self.0.status.failing.store(false, Ordering::Relaxed);
+                let trouble = self.0.status.trouble.swap(None);
                 if changed {
                     inner.pace.changed(now);
-                } else if inner.trouble.is_some() {
+                } else if trouble.is_some() {
                     notices.push(Notice::Readable);
                 }
-                inner.trouble = None;
             }
             // Then this says nothing of the store.
             Err(_) if self.0.backend.has_ended() => {}
             Err(error) => {
-                self.0.status.failing.store(true, Ordering::Relaxed);
-                if inner.trouble.as_deref() != Some(&error) {
+                // Told once.
+                if self.0.status.trouble().as_deref() != Some(&error) {
                     self.0.status.count_error();
                     let error = Arc::new(error);
-                    inner.trouble = Some(Arc::clone(&error));
+                    self.0.status.trouble.store(Some(Arc::clone(&error)));
                     let live = self.0.status.is_loaded();
                     notices.push(Notice::Unreadable { error, live });
                 }

@@ -122,6 +122,13 @@ async fn addresses_and_queries_are_read_strictly() {
     for (path, body, status, kind) in [
         ("/webhooks/whk_none/recover", json!({}), 422, "invalid-fields"),
         ("/webhooks/whk_none/recover", json!({"since": "x"}), 422, "invalid-fields"),
+        (
+            "/webhooks/whk_none/recover",
+            json!({"since": "2999-01-01T00:00:00Z"}),
+            422,
+            "invalid-fields",
+        ),
+        ("/dead/replay", json!({"since": "2999-01-01T00:00:00Z"}), 422, "invalid-fields"),
         ("/webhooks/whk_none/test", json!({}), 404, "unknown-webhook"),
         ("/webhooks/whk_none/rotate-secret", json!({"overlap": "1y"}), 422, "invalid-fields"),
         ("/dead/replay", json!({}), 422, "invalid-fields"),

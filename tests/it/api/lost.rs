@@ -80,7 +80,7 @@ async fn overwritten() {
         .logged("the webhooks cannot be read, what was live stays so", SOON)
         .await
         .unwrap();
-    problem(&hand.post("/webhooks", &body), 503, "store-away");
+    problem(&hand.post("/webhooks", &body), 503, "store-damaged");
     start_again(&mut stage).await;
     stage.publish("domain.added", "prj_1", "evt_1").await;
     stage.receiver.wait_for(1, SOON).await.unwrap();

@@ -259,7 +259,7 @@ pub(super) fn test(body: &JsonBody) -> Result<Option<String>, Problem> {
 /// Since when (ms since 1970) to recover.
 pub(super) fn recover(body: &JsonBody) -> Result<i64, Problem> {
     let mut fields = Fields::new(&body.object);
-    let since = time(&mut fields, "since");
+    let since = past(&mut fields, "since");
     if !body.object.contains_key("since") {
         fields.refuse("since", "is missing");
     } else if body.object.get("since").is_some_and(Value::is_null) {
@@ -282,7 +282,7 @@ pub(super) fn replay(body: &JsonBody) -> Result<DeadFilter, Problem> {
         }),
         kind: read(&mut fields, "type", event_type),
         reason: read(&mut fields, "reason", dead_reason),
-        since_ms: time(&mut fields, "since"),
+        since_ms: past(&mut fields, "since"),
         until_ms: time(&mut fields, "until"),
         deliveries: deliveries.map(|all| all.into_iter().collect()),
     };
@@ -340,6 +340,15 @@ fn retry(fields: &mut Fields<'_>) -> RetryEdit {
 
 fn time(fields: &mut Fields<'_>, name: &'static str) -> Option<i64> {
     read(fields, name, |text| clock::ms_of(text).ok_or_else(|| EXPECTED_TIME.to_owned()))
+}
+
+/// A time that lies not in the future: nothing has happened since then.
+fn past(fields: &mut Fields<'_>, name: &'static str) -> Option<i64> {
+    let ms = time(fields, name)?;
+    if ms > clock::now_ms() {
+        fields.refuse(name, "lies in the future: nothing has failed since then");
+    }
+    Some(ms)
 }
 
 /// What is made of a text.

@@ -21,7 +21,16 @@ pub(super) fn change(error: &ChangeError) -> Problem {
 pub(super) fn database(error: &DatabaseError) -> Problem {
     tracing::error!(error = %in_one_line(error), "the Control Center cannot use the database");
     let why = "the database cannot be used at this moment; the service's log says why";
-    Problem::new(ProblemKind::StoreAway, why).retry_after(5)
+    store(error.may_pass(), why.to_owned())
+}
+
+/// A store that cannot be used; where that may pass by itself, it is away.
+pub(super) fn store(passes: bool, why: String) -> Problem {
+    if passes {
+        Problem::new(ProblemKind::StoreAway, why).retry_after(5)
+    } else {
+        Problem::new(ProblemKind::StoreDamaged, why)
+    }
 }
 
 pub(super) fn client(error: &ClientError) -> Problem {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use signing::Secret;
-use store::{Created, Database, LONGEST_OVERLAP};
+use store::{Created, Database, LONGEST_OVERLAP, ReadError};
 use subscriptions::{Secrets, Snapshot, Webhook, WebhookId};
 
 use super::draft::{self, Drafted};
@@ -28,6 +28,14 @@ impl Desk {
     pub fn count(&self) -> (usize, usize) {
         let snapshot = self.0.store.snapshots().load_full();
         (snapshot.len(), snapshot.enabled())
+    }
+
+    /// Why there are no webhooks to be seen: none are live, and they cannot be read. `None` where they
+    /// can.
+    #[must_use]
+    pub fn unread(&self) -> Option<String> {
+        let trouble = self.0.store.status().trouble();
+        trouble.filter(|_| self.count().0 == 0).map(|trouble| trouble.to_string())
     }
 
     /// Why webhooks cannot be changed here; `None` where they can.
@@ -320,10 +328,10 @@ impl Desk {
             let why = "the webhooks are kept in a file that its owner writes: change them there";
             Problem::new(ProblemKind::ReadOnlyStore, why)
         })?;
-        if self.0.store.status().is_failing() {
-            let why = "the webhooks cannot be read at this moment, and so not be changed; the \
-                       service's log says why";
-            return Err(Problem::new(ProblemKind::StoreAway, why).retry_after(5));
+        if let Some(trouble) = self.0.store.status().trouble() {
+            let passes = !matches!(*trouble, ReadError::Database { passes: false, .. });
+            let why = format!("the webhooks cannot be read, and so not be changed: {trouble}");
+            return Err(trouble::store(passes, why));
         }
         Ok(database)
     }

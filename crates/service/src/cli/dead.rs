@@ -114,6 +114,9 @@ fn since(text: &str) -> Result<Since, String> {
     let time: Timestamp = text
         .parse()
         .map_err(|_| "neither a duration such as 2h nor a time such as 2026-11-24T10:00:00Z")?;
+    if time > Timestamp::now() {
+        return Err("it lies in the future: nothing was given up since then".to_owned());
+    }
     Ok(Since::At(time.as_millisecond()))
 }
 
@@ -126,5 +129,6 @@ mod tests {
         assert_eq!(since("2h"), Ok(Since::Ago(Duration::from_secs(7_200))));
         assert_eq!(since("1970-01-01T00:00:01Z"), Ok(Since::At(1_000)));
         assert!(since("yesterday").is_err());
+        assert!(since("2999-01-01T00:00:00Z").unwrap_err().contains("in the future"));
     }
 }

@@ -87,12 +87,17 @@ async fn create(database: &Database, asked: &Create, config: &Config) -> Result<
     let draft = fields::with(draft, &asked.fields, config)?;
     let made = database.create(&draft, ACTOR).await.map_err(told)?;
     let (id, secret) = (made.id.as_str(), made.secret.expose());
+    if !asked.json {
+        // Before anything is waited for: who has no patience has not lost it.
+        print::line(&format!("created {id}\nsecret  {secret}"))?;
+    }
     let live = live::wait(config, made.revision).await;
     if asked.json {
         let told = json!({ "id": id, "secret": secret, "live": live == Live::Yes });
         return print::line(&told.to_string());
     }
-    print::line(&format!("created {id} ({})\nsecret  {secret}", live.words(config)))
+    print::error(&format!("{id} ({})", live.words(config)));
+    Ok(())
 }
 
 async fn update(database: &Database, asked: &Update, config: &Config) -> Result<(), Failed> {

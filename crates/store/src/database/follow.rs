@@ -120,10 +120,17 @@ impl Follower {
             let (switches, opened) = (seen.switches, seen.opened);
             *seen = Seen { rules: Some(rules.clone()), switches, opened, ..Seen::default() };
         }
-        let read = self.wait_for(seen.catch_up(&self.database, rules));
-        let read = read.unwrap_or(Err(DatabaseError::Ended));
-        let entries = read.map_err(|error| ReadError::Database(error.to_string()));
-        let entries = entries.map(|()| seen.rows.values().map(|row| row.entry.clone()).collect());
+        let read = self.wait_for(async {
+            let Err(error) = seen.catch_up(&self.database, rules).await else { return Ok(()) };
+            let passes = error.may_pass();
+            Err(ReadError::Database { why: self.database.reason(error).await, passes })
+        });
+        let ended = || {
+            let why = DatabaseError::Ended.to_string();
+            Err(ReadError::Database { why, passes: true })
+        };
+        let read = read.unwrap_or_else(ended);
+        let entries = read.map(|()| seen.rows.values().map(|row| row.entry.clone()).collect());
         Listing { entries, secret_files: Vec::new() }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::database::schema::{self, Tables};
-use crate::database::{DatabaseError, Kind, OpenDatabase, Place};
+use crate::database::{DatabaseError, Kind, OpenDatabase, Place, told};
 
 /// Connections at most: a page, the log and the feed at the same time, and little else.
 const CONNECTIONS: u32 = 8;
@@ -60,6 +60,7 @@ impl Pool {
         tables: Tables,
         missing: Missing,
     ) -> Result<Self, OpenDatabase> {
+        place.check()?;
         sqlx::any::install_default_drivers();
         let pragmas = match (place.kind(), tables) {
             (Kind::Postgres, _) => None,
@@ -113,17 +114,18 @@ impl Pool {
 
     /// Why a server does not take us, at once and in its own words: a pool would try again in
     /// silence, and then know no more than that time ran out.
-    async fn reach(&self) -> Result<(), DatabaseError> {
+    pub(super) async fn reach(&self) -> Result<(), DatabaseError> {
         let Place::Postgres(url) = &self.place else { return Ok(()) };
-        match timeout(PATIENCE, AnyConnection::connect(url)).await {
+        let why = match timeout(PATIENCE, AnyConnection::connect(url)).await {
             // Its polite end is of no interest to anybody.
             Ok(Ok(connection)) => {
                 connection.close().await.unwrap_or_default();
-                Ok(())
+                return Ok(());
             }
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(DatabaseError::Silent(PATIENCE)),
-        }
+            Ok(Err(error)) => told::error(&error),
+            Err(_) => format!("it gives no answer within {PATIENCE:?}"),
+        };
+        Err(DatabaseError::Unreached { place: self.place.name(), why })
     }
 
     /// Whether the file is the one that was opened. A file that was removed or replaced goes on to be

@@ -280,10 +280,59 @@ async fn a_damaged_file_replaces_nothing() {
         let notices = load(store.clone()).await.unwrap();
         let unreadable = |notice: &Notice| matches!(notice, Notice::Unreadable { .. });
         assert!(notices.iter().any(unreadable), "{notices:?}");
+        let trouble = store.status().trouble().unwrap();
+        assert!(matches!(*trouble, crate::ReadError::Database { passes: false, .. }));
         assert!(store.snapshots().load().get(&made.id).is_some(), "the saved ones serve");
         assert!(store.database().unwrap().create(&draft("b"), "ada").await.is_err());
         assert!(load_once(&folder.url(), &folder.options()).is_err());
         assert_eq!(fs::read(folder.file()).unwrap(), bytes, "it was touched");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_database_is_told_in_one_way_by_who_looks_and_who_serves() {
+    let folder = Folder::new();
+    let at = |name: &str| folder.0.path().join(name);
+    fs::write(at("text"), "this is no database, and no other key is made beside it").unwrap();
+    fs::create_dir(at("folder")).unwrap();
+    for (name, why) in [
+        ("text", "is no SQLite database"),
+        ("text/x.db", "text is a file and no folder"),
+        ("text/x/y.db", "text is a file and no folder"),
+        ("folder", "it is a folder; name a file in it"),
+    ] {
+        let url = format!("sqlite://{}", at(name).display());
+        let looked = load_once(&url, &folder.options()).unwrap_err().to_string();
+        let started = Store::open(&url, folder.options()).unwrap_err().to_string();
+        assert!(looked.contains(why) && looked == started, "{name}: {looked} / {started}");
+    }
+    assert!(!folder.options().state_dir.join("encryption.key").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_nobody_is_told_by_its_place_and_in_clear_words() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = listener.local_addr().unwrap().port();
+    let mut answering = JoinSet::new();
+    answering.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 no").await.ok();
+        }
+    });
+    let keys = Keys::try_new(&Keys::generate().unwrap(), &[]).unwrap();
+    for (port, why) in [(1, "nothing listens there"), (other, "is no PostgreSQL server")] {
+        let folder = Folder::new();
+        let options = Options { keys: Some(keys.clone()), ..folder.options() };
+        let url = format!("postgres://u:hunter2@127.0.0.1:{port}/x");
+        let (store, _) = Store::open(&url, options).unwrap();
+        let told = unopened::load(&store).await.remove(0);
+        assert!(told.contains(&format!("the database postgres://127.0.0.1:{port}/x: ")), "{told}");
+        assert!(told.contains(why) && !told.contains("hunter2"), "{told}");
+        for word in ["sqlx", "SSLRequest"] {
+            assert!(!told.contains(word), "{told}");
+        }
+        let trouble = store.status().trouble().unwrap();
+        assert!(matches!(*trouble, crate::ReadError::Database { passes: true, .. }));
     }
 }
 

@@ -2,6 +2,7 @@
 //! state directory, handed over to a store that can keep it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use subscriptions::WebhookId;
 
@@ -51,6 +52,7 @@ impl Store {
     /// Goes on with the state directory, whose process of before is gone: with what that one decided,
     /// and what was decided here meanwhile.
     pub(super) fn take_over(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
+        self.0.status.shared.store(false, Ordering::Relaxed);
         notices.push(Notice::Claimed(self.0.state_dir.clone()));
         let theirs = self.keep(Disabled::load(&self.0.state_dir), notices).unwrap_or_default();
         inner.disabled.join(theirs);

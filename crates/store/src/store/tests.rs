@@ -446,7 +446,11 @@ fn two_processes_on_one_state_directory_are_told() {
     let first = place.start_well();
     let (second, told) = place.start();
     assert!(told[0].starts_with("another process uses the state directory"), "{told:?}");
-    drop((first, second));
+    assert_eq!((first.status().is_shared(), second.status().is_shared()), (false, true));
+    drop(first);
+    look(&second);
+    assert!(!second.status().is_shared());
+    drop(second);
     place.start_well();
 }
 

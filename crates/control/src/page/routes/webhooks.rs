@@ -50,6 +50,7 @@ pub(super) async fn list(asked: Asked) -> Answer {
             .iter()
             .map(|(webhook, hours)| listing::Item { webhook, hours: hours.as_deref() })
             .collect(),
+        unread: asked.desk.unread(),
         total: asked.desk.count().0,
         search,
         state,

@@ -50,6 +50,9 @@ fn advice(kind: ProblemKind) -> Option<&'static str> {
         ProblemKind::StoreAway | ProblemKind::BrokerAway | ProblemKind::Busy => {
             Some("Deliveries go on meanwhile. Try again in a moment.")
         }
+        ProblemKind::StoreDamaged => {
+            Some("Deliveries go on meanwhile, by the webhooks as they were read last.")
+        }
         _ => None,
     }
 }

@@ -17,6 +17,8 @@ pub(super) const HOURS: u16 = 24;
 pub(crate) struct List<'a> {
     /// This part of the list.
     pub(crate) items: Vec<Item<'a>>,
+    /// Why nobody knows which there are; `None` where they were read.
+    pub(crate) unread: Option<String>,
     /// How many there are.
     pub(crate) total: usize,
     /// What is searched for.
@@ -63,7 +65,9 @@ pub(crate) fn list(frame: &Frame, view: &List<'_>) -> Markup {
                     }
                 }
             }
-            @if view.total == 0 {
+            @if let Some(why) = &view.unread {
+                (unread(why))
+            } @else if view.total == 0 {
                 (first_steps(frame))
             } @else {
                 (filters(view))
@@ -102,6 +106,19 @@ pub(super) fn state_pill(webhook: &Webhook, hours: Option<&Hours>) -> Markup {
 /// The patterns of a webhook as texts.
 pub(super) fn patterns(webhook: &Webhook) -> Vec<String> {
     webhook.events.patterns().iter().map(ToString::to_string).collect()
+}
+
+fn unread(why: &str) -> Markup {
+    html! {
+        section.card aria-labelledby="unread" {
+            div.empty {
+                (icon(Icon::Webhook))
+                h2 id="unread" { "The webhooks cannot be read" }
+                p { (why) }
+                p { "Nothing is delivered until they can. The service goes on trying." }
+            }
+        }
+    }
 }
 
 fn first_steps(frame: &Frame) -> Markup {

@@ -33,7 +33,7 @@ fn screens() -> Vec<Screen> {
 
 fn list_of<'a>(items: Vec<list::Item<'a>>, total: usize) -> list::List<'a> {
     let next = (total > items.len()).then(|| "/admin/webhooks?cursor=c".to_owned());
-    list::List { items, total, search: "", state: "", first: None, next }
+    list::List { items, unread: None, total, search: "", state: "", first: None, next }
 }
 
 fn lists() -> Vec<Screen> {
@@ -63,11 +63,13 @@ fn lists() -> Vec<Screen> {
         ..sample::frame()
     };
     let role = frame::Frame { admin: false, ..sample::frame() };
+    let unread = list::List { unread: Some(EVIL.to_owned()), ..list_of(Vec::new(), 0) };
     let nothing = list::List { search: EVIL, ..list_of(Vec::new(), 5) };
     vec![
         ("list", list::list(&sample::frame(), &list_of(items.clone(), 312))),
         ("list-empty", list::list(&sample::frame(), &list_of(Vec::new(), 0))),
         ("list-nothing", list::list(&role, &nothing)),
+        ("list-unread", list::list(&read_only, &unread)),
         ("list-read-only", list::list(&read_only, &list_of(items, 5))),
     ]
 }
