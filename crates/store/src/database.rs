@@ -19,7 +19,7 @@ mod schema;
 mod seal;
 mod sessions;
 
-pub use self::audit::{AuditBounds, AuditRow};
+pub use self::audit::{AuditBounds, AuditFilter, AuditRow};
 pub use self::change::{ChangeError, Created, Draft};
 pub(crate) use self::follow::{Follower, Watch};
 pub(crate) use self::pool::{Missing, Pool};
