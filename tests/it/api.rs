@@ -87,6 +87,30 @@ fn rotated_again(hand: &Hand<'_>, place: &str) -> Value {
     rotated
 }
 
+/// Who did what to it, all of it and what is asked for.
+fn what_the_audit_says(hand: &Hand<'_>, id: &str) {
+    let audit = json_of(&hand.get(&format!("/audit?webhook={id}")));
+    let actions: Vec<_> = audit["items"].as_array().unwrap().iter().map(|e| &e["action"]).collect();
+    let expected = [
+        "deleted",
+        "secret promoted",
+        "secret revealed",
+        "secret rotated",
+        "secret rotated",
+        "updated",
+        "created",
+    ];
+    assert_eq!(actions, expected);
+    assert!(audit["items"].as_array().unwrap().iter().all(|entry| entry["actor"] == "alice"));
+    let some = |filter: &str| {
+        let listed = json_of(&hand.get(&format!("/audit?webhook={id}&{filter}")));
+        listed["items"].as_array().unwrap().len()
+    };
+    assert_eq!((some("actor=alice"), some("actor=bob")), (7, 0));
+    assert_eq!((some("action=secret+rotated"), some("action=deleted&actor=alice")), (2, 1));
+    problem(&hand.get("/audit?action=rotated"), 400, "invalid-request");
+}
+
 #[tokio::test]
 async fn the_life_of_a_webhook() {
     let stage = stage().await;
@@ -146,19 +170,7 @@ async fn the_life_of_a_webhook() {
 
     assert_eq!(hand.send("DELETE", &place, "", "").status, 204);
     problem(&hand.get(&place), 404, "unknown-webhook");
-    let audit = json_of(&hand.get(&format!("/audit?webhook={id}")));
-    let actions: Vec<_> = audit["items"].as_array().unwrap().iter().map(|e| &e["action"]).collect();
-    let expected = [
-        "deleted",
-        "secret promoted",
-        "secret revealed",
-        "secret rotated",
-        "secret rotated",
-        "updated",
-        "created",
-    ];
-    assert_eq!(actions, expected);
-    assert!(audit["items"].as_array().unwrap().iter().all(|entry| entry["actor"] == "alice"));
+    what_the_audit_says(&hand, id);
 
     let log = stage.program.log().join("\n");
     for hidden in [secret, next, ADMIN, READ, "hidden-header-value", "in-the-query"] {

@@ -22,6 +22,7 @@ pub use self::asked::{
     State, TriedEvent, TryOut, WebhooksAsked,
 };
 
+pub(crate) use self::asked::AUDIT_ACTIONS;
 pub(crate) use self::dead::DEAD_REASONS;
 pub use self::dead::dead_reason;
 pub(crate) use self::deliveries::Next;
@@ -29,7 +30,7 @@ pub use self::deliveries::request_headers;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::draft::drafted;
 pub(crate) use self::draft::duration;
-pub use self::moving::{DeadAct, DeadWork, DeadWorked, Stays};
+pub use self::moving::{DeadAct, DeadWork, DeadWorked, Left, Stays};
 pub(crate) use self::sample::TEST;
 pub use self::webhooks::rotated_again;
 

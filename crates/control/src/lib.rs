@@ -20,9 +20,10 @@ pub use auth::{
 };
 pub use desk::{
     AddressCheck, AuditAsked, AuditEntry, Change, ClauseEdit, DeadAct, DeadAsked, DeadPage,
-    DeadWork, DeadWorked, DeliveriesAsked, Desk, Edit, EventTypeInfo, Found, Listed, MAX_PAGE,
-    Made, Moved, Parts, RateEdit, Reach, Recovered, RetryEdit, Rules, Sent, Standing, Standings,
-    State, Stays, TriedEvent, TryOut, WebhooksAsked, dead_reason, request_headers, rotated_again,
+    DeadWork, DeadWorked, DeliveriesAsked, Desk, Edit, EventTypeInfo, Found, Left, Listed,
+    MAX_PAGE, Made, Moved, Parts, RateEdit, Reach, Recovered, RetryEdit, Rules, Sent, Standing,
+    Standings, State, Stays, TriedEvent, TryOut, WebhooksAsked, dead_reason, request_headers,
+    rotated_again,
 };
 pub use metrics::Metrics;
 pub use problem::{FieldError, Problem, ProblemKind};

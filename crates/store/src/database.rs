@@ -21,7 +21,7 @@ mod seal;
 mod sessions;
 mod told;
 
-pub use self::audit::{AuditBounds, AuditRow};
+pub use self::audit::{AuditBounds, AuditFilter, AuditRow};
 pub use self::change::{ChangeError, Created, Draft};
 pub(crate) use self::follow::{Follower, Watch};
 pub(crate) use self::pool::{Missing, Pool};

@@ -15,7 +15,7 @@ use super::{input, wire};
 use crate::App;
 use crate::auth::Viewer;
 use crate::clock::now_ms;
-use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked, Moved, dead_reason};
+use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked, dead_reason};
 use crate::problem::Problem;
 
 /// The states of a delivery, as a query names them.
@@ -171,8 +171,8 @@ pub(super) async fn dead(
     Ok(Json(app.desk.dead(&asked).await?.into()))
 }
 
-/// Sends dead letters again, under their ids; what is for a webhook that was deleted or is disabled
-/// stays.
+/// Sends dead letters again, under their ids; what is for a webhook that was deleted, is disabled or
+/// cannot be opened stays.
 ///
 /// Where deliveries are named and none of them is a dead letter, nothing is done: 404.
 #[utoipa::path(
@@ -187,10 +187,7 @@ pub(super) async fn replay(
 ) -> Result<(StatusCode, Json<wire::Replayed>), Problem> {
     let filter = input::replay(&body)?;
     let moved = app.desk.move_dead(DeadAct::Replay, &filter, &viewer.name).await?;
-    let Moved { deliveries, left_alone, disabled, more } = moved;
-    let (left_alone, disabled) = (left_alone as u64, disabled as u64);
-    let replayed = wire::Replayed { deliveries, left_alone, disabled, more };
-    Ok((StatusCode::ACCEPTED, Json(replayed)))
+    Ok((StatusCode::ACCEPTED, Json(moved.into())))
 }
 
 /// Drops a dead letter, for good.

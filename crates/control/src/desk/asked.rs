@@ -6,8 +6,10 @@ use broker::{DeadFilter, DeadLetter};
 use event::EventType;
 use serde_json::Value;
 use signing::Secret;
-use store::{DeliveryState, LoggedEvent};
+use store::{AuditFilter, DeliveryState, LoggedEvent};
 use subscriptions::{Webhook, WebhookId};
+
+use super::moving::Left;
 
 /// The most items of one page of any list.
 pub const MAX_PAGE: u32 = 200;
@@ -176,10 +178,8 @@ pub struct Sent {
 pub struct Moved {
     /// The deliveries.
     pub deliveries: Vec<String>,
-    /// How many were not sent and stay, because there is no such webhook.
-    pub left_alone: usize,
-    /// How many were not sent and stay, because their webhook is disabled or cannot be opened.
-    pub disabled: usize,
+    /// How many were not sent and stay, and why.
+    pub left: Left,
     /// Whether there may be more: the time of one request was over, or not all could be looked at.
     pub more: bool,
 }
@@ -250,11 +250,27 @@ pub struct TriedEvent {
     pub wanted: bool,
 }
 
+/// What can be done that the audit notes.
+pub(crate) const AUDIT_ACTIONS: [&str; 12] = [
+    "created",
+    "updated",
+    "disabled",
+    "deleted",
+    "secret revealed",
+    "secret rotated",
+    "secret promoted",
+    "test event sent",
+    "delivery sent again",
+    "failed deliveries sent again",
+    "dead letters sent again",
+    "dead letters dropped",
+];
+
 /// Which part of the audit is asked for; newest first.
 #[derive(Clone, Debug, Default)]
 pub struct AuditAsked {
-    /// About which webhook; `None` means all.
-    pub webhook: Option<WebhookId>,
+    /// Which.
+    pub filter: AuditFilter,
     /// Where to go on.
     pub cursor: Option<String>,
     /// At most so many; what is beyond [`MAX_PAGE`] counts as that.

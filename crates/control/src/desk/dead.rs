@@ -12,7 +12,7 @@ use broker::{DeadFilter, DeadReach, MALFORMED};
 use subscriptions::WebhookId;
 use tokio::time::Instant;
 
-use super::moving::{DeadAct, DeadWork, DeadWorked, Stays};
+use super::moving::{DeadAct, DeadWork, DeadWorked, Left, Stays};
 use super::{DeadAsked, DeadPage, Desk, MAX_PAGE, Moved, trouble};
 use crate::cursor::List;
 use crate::problem::{Problem, ProblemKind};
@@ -89,9 +89,7 @@ impl Desk {
                 Some(first) => return Err(none_of(first, named.len(), more)),
                 None => {}
             }
-            let deleted = left_alone.values().filter(|why| **why == Stays::Deleted).count();
-            let disabled = left_alone.len() - deleted;
-            Ok(Moved { deliveries, left_alone: deleted, disabled, more })
+            Ok(Moved { deliveries, left: Left::of(&left_alone), more })
         })
         .await
     }

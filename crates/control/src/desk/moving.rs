@@ -49,6 +49,34 @@ pub enum Stays {
     Unopened,
 }
 
+/// How many dead letters stay where they are, by why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Their webhook was deleted.
+    pub deleted: usize,
+    /// Their webhook is disabled.
+    pub disabled: usize,
+    /// Their webhook cannot be opened.
+    pub unopened: usize,
+}
+
+impl Left {
+    /// Of those that were left alone.
+    pub(crate) fn of(left_alone: &BTreeMap<String, Stays>) -> Self {
+        let count = |why| left_alone.values().filter(|stays| **stays == why).count();
+        Self {
+            deleted: count(Stays::Deleted),
+            disabled: count(Stays::Disabled),
+            unopened: count(Stays::Unopened),
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn all(self) -> usize {
+        self.deleted + self.disabled + self.unopened
+    }
+}
+
 /// Who sends dead letters again or drops them, and who is to know of it.
 #[derive(Clone, Debug)]
 pub struct DeadWork<'a> {

@@ -281,14 +281,14 @@ impl Desk {
     ///
     /// A cursor that is none; the store.
     pub async fn audit(&self, asked: &AuditAsked) -> Result<Listed<AuditEntry>, Problem> {
-        let list = List::Audit.of(&asked.webhook);
+        let list = List::Audit.of(&asked.filter);
         let before = asked.cursor.as_deref().map(|cursor| list.place(cursor));
         let before = before.transpose()?.map(|(id, _)| id);
         let Some(database) = self.0.store.database() else {
             return Ok(Listed { items: Vec::new(), next: None });
         };
         let limit = asked.limit.clamp(1, MAX_PAGE);
-        let rows = database.audit(asked.webhook.as_ref(), before, limit + 1).await;
+        let rows = database.audit(&asked.filter, before, limit + 1).await;
         let mut rows = rows.map_err(|error| trouble::database(&error))?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);

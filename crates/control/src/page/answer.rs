@@ -7,6 +7,7 @@ use http::{HeaderValue, StatusCode};
 use maud::Markup;
 
 use super::view::frame::{Done, Said};
+use crate::desk::Left;
 use crate::problem::Problem;
 
 /// What comes of a request.
@@ -38,14 +39,16 @@ impl Reply {
     pub(super) fn said(path: &str, said: Said) -> Self {
         let count = said.count.map(|count| count.to_string()).unwrap_or_default();
         let some = |number: usize| if number > 0 { number.to_string() } else { String::new() };
-        let (forgotten, left_alone) = (some(said.forgotten), some(said.left_alone));
-        let disabled = some(said.disabled);
+        let Left { deleted, disabled, unopened } = said.left;
+        let [forgotten, deleted, disabled, unopened] =
+            [said.forgotten, deleted, disabled, unopened].map(some);
         let query = super::fields::query(&[
             ("done", said.done.word()),
             ("n", &count),
             ("forgotten", &forgotten),
-            ("left", &left_alone),
+            ("left", &deleted),
             ("disabled", &disabled),
+            ("unopened", &unopened),
             ("more", if said.more { "1" } else { "" }),
         ]);
         let joint = if path.contains('?') { '&' } else { '?' };

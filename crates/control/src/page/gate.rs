@@ -20,7 +20,7 @@ use super::view::frame::{Done, Frame, Said};
 use crate::App;
 use crate::auth::{By, Role, Viewer};
 use crate::clock::now_ms;
-use crate::desk::Desk;
+use crate::desk::{Desk, Left};
 use crate::problem::{Problem, ProblemKind};
 
 /// The largest form, in bytes.
@@ -146,12 +146,13 @@ fn admit(app: &App, parts: &Parts) -> Result<Asked, Problem> {
 }
 
 fn said(query: &Fields) -> Option<Said> {
+    let number = |name| query.get(name).parse().unwrap_or(0);
+    let [deleted, disabled, unopened] = ["left", "disabled", "unopened"].map(number);
     Some(Said {
         done: Done::of_word(query.get("done"))?,
         count: query.get("n").parse().ok(),
-        forgotten: query.get("forgotten").parse().unwrap_or(0),
-        left_alone: query.get("left").parse().unwrap_or(0),
-        disabled: query.get("disabled").parse().unwrap_or(0),
+        forgotten: number("forgotten"),
+        left: Left { deleted, disabled, unopened },
         more: query.get("more") == "1",
     })
 }

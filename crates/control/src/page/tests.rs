@@ -256,8 +256,18 @@ async fn a_webhook_lives_through_forms_alone() {
     assert_eq!(place(&gone), "/admin/webhooks?done=deleted");
     assert_eq!(bench.get(&base).await.status(), StatusCode::NOT_FOUND);
     let audit = bench.screen("/admin/audit").await;
+    let listed = |audit: &str, action: &str| audit.contains(&format!("<strong>{action}</strong>"));
     for action in ["Created", "Updated", "Deleted"] {
-        assert!(audit.contains(action), "{action}: {audit}");
+        assert!(listed(&audit, action), "{action}: {audit}");
+    }
+    let id = base.rsplit('/').next().unwrap();
+    let some = format!("/admin/audit?action=updated&actor=alice&webhook={id}");
+    let some = bench.screen(&some).await;
+    assert!(listed(&some, "Updated") && !listed(&some, "Created"), "{some}");
+    assert!(some.contains("<option value=\"updated\" selected>"), "{some}");
+    for none in ["actor=bob", "webhook=whk_other", "webhook=nonsense", "action=disabled"] {
+        let none = bench.screen(&format!("/admin/audit?{none}")).await;
+        assert!(none.contains("No change fits"), "{none}");
     }
 }
 

@@ -32,7 +32,9 @@ pub(super) fn exact(at_ms: i64) -> Markup {
 
 /// A length of time, in the unit that fits.
 pub(super) fn length(ms: f64) -> String {
-    if ms < 10.0 {
+    if ms < 1.0 {
+        "<1 ms".to_owned()
+    } else if ms < 10.0 {
         format!("{ms:.1} ms")
     } else if ms < 1_000.0 {
         format!("{ms:.0} ms")
@@ -126,9 +128,14 @@ mod tests {
 
     #[test]
     fn lengths_are_said_in_the_unit_that_fits() {
-        for (ms, expected) in
-            [(1.24, "1.2 ms"), (142.0, "142 ms"), (1_520.0, "1.5 s"), (90_000.0, "1.5 min")]
-        {
+        for (ms, expected) in [
+            (0.0, "<1 ms"),
+            (0.96, "<1 ms"),
+            (1.24, "1.2 ms"),
+            (142.0, "142 ms"),
+            (1_520.0, "1.5 s"),
+            (90_000.0, "1.5 min"),
+        ] {
             assert_eq!(length(ms), expected);
         }
         for (seconds, expected) in [

@@ -23,6 +23,17 @@ pub struct AuditBounds {
     pub max_rows: u64,
 }
 
+/// Which changes are asked for: all that fit every part that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// About this webhook.
+    pub webhook: Option<WebhookId>,
+    /// Made by exactly this actor.
+    pub actor: Option<String>,
+    /// Of exactly this action.
+    pub action: Option<String>,
+}
+
 /// One change that somebody made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRow {
@@ -41,28 +52,38 @@ pub struct AuditRow {
 }
 
 impl Database {
-    /// What was changed, the last change first: of one webhook or of all, before the row `before`,
-    /// at most `limit` (and 500).
+    /// What was changed, the last change first: what fits the filter, before the row `before`, at most
+    /// `limit` (and 500).
     ///
     /// # Errors
     ///
     /// The database's.
     pub async fn audit(
         &self,
-        webhook: Option<&WebhookId>,
+        filter: &AuditFilter,
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<AuditRow>, DatabaseError> {
-        let of_webhook = if webhook.is_some() { "webhook_id = $3 AND " } else { "" };
+        let AuditFilter { webhook, actor, action } = filter;
+        let wanted = [
+            ("webhook_id", webhook.as_ref().map(WebhookId::as_str)),
+            ("actor", actor.as_deref()),
+            ("action", action.as_deref()),
+        ];
+        let wanted: Vec<_> =
+            wanted.iter().filter_map(|(column, value)| Some((column, (*value)?))).collect();
+        let conditions = wanted.iter().zip(3..);
+        let conditions: String =
+            conditions.map(|((column, _), number)| format!(" AND {column} = ${number}")).collect();
         let query = format!(
             "SELECT id, at, actor, action, webhook_id, detail FROM audit \
-             WHERE {of_webhook}id < $1 ORDER BY id DESC LIMIT $2"
+             WHERE id < $1{conditions} ORDER BY id DESC LIMIT $2"
         );
         let mut query = sqlx::query(AssertSqlSafe(query))
             .bind(before.unwrap_or(i64::MAX))
             .bind(i64::from(limit.min(MOST)));
-        if let Some(webhook) = webhook {
-            query = query.bind(webhook.as_str());
+        for (_, value) in wanted {
+            query = query.bind(value);
         }
         let rows = query.fetch_all(self.pool().await?).await?;
         let read = rows.iter().map(|row| {

@@ -103,7 +103,7 @@ async fn who_changed_what_is_kept() {
     assert_eq!(revision, rotated.revision + 1);
     database.delete(&other.id, None, "bob").await.unwrap();
 
-    let all = database.audit(None, None, 100).await.unwrap();
+    let all = database.audit(&AuditFilter::default(), None, 100).await.unwrap();
     let told: Vec<_> = all.iter().map(|row| (&*row.actor, &*row.action, &*row.webhook)).collect();
     let (a, b) = (one.id.as_str(), other.id.as_str());
     let expected = [
@@ -115,10 +115,20 @@ async fn who_changed_what_is_kept() {
     ];
     assert_eq!(told, expected);
     assert!(all.iter().all(|row| row.at_ms > 0 && row.detail.starts_with('{')));
-    let of_one = database.audit(Some(&one.id), None, 2).await.unwrap();
+    let filter = AuditFilter { webhook: Some(one.id.clone()), ..AuditFilter::default() };
+    let of_one = database.audit(&filter, None, 2).await.unwrap();
     assert_eq!(of_one, all[1..3]);
-    let earlier = database.audit(Some(&one.id), Some(of_one[1].id), 2).await.unwrap();
+    let earlier = database.audit(&filter, Some(of_one[1].id), 2).await.unwrap();
     assert_eq!(earlier, all[4..]);
+    let by = |actor: &str, action: Option<&str>| AuditFilter {
+        actor: Some(actor.to_owned()),
+        action: action.map(str::to_owned),
+        ..AuditFilter::default()
+    };
+    assert_eq!(database.audit(&by("eve", None), None, 9).await.unwrap(), all[1..3]);
+    let exact = AuditFilter { webhook: Some(one.id.clone()), ..by("eve", Some("secret rotated")) };
+    assert_eq!(database.audit(&exact, None, 9).await.unwrap(), all[2..3]);
+    assert!(database.audit(&by("bob", Some("updated")), None, 9).await.unwrap().is_empty());
     let text = format!("{all:?}");
     for secret in [&one.secret, &rotated.secret] {
         assert!(!text.contains(secret.expose()) && !text.contains("hunter2"), "{text}");
@@ -136,7 +146,7 @@ async fn the_fields_that_were_changed_are_named_and_their_secrets_are_not() {
     for draft in [&changed, &changed, &Draft { enabled: false, ..changed.clone() }] {
         database.update(&made.id, draft, None, "ada").await.unwrap();
     }
-    let rows = database.audit(None, None, 9).await.unwrap();
+    let rows = database.audit(&AuditFilter::default(), None, 9).await.unwrap();
     let named = |row: &AuditRow| {
         let detail: serde_json::Value = serde_json::from_str(&row.detail).unwrap();
         detail["changed"].to_string()
@@ -160,7 +170,7 @@ async fn what_is_beyond_the_bounds_of_the_audit_is_forgotten() {
     let few = AuditBounds { max_rows: 5, ..bounds };
     assert_eq!(database.prune_audit(few).await.unwrap(), 2_000);
     let left = async || {
-        let rows = database.audit(None, None, 9).await.unwrap();
+        let rows = database.audit(&AuditFilter::default(), None, 9).await.unwrap();
         rows.into_iter().map(|row| row.webhook).collect::<Vec<_>>()
     };
     assert_eq!(left().await, ["whk_2004", "whk_2003", "whk_2002", "whk_2001", "whk_2000"]);
@@ -234,7 +244,7 @@ async fn an_older_schema_is_brought_up_to_date() {
     sqlx::query(count).execute(&mut connection).await.unwrap();
     drop(connection);
     let database = folder.open();
-    assert_eq!(database.audit(None, None, 9).await.unwrap().len(), 1);
+    assert_eq!(database.audit(&AuditFilter::default(), None, 9).await.unwrap().len(), 1);
     assert!(database.create_once(&draft("a"), "ada", "k").await.is_ok());
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock::text_of;
-use crate::desk::DeadPage;
+use crate::desk::{DeadPage, Left, Moved};
 
 /// A delivery that was given up.
 #[derive(Serialize, ToSchema)]
@@ -48,14 +48,28 @@ pub(in crate::api) struct DeadLetters {
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct Replayed {
     /// The deliveries.
-    pub(in crate::api) deliveries: Vec<String>,
+    deliveries: Vec<String>,
     /// How many were not sent and stay, because their webhook was deleted.
-    pub(in crate::api) left_alone: u64,
-    /// How many were not sent and stay, because their webhook is disabled or cannot be opened: enable
-    /// it, then ask again.
-    pub(in crate::api) disabled: u64,
+    left_alone: u64,
+    /// How many were not sent and stay, because their webhook is disabled: enable it, then ask again.
+    disabled: u64,
+    /// How many were not sent and stay, because their webhook cannot be opened.
+    unopened: u64,
     /// Whether there may be more: ask again.
-    pub(in crate::api) more: bool,
+    more: bool,
+}
+
+impl From<Moved> for Replayed {
+    fn from(Moved { deliveries, left, more }: Moved) -> Self {
+        let Left { deleted, disabled, unopened } = left;
+        Self {
+            deliveries,
+            left_alone: deleted as u64,
+            disabled: disabled as u64,
+            unopened: unopened as u64,
+            more,
+        }
+    }
 }
 
 impl From<DeadLetter> for Dead {

@@ -1,33 +1,60 @@
 //! To look at who changed what.
 
+use store::AuditFilter;
+use subscriptions::WebhookId;
+
 use super::super::answer::{Answer, Reply};
-use super::super::fields::address;
+use super::super::fields::{Fields, address};
 use super::super::gate::Asked;
-use super::super::view::audit::{Audit, AuditRow, audit};
-use crate::desk::{AuditAsked, AuditEntry};
+use super::super::view::audit::{Audit, AuditRow, Filter, audit};
+use crate::desk::{AuditAsked, AuditEntry, Listed};
+use crate::problem::Problem;
 
 /// Changes on one part of the list.
 const CHANGES: u32 = 50;
 
 pub(super) async fn list(asked: Asked) -> Answer {
+    let filter = filter(&asked.query);
     let cursor = asked.query.given("cursor");
     let later = cursor.is_some();
-    let listed = match asked.desk.audit(&AuditAsked { webhook: None, cursor, limit: CHANGES }).await
-    {
+    let listed = match listed(&asked, &filter, cursor).await {
         Ok(listed) => listed,
         // A file has its own history; the banner says that it is one.
-        Err(_) if asked.frame.read_only.is_some() => {
-            crate::desk::Listed { items: Vec::new(), next: None }
-        }
+        Err(_) if asked.frame.read_only.is_some() => Listed { items: Vec::new(), next: None },
         Err(problem) => return Err(problem.into()),
     };
-    let next = listed.next.as_deref().map(|cursor| address("/admin/audit", &[("cursor", cursor)]));
+    let at = |cursor: &str| {
+        let Filter { webhook, actor, action } = &filter;
+        let pairs = [("webhook", webhook), ("actor", actor), ("action", action)];
+        let pairs = pairs.map(|(name, value)| (name, value.as_str()));
+        address("/admin/audit", &[&pairs[..], &[("cursor", cursor)]].concat())
+    };
     let view = Audit {
         rows: &rows_of(&listed.items),
-        first: later.then_some("/admin/audit"),
-        next: next.as_deref(),
+        filter: &filter,
+        first: later.then(|| at("")),
+        next: listed.next.as_deref().map(at),
     };
-    Ok(Reply::Screen(audit(&asked.frame, view)))
+    Ok(Reply::Screen(audit(&asked.frame, &view)))
+}
+
+fn filter(query: &Fields) -> Filter {
+    let text = |name| query.get(name).to_owned();
+    Filter { webhook: text("webhook"), actor: text("actor"), action: text("action") }
+}
+
+async fn listed(
+    asked: &Asked,
+    filter: &Filter,
+    cursor: Option<String>,
+) -> Result<Listed<AuditEntry>, Problem> {
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let webhook = given(&filter.webhook).map(|id| WebhookId::try_new(&id)).transpose();
+    // Nothing was ever done to what is no webhook.
+    let Ok(webhook) = webhook else { return Ok(Listed { items: Vec::new(), next: None }) };
+    let (actor, action) = (given(&filter.actor), given(&filter.action));
+    let filter = AuditFilter { webhook, actor, action };
+    asked.desk.audit(&AuditAsked { filter, cursor, limit: CHANGES }).await
 }
 
 /// Changes as they are shown.

@@ -110,9 +110,8 @@ pub(super) async fn drop_letters(form: Posted) -> Answer {
 
 async fn moved(form: Posted, act: DeadAct, done: Done) -> Answer {
     let moved = form.asked.desk.move_dead(act, &meant(&form)?, form.actor()).await?;
-    let Moved { deliveries, left_alone, disabled, more } = moved;
-    let count = Some(deliveries.len());
-    let said = Said { count, left_alone, disabled, more, ..Said::of(done) };
+    let Moved { deliveries, left, more } = moved;
+    let said = Said { count: Some(deliveries.len()), left, more, ..Said::of(done) };
     Ok(Reply::said(&back(&form.fields), said))
 }
 

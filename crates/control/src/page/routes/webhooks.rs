@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use store::{DeliveryState, Stretch};
+use store::{AuditFilter, DeliveryState, Stretch};
 use subscriptions::{Webhook, WebhookId};
 
 use super::super::answer::{Answer, Refusal, Reply};
@@ -128,8 +128,8 @@ pub(super) async fn history(Path(id): Path<String>, asked: Asked) -> Answer {
     let found = asked.desk.webhook(&webhook_id(&id)?).await?;
     let id = found.webhook.id.clone();
     let cursor = asked.query.given("cursor");
-    let listed =
-        asked.desk.audit(&AuditAsked { webhook: Some(id.clone()), cursor, limit: 50 }).await?;
+    let filter = AuditFilter { webhook: Some(id.clone()), ..AuditFilter::default() };
+    let listed = asked.desk.audit(&AuditAsked { filter, cursor, limit: 50 }).await?;
     let base = format!("/admin/webhooks/{}/audit", id.as_str());
     let next = listed.next.as_deref().map(|cursor| address(&base, &[("cursor", cursor)]));
     let hours = last_day(&asked, &found.webhook).await;

@@ -7,6 +7,7 @@ use super::super::time::{ago, full};
 use super::frame::{Frame, Screen, Section, screen};
 use super::icon::{Icon, icon};
 use super::pieces::pager;
+use crate::desk::AUDIT_ACTIONS;
 
 /// One change.
 #[derive(Clone, Debug)]
@@ -23,31 +24,81 @@ pub(crate) struct AuditRow {
     pub(crate) detail: String,
 }
 
+/// Which changes are asked for, as the address says it; what is empty asks for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    /// The webhook's id.
+    pub(crate) webhook: String,
+    /// Who.
+    pub(crate) actor: String,
+    /// What.
+    pub(crate) action: String,
+}
+
 /// What the screen shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Audit<'a> {
     /// This part of the list.
     pub(crate) rows: &'a [AuditRow],
+    /// What is asked for.
+    pub(crate) filter: &'a Filter,
     /// The address of the first part, where this is a later one.
-    pub(crate) first: Option<&'a str>,
+    pub(crate) first: Option<String>,
     /// The address of the next part.
-    pub(crate) next: Option<&'a str>,
+    pub(crate) next: Option<String>,
 }
 
 /// The list.
-pub(crate) fn audit(frame: &Frame, view: Audit<'_>) -> Markup {
+pub(crate) fn audit(frame: &Frame, view: &Audit<'_>) -> Markup {
     let about = Screen { title: "Audit", section: Section::Audit, crumbs: &[], narrow: false };
     screen(
         frame,
         &about,
         &html! {
             div.top { div { h1 { "Audit" } p.lead { "Who changed what, and when. Secrets are never part of it." } } }
+            (filters(view.filter))
             section.card aria-label="Changes" {
-                (table(view.rows, frame.now_ms, true))
-                @if view.first.is_some() || view.next.is_some() { (pager("", view.first, view.next)) }
+                @if view.rows.is_empty() && *view.filter != Filter::default() {
+                    div.empty {
+                        (icon(Icon::Audit)) h2 { "No change fits" }
+                        div.actions { a.button href="/admin/audit" { "Show all" } }
+                    }
+                } @else {
+                    (table(view.rows, frame.now_ms, true))
+                }
+                @if view.first.is_some() || view.next.is_some() {
+                    (pager("", view.first.as_deref(), view.next.as_deref()))
+                }
             }
         },
     )
+}
+
+fn filters(filter: &Filter) -> Markup {
+    html! {
+        form.filters id="filter" method="get" action="/admin/audit" data-auto {
+            div.field {
+                label for="action" { "Change" }
+                select id="action" name="action" {
+                    option value="" { "Any change" }
+                    @for action in AUDIT_ACTIONS {
+                        option value=(action) selected[filter.action == action] { (name(action)) }
+                    }
+                }
+            }
+            div.field {
+                label for="actor" { "By" }
+                input id="actor" name="actor" type="search" value=(filter.actor) maxlength="200"
+                    placeholder="Anybody" spellcheck="false";
+            }
+            div.field.wide {
+                label for="webhook" { "Webhook" }
+                input id="webhook" name="webhook" type="search" value=(filter.webhook) maxlength="100"
+                    placeholder="Any: an id" spellcheck="false";
+            }
+            button.button type="submit" { "Filter" }
+        }
+    }
 }
 
 /// Changes as a table, of one webhook or of all.

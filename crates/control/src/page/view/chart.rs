@@ -90,7 +90,7 @@ pub(super) fn attempts(hours: &Hours) -> Markup {
     let top = above(length_of(hours.most()));
     let label = format!("Attempts per hour: {ok} succeeded, {bad} failed in all");
     html! {
-        svg.chart viewBox="0 0 612 182" role="img" aria-label=(label) {
+        svg.chart viewBox="0 -16 612 198" role="img" aria-label=(label) {
             (grid(&format!("{top:.0}"), "0"))
             g transform="translate(48 8)" {
                 @for bar in bars(hours, top, WIDTH, HEIGHT, gap) { (bar) }
@@ -115,7 +115,7 @@ pub(super) fn latency(hours: &Hours) -> Markup {
         None => "Time of attempts per hour: none yet".to_owned(),
     };
     html! {
-        svg.chart viewBox="0 0 612 182" role="img" aria-label=(label) {
+        svg.chart viewBox="0 -16 612 198" role="img" aria-label=(label) {
             (grid(&time::length(top), "0"))
             g transform="translate(48 8)" {
                 @for (class, dot, value) in [
@@ -191,7 +191,8 @@ fn grid(top: &str, bottom: &str) -> Markup {
         line.grid x1="48" x2="608" y1="8" y2="8" {}
         line.grid x1="48" x2="608" y1="83" y2="83" {}
         line.grid x1="48" x2="608" y1="158" y2="158" {}
-        text x="42" y="12" text-anchor="end" { (top) }
+        // Above its line: beside it there is no room for all its digits on a phone.
+        text x="48" y="2" { (top) }
         text x="42" y="161" text-anchor="end" { (bottom) }
     }
 }

@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::super::assets::{SCRIPT_URL, STYLE_URL};
 use super::icon::{Icon, icon, mark};
 use super::pieces::{Tone, count, notice};
+use crate::desk::Left;
 
 /// What a screen must know about the request that asks for it.
 #[derive(Clone, Debug)]
@@ -61,10 +62,8 @@ pub(crate) struct Said {
     pub(crate) count: Option<usize>,
     /// How many could not be sent, because what was sent is not kept any more.
     pub(crate) forgotten: usize,
-    /// How many were left alone, because their webhook was deleted.
-    pub(crate) left_alone: usize,
-    /// How many were left alone, because their webhook does not send.
-    pub(crate) disabled: usize,
+    /// How many were left alone, and why.
+    pub(crate) left: Left,
     /// Whether there are more than one request does.
     pub(crate) more: bool,
 }
@@ -113,19 +112,17 @@ impl Frame {
 impl Said {
     /// Something that is not counted.
     pub(crate) fn of(done: Done) -> Self {
-        Self { done, count: None, forgotten: 0, left_alone: 0, disabled: 0, more: false }
+        Self { done, count: None, forgotten: 0, left: Left::default(), more: false }
     }
 
     fn text(self) -> String {
         let mut text = match (self.done.counted(), self.count) {
-            (Some(_), Some(0)) if self.more && self.left_alone + self.disabled == 0 => {
+            (Some(_), Some(0)) if self.more && self.left.all() == 0 => {
                 return "None was met among the dead letters that can be looked at in one go. There \
                         are more behind them."
                     .to_owned();
             }
-            (Some(_), Some(0)) if self.left_alone + self.disabled > 0 => {
-                "None was sent again.".to_owned()
-            }
+            (Some(_), Some(0)) if self.left.all() > 0 => "None was sent again.".to_owned(),
             (Some(_), Some(0)) => "There was nothing to do.".to_owned(),
             (Some((one, many)), Some(number)) => count(number, one, many),
             _ => self.done.sentence().to_owned(),
@@ -134,15 +131,14 @@ impl Said {
             let lost = count(self.forgotten, "could not", "could not");
             text = format!("{text} {lost} be sent: the log has forgotten what was in them.");
         }
-        if self.left_alone > 0 {
-            let left = count(self.left_alone, "was", "were");
-            text = format!("{text} {left} left alone: their webhook was deleted.");
-        }
-        if self.disabled > 0 {
-            let left = count(self.disabled, "was", "were");
-            text = format!(
-                "{text} {left} left alone: their webhook is disabled, or cannot be opened."
-            );
+        let Left { deleted, disabled, unopened } = self.left;
+        for (number, why) in
+            [(deleted, "was deleted"), (disabled, "is disabled"), (unopened, "cannot be opened")]
+        {
+            if number > 0 {
+                let left = count(number, "was", "were");
+                text = format!("{text} {left} left alone: their webhook {why}.");
+            }
         }
         if self.more {
             text += " There are more: repeat it to go on.";

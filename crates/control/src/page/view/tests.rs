@@ -16,7 +16,7 @@ use super::{
     webhook,
 };
 
-use crate::desk::Standing;
+use crate::desk::{Left, Standing};
 use crate::problem::{Problem, ProblemKind};
 
 type Screen = (&'static str, Markup);
@@ -238,7 +238,10 @@ fn others() -> Vec<Screen> {
     let wrong =
         sign_in::SignIn { error: Some("This token is not known."), next: EVIL, now_ms: NOW };
     let changes = sample::changes();
-    let audit = audit::Audit { rows: &changes, first: None, next: Some("/admin/audit?cursor=c") };
+    let filter = audit::Filter { actor: EVIL.to_owned(), ..audit::Filter::default() };
+    let next = Some("/admin/audit?cursor=c".to_owned());
+    let audit = audit::Audit { rows: &changes, filter: &filter, first: None, next };
+    let none = audit::Audit { rows: &[], next: None, ..audit.clone() };
     let problem = |kind, detail: &str| Problem::new(kind, detail);
     let read_only = problem(ProblemKind::ReadOnlyStore, &format!("kept in a file {EVIL}"));
     let unknown = problem(ProblemKind::UnknownWebhook, "there is no webhook whk_x");
@@ -248,7 +251,8 @@ fn others() -> Vec<Screen> {
         ("secret-rotated", secret::secret(&frame, rotated)),
         ("sign-in", sign_in::sign_in(sign_in::SignIn { error: None, ..wrong })),
         ("sign-in-wrong", sign_in::sign_in(wrong)),
-        ("audit", audit::audit(&frame, audit)),
+        ("audit", audit::audit(&frame, &audit)),
+        ("audit-none", audit::audit(&frame, &none)),
         ("fault", fault::fault(Some(&frame), NOW, &unknown)),
         ("fault-read-only", fault::fault(Some(&frame), NOW, &read_only)),
         ("fault-outside", fault::fault(None, NOW, &too_many)),
@@ -452,6 +456,18 @@ fn what_is_not_known_is_not_made_up() {
     for made_up in ["1970", "<time", "/admin/webhooks/\"", "/admin/dead/replay"] {
         assert!(!row.contains(made_up), "{made_up}: {row}");
     }
+}
+
+#[test]
+fn what_stays_is_said_with_its_number_and_why() {
+    let left = Left { deleted: 1, disabled: 2, unopened: 3 };
+    let said = frame::Said { count: Some(0), left, ..frame::Said::of(frame::Done::Replayed) };
+    let frame = frame::Frame { done: Some(said), ..sample::frame() };
+    let drawn = list::list(&frame, &list_of(Vec::new(), 0)).into_string();
+    let words = "None was sent again. 1 was left alone: their webhook was deleted. \
+                 2 were left alone: their webhook is disabled. \
+                 3 were left alone: their webhook cannot be opened.";
+    assert!(drawn.contains(words), "{drawn}");
 }
 
 #[test]
