@@ -330,7 +330,7 @@ async fn no_database_at_all() {
     for arguments in [&["create", "https://a.example/"][..], &["list"]] {
         let output = place.run(arguments).await;
         assert!(!output.status.success(), "{}", said(&output));
-        assert!(said(&output).contains("not a database"), "{}", said(&output));
+        assert!(said(&output).contains("is no SQLite database"), "{}", said(&output));
     }
     assert_eq!(fs::read_to_string(place.database()).unwrap(), text, "it was touched");
 }
