@@ -126,7 +126,7 @@ async fn an_alarmed_broker_stops_nothing_but_publishes() {
     let mut program = Program::start(&setup).await.unwrap();
     let client = space.client().await.unwrap();
     // Failures that have to be parked while the broker takes no publishes.
-    let hold = Answer::status(500).after(Duration::from_secs(4));
+    let hold = Answer::status(500).after(Duration::from_secs(12));
     receiver.answer("/a", Script::sequence(vec![hold; 20], Answer::status(200)));
     publish(&client, &space, 0..20).await;
     receiver.wait_for(40, SOON).await.unwrap();

@@ -163,7 +163,9 @@ async fn resolved(guard: &Guard, names: &Names, name: &str) -> Reach {
         }
     }
     match refused {
-        Some(blocked) => Reach::Refused(format!("{name} leads to {blocked}")),
+        Some(blocked) => {
+            Reach::Refused(format!("{name} leads to an address that is refused: {blocked}"))
+        }
         None => unresolved("no address"),
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! A *round* carries what this replica learned of failing webhooks to the delivery log, where all
 //! replicas look, brings back what they know together, and acts on it: it tells at half and at four
-//! fifths of `webhooks.disable_after`, and disables at its end. What counts is the time from the
-//! first failure to the last, without a success anywhere; the log is asked for one before anything is
-//! told. Each step is claimed in the log, so that one replica tells of it.
+//! fifths of `webhooks.disable_after`, and disables at its end. What disables is the time from the
+//! first failure to the last, without a success anywhere, for silence is no failure; what is told
+//! ahead goes by the clock, or a webhook that seldom gets an event would be disabled without a word.
+//! The log is asked for a success before anything is told. Each step is claimed in the log, so that
+//! one replica tells of it.
 
 use std::time::Duration;
 
@@ -143,8 +145,8 @@ impl Watch {
             // Whoever enables it begins anew.
             return self.log.forget_health(id).await;
         };
-        // To the last failure: silence is no failure.
-        let due = stage(last_ms.saturating_sub(since_ms), after);
+        let due =
+            due(last_ms.saturating_sub(since_ms), now_ms.saturating_sub(since_ms), after, told);
         if due <= told {
             return Ok(());
         }
@@ -212,6 +214,9 @@ impl Watch {
 /// The stage at which a webhook is disabled, in percent of the time.
 const DISABLE: u8 = 100;
 
+/// The last stage before it.
+const WARNED: u8 = 80;
+
 /// The shortest time between two rounds.
 const MIN_ROUND: Duration = Duration::from_millis(100);
 
@@ -221,10 +226,15 @@ fn is_to_be_told(by_us: bool, claimed: Option<bool>) -> bool {
     by_us && claimed != Some(false)
 }
 
-/// How far a webhook is on its way to be disabled: 0, 50, 80 or 100 percent.
-fn stage(elapsed_ms: i64, after: Duration) -> u8 {
-    let elapsed = Duration::from_millis(u64::try_from(elapsed_ms).unwrap_or_default());
-    let stages = [(DISABLE, after), (80, after * 4 / 5), (50, after / 2)];
+/// How far a webhook is on its way to be disabled that has failed for so long, and whose first failure
+/// was so long ago: 0, 50, 80 or 100 percent. Nobody is disabled who was not warned.
+fn due(failing_ms: i64, elapsed_ms: i64, after: Duration, told: u8) -> u8 {
+    let [failing, elapsed] = [failing_ms, elapsed_ms]
+        .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default()));
+    if failing >= after && told >= WARNED {
+        return DISABLE;
+    }
+    let stages = [(WARNED, after * 4 / 5), (50, after / 2)];
     stages.into_iter().find(|(_, from)| elapsed >= *from).map_or(0, |(stage, _)| stage)
 }
 
@@ -272,20 +282,25 @@ mod tests {
     }
 
     #[test]
-    fn stages() {
+    fn what_is_due_goes_by_the_clock_and_the_end_by_failures() {
         let after = Duration::from_secs(100);
-        for (elapsed, expected) in [
-            (-5, 0),
-            (0, 0),
-            (49_999, 0),
-            (50_000, 50),
-            (79_999, 50),
-            (80_000, 80),
-            (99_999, 80),
-            (100_000, 100),
-            (1_000_000, 100),
+        for (failing, elapsed, told, expected) in [
+            (-5, -5, 0, 0),
+            (0, 0, 0, 0),
+            (49_999, 49_999, 0, 0),
+            (0, 50_000, 0, 50),
+            (50_000, 79_999, 50, 50),
+            (50_000, 80_000, 50, 80),
+            // Nothing was tried any more: that is no failure.
+            (50_000, 1_000_000, 80, 80),
+            (99_999, 99_999, 80, 80),
+            (100_000, 100_000, 80, 100),
+            // Nobody was there to warn in time: first that, then the end.
+            (1_000_000, 1_000_000, 0, 80),
+            (1_000_000, 1_000_000, 80, 100),
         ] {
-            assert_eq!(stage(elapsed, after), expected, "{elapsed}");
+            let case = format!("{failing} {elapsed} {told}");
+            assert_eq!(due(failing, elapsed, after, told), expected, "{case}");
         }
     }
 }

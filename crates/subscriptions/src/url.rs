@@ -50,9 +50,12 @@ pub enum InvalidUrl {
     /// White space or control characters, which a browser would silently drop.
     #[error("a URL cannot hold white space or control characters")]
     Whitespace,
+    /// There is no scheme.
+    #[error("a URL begins with https://")]
+    NoScheme,
     /// It does not parse as an absolute URL.
     #[error("not a URL: {0}")]
-    Syntax(#[from] ParseError),
+    Syntax(ParseError),
     /// It parses, but no HTTP request can be made of it.
     #[error("not a URL that HTTP can request")]
     NotRequestable,
@@ -79,6 +82,15 @@ pub enum InvalidUrl {
     /// Port 0.
     #[error("port 0 cannot be reached")]
     Port,
+}
+
+impl From<ParseError> for InvalidUrl {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::RelativeUrlWithoutBase => Self::NoScheme,
+            error => Self::Syntax(error),
+        }
+    }
 }
 
 impl WebhookUrl {

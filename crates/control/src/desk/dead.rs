@@ -186,7 +186,7 @@ fn none_of(first: &str, named: usize, more: bool) -> Problem {
     if more {
         let why = format!(
             "there are more dead letters than could be looked at in one go, and {these} among \
-             those that were"
+             those that were; `boottify-webhooks dead replay` and `dead drop` look at all of them"
         );
         return Problem::new(ProblemKind::NotAllSeen, why);
     }

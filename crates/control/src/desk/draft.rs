@@ -190,10 +190,19 @@ fn projects(errors: &mut Errors, texts: &Vec<String>) -> Option<Vec<ProjectId>> 
     }
     let mut all = Vec::with_capacity(texts.len());
     for (n, text) in texts.iter().enumerate() {
-        let read = ProjectId::try_new(text).map_err(|error| format!("a project id that {error}"));
-        all.push(errors.keep(&format!("/projects/{n}"), read));
+        all.push(errors.keep(&format!("/projects/{n}"), project(text)));
     }
     all.into_iter().collect()
+}
+
+/// One id; what looks like several would match no event of any of them.
+fn project(text: &str) -> Result<ProjectId, String> {
+    if text.contains(|c: char| c.is_whitespace() || matches!(c, ',' | ';')) {
+        return Err("a project id holds no white space, comma or semicolon: give each id by \
+                    itself"
+            .to_owned());
+    }
+    ProjectId::try_new(text).map_err(|error| format!("a project id that {error}"))
 }
 
 #[expect(clippy::ptr_arg, reason = "handed over as a function of the field's own type")]

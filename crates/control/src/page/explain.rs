@@ -13,7 +13,7 @@ pub(super) fn failure(failure: &str, status: Option<u16>, duration_ms: u32) -> S
                       refuses us."
             .to_owned(),
         "tls" => "The TLS handshake failed. Most often the certificate has run out, names another \
-                  host, or comes without its intermediate certificates."
+                  host, or comes without its intermediate certificates; or the port speaks no TLS."
             .to_owned(),
         "timeout" => format!(
             "There was no complete answer in time (we waited {took}). Answer first, with any 2xx, \

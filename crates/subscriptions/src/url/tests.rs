@@ -71,8 +71,8 @@ fn odd_spellings_of_addresses_become_addresses() {
 
 #[test]
 fn what_is_no_url_of_a_webhook_is_refused() {
-    refused("", &InvalidUrl::Syntax(ParseError::RelativeUrlWithoutBase));
-    refused("example.com/x", &InvalidUrl::Syntax(ParseError::RelativeUrlWithoutBase));
+    refused("", &InvalidUrl::NoScheme);
+    refused("example.com/x", &InvalidUrl::NoScheme);
     refused("https://", &InvalidUrl::Syntax(ParseError::EmptyHost));
     refused("https:///path", &InvalidUrl::Syntax(ParseError::EmptyHost));
     refused("https://:443/", &InvalidUrl::Syntax(ParseError::EmptyHost));

@@ -73,7 +73,7 @@ fn text(text: &str) -> Change<String> {
 }
 
 fn projects(text: &str) -> Vec<String> {
-    let words = text.split([',', ' ', '\n', '\r', '\t']).filter(|word| !word.is_empty());
+    let words = text.split([',', ';', ' ', '\n', '\r', '\t']).filter(|word| !word.is_empty());
     words.map(str::to_owned).collect()
 }
 

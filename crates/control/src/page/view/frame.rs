@@ -109,6 +109,10 @@ impl Frame {
     }
 }
 
+/// Where repeating would meet the same ones again.
+const BEHIND: &str = "There are more behind them: the command `boottify-webhooks dead replay` (or \
+                      `dead drop`) looks at all.";
+
 impl Said {
     /// Something that is not counted.
     pub(crate) fn of(done: Done) -> Self {
@@ -118,9 +122,9 @@ impl Said {
     fn text(self) -> String {
         let mut text = match (self.done.counted(), self.count) {
             (Some(_), Some(0)) if self.more && self.left.all() == 0 => {
-                return "None was met among the dead letters that can be looked at in one go. There \
-                        are more behind them."
-                    .to_owned();
+                return format!(
+                    "None was met among those that can be looked at in one go. {BEHIND}"
+                );
             }
             (Some(_), Some(0)) if self.left.all() > 0 => "None was sent again.".to_owned(),
             (Some(_), Some(0)) => "There was nothing to do.".to_owned(),
@@ -140,7 +144,9 @@ impl Said {
                 text = format!("{text} {left} left alone: their webhook {why}.");
             }
         }
-        if self.more {
+        if self.more && self.count == Some(0) {
+            text = format!("{text} {BEHIND}");
+        } else if self.more {
             text += " There are more: repeat it to go on.";
         }
         text
