@@ -2,6 +2,7 @@
 //! and the program itself judges the configuration that they give it.
 
 mod agreement;
+mod network;
 mod objects;
 mod program;
 mod values;
