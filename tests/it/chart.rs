@@ -6,6 +6,7 @@ mod network;
 mod objects;
 mod program;
 mod values;
+mod webhooks;
 
 use std::fs;
 use std::path::{Path, PathBuf};
