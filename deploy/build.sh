@@ -35,5 +35,9 @@ echo 'webhooks:x:65532:' > "$root/etc/group"
 echo 'hosts: files dns' > "$root/etc/nsswitch.conf"
 install -d -m 1777 "$root/tmp"
 install -d -m 700 "$root/var/lib/boottify-webhooks"
+# The time of the sources and not that of the build: layers hold it, too.
+if [ -n "${SOURCE_DATE_EPOCH:-}" ]; then
+    find "$root" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
+fi
 # Only root can give it away; who is not root has made it their own.
 if [ "$(id -u)" = 0 ]; then chown 65532:65532 "$root/var/lib/boottify-webhooks"; fi

@@ -2,9 +2,11 @@
 //! and the program itself judges the configuration that they give it.
 
 mod agreement;
+mod network;
 mod objects;
 mod program;
 mod values;
+mod webhooks;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -88,6 +88,10 @@ fn the_dockerfile_does_what_it_promises() {
     }
     assert!(last.contains("HEALTHCHECK") && last.contains("[\"/boottify-webhooks\", \"health\"]"));
     assert!(text.contains("deploy/build.sh /root-of-image"));
+    // A step sees an argument that its own stage has declared.
+    let first = text.rsplit_once("\nFROM ").unwrap().0.split_once("\nFROM ").unwrap().1;
+    let (before, _) = first.split_once("\nRUN ").unwrap();
+    assert!(before.lines().any(|line| line == "ARG SOURCE_DATE_EPOCH"), "{before}");
     // What the build copies is what the context has.
     let context = fs::read_to_string(workspace::root().join(".dockerignore")).unwrap();
     for needed in context.lines().filter_map(|line| line.strip_prefix('!')) {
@@ -134,8 +138,13 @@ async fn what_the_script_lays_out_serves_as_the_images_user() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
     let mut build = Command::new(workspace::root().join("deploy/build.sh"));
-    let built = build.arg(&root).arg("dev").output().unwrap();
+    build.env("SOURCE_DATE_EPOCH", "1700000000").arg(&root).arg("dev");
+    let built = build.output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    for path in ["", "boottify-webhooks", "etc", "etc/passwd", "tmp", "var/lib/boottify-webhooks"] {
+        let laid = fs::metadata(root.join(path)).unwrap();
+        assert_eq!(laid.mtime(), 1_700_000_000, "{path} has a time of its own");
+    }
 
     let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode("boottify-webhooks"), 0o755);

@@ -81,6 +81,21 @@ impl Helm {
         self.run([OsStr::new("template"), RELEASE.as_ref()], &given).await
     }
 
+    /// All that `helm install` would say, what to do next at its end.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the values, in helm's words.
+    pub async fn notes(&self, values: &Path, more: &[&str]) -> Result<String> {
+        let more = more.iter().map(OsStr::new);
+        let given: Vec<&OsStr> =
+            ["--dry-run=client".as_ref(), "--values".as_ref(), values.as_os_str()]
+                .into_iter()
+                .chain(more)
+                .collect();
+        self.run([OsStr::new("install"), RELEASE.as_ref()], &given).await
+    }
+
     /// Puts the chart into an archive in a folder.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* "true" where there is a collector of traces, also where the environment names it. */}}
 {{- define "webhooks.traced" -}}
-{{- $names := list "OTEL_EXPORTER_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" "BOOTTIFY_WEBHOOKS__TRACES__ENDPOINT" }}
+{{- $names := include "webhooks.collectorVariables" . | fromJsonArray }}
 {{- $found := dig "traces" "endpoint" "" .Values.config | not | not }}
 {{- range .Values.extraEnv }}
 {{- $found = or $found (has .name $names) }}

@@ -3,7 +3,7 @@ does not go together. Told all at once, each with its place as the schema names 
 
 {{- define "webhooks.checkValues" -}}
 {{- $wrong := list }}
-{{- range list "missing" "twice" "bounds" "crossed" "same" }}
+{{- range list "missing" "twice" "bounds" "crossed" "same" "refusedUrls" "refused" "beyondPrefix" "unscalable" }}
 {{- $wrong = concat $wrong (include (printf "webhooks.%s" .) $ | fromJsonArray) }}
 {{- end }}
 {{- with $wrong }}
@@ -137,6 +137,19 @@ does not go together. Told all at once, each with its place as the schema names 
 {{- $_ := set $seen $name $key }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- toJson $wrong }}
+{{- end }}
+
+{{/* What scales needs something to go by, and somebody who is there. */}}
+{{- define "webhooks.unscalable" -}}
+{{- $wrong := list }}
+{{- $cpu := or (dig "requests" "cpu" "" (.Values.resources | default dict)) (dig "limits" "cpu" "" (.Values.resources | default dict)) }}
+{{- if and .Values.autoscaling.enabled (not $cpu) }}
+{{- $wrong = append $wrong "'/resources/requests/cpu': it is missing, and autoscaling.enabled goes by the part of it that is used" }}
+{{- end }}
+{{- if and .Values.keda.enabled .Values.prometheusRule.enabled (lt (int .Values.keda.minReplicas) 1) }}
+{{- $wrong = append $wrong "'/keda/minReplicas': it is 0, and prometheusRule.enabled wakes people (BoottifyWebhooksDown) when there is no replica; at least 1" }}
 {{- end }}
 {{- toJson $wrong }}
 {{- end }}

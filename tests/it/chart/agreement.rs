@@ -109,30 +109,95 @@ async fn names_that_must_differ_are_refused_as_by_the_program() {
     }
 }
 
+/// Values that are each wrong by themselves.
+#[tokio::test]
+async fn names_and_networks_are_judged_as_by_the_program() {
+    let chart = Chart::open().await;
+    for (key, value, taken) in [
+        ("broker.names.events_queue", "amq.x", false),
+        ("broker.names.delay_prefix", "amq.x", false),
+        ("broker.names.ops_exchange", "amqx", true),
+    ] {
+        both(&chart, key, value, taken, key).await;
+    }
+    for (network, taken) in [
+        ("10.0.0.0/8", true),
+        ("10.0.0.1/8", false),
+        ("192.168.4.0/22", true),
+        ("192.168.5.0/22", false),
+        ("10.0.0.1/32", true),
+        ("0.0.0.0/0", true),
+        ("fd00::/8", true),
+        ("fd00:::/8", false),
+        ("fd00::1/8", false),
+        ("fd00:1:8000::/33", true),
+        ("fd00:1:8000::/32", false),
+        ("1:2:3:4:5:6:7:8/128", true),
+        ("1:2:3:4:5:6:7/128", false),
+        ("::/0", true),
+    ] {
+        for key in ["delivery.allow_addresses", "admin.trusted_proxies"] {
+            let setting = format!("config.{key}[0]={network}");
+            let place = format!("config/{}/0", key.replace('.', "/"));
+            judged(&chart, &setting, (&variable(key), network), taken, &place).await;
+        }
+    }
+}
+
+/// Without their password in what is said.
+#[tokio::test]
+async fn urls_of_broker_and_database_are_judged_as_by_the_program() {
+    let chart = Chart::open().await;
+    for (url, taken) in [
+        ("amqp://a:b@h:5673/x?heartbeat=5", true),
+        ("amqps://h", true),
+        ("amqp://a:hunter2@h:99999/x", false),
+        ("amqp://a:hunter2@/x", false),
+    ] {
+        let setting = format!("broker.url={url}");
+        judged(&chart, &setting, (&variable("broker.url"), url), taken, "broker/url").await;
+    }
+    for url in ["postgres://a:hunter2@h:99999/x", "postgres://a:hunter2@/x"] {
+        for (setting, place) in [
+            ("deliveryLog.postgres.url", "deliveryLog/postgres/url"),
+            ("store.type=postgres,store.postgres.url", "store/postgres/url"),
+        ] {
+            let setting = format!("{setting}={url}");
+            judged(&chart, &setting, (&variable("webhooks.store"), url), false, place).await;
+        }
+    }
+}
+
 /// The chart and the program judge a value alike; the chart's place is `place`.
 async fn both(chart: &Chart, key: &str, value: &str, taken: bool, place: &str) {
-    let setting = format!("config.{key}={value}");
-    let rendered = chart.helm.template(&set("least"), &["--set", &setting]).await;
-    match rendered {
+    let place = format!("config/{}", place.replace('.', "/"));
+    judged(chart, &format!("config.{key}={value}"), (&variable(key), value), taken, &place).await;
+}
+
+fn variable(key: &str) -> String {
+    format!("BOOTTIFY_WEBHOOKS__{}", key.replace('.', "__").to_uppercase())
+}
+
+async fn judged(chart: &Chart, setting: &str, variable: (&str, &str), taken: bool, place: &str) {
+    match chart.helm.template(&set("least"), &["--set", setting]).await {
         Ok(_) => assert!(taken, "the chart takes {setting}"),
         Err(error) => {
-            let place = format!("'/config/{}'", place.replace('.', "/"));
             let said = format!("{error:#}");
-            assert!(!taken && said.contains(&place), "{setting}: {said}");
+            assert!(!taken && said.contains(&format!("'/{place}'")), "{setting}: {said}");
+            assert!(!said.contains("hunter2"), "{setting}: {said}");
         }
     }
     let state = tempfile::tempdir().unwrap();
     let store = format!("sqlite://{}", state.path().join("webhooks.db").display());
-    let variable = format!("BOOTTIFY_WEBHOOKS__{}", key.replace('.', "__").to_uppercase());
     let environment = [
         ("BOOTTIFY_WEBHOOKS__BROKER__URL", "amqp://a/"),
         ("BOOTTIFY_WEBHOOKS__WEBHOOKS__STORE", &store),
         ("BOOTTIFY_WEBHOOKS__WEBHOOKS__STATE_DIR", state.path().to_str().unwrap()),
-        (&variable, value),
+        variable,
     ];
     let checked = program::run(&["check"], &environment).await.unwrap();
     let said = String::from_utf8_lossy(&checked.stderr);
-    assert_eq!(checked.status.success(), taken, "{variable}={value}: {said}");
+    assert_eq!(checked.status.success(), taken, "{variable:?}: {said}");
 }
 
 /// Who misses a value reads how a Secret can hold it, with the very key that the chart looks for.

@@ -246,6 +246,10 @@ async fn prometheus_finds_the_figures_and_the_rules() {
     let yaml = chart.helm.template(&super::set("monitoring"), &own).await.unwrap();
     let objects_without = chart.kubernetes.documents(&yaml).await.unwrap();
     assert_eq!(find(&objects_without, "PrometheusRule", "")["spec"], deployed[0]);
+    for (more, told) in [(&own[..], true), (&[], false)] {
+        let said = chart.helm.notes(&set("monitoring"), more).await.unwrap();
+        assert_eq!(said.contains("prometheusRule.runbookBase makes"), told, "{more:?}: {said}");
+    }
 
     let dashboard = find(&objects, "ConfigMap", "-dashboard");
     let text = dashboard["data"]["boottify-webhooks.json"].as_str().unwrap();

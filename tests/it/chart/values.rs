@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testbed::workspace;
 
 use super::{Chart, folder, set};
@@ -88,10 +88,7 @@ async fn every_value_has_a_default() {
 }
 
 fn both(path: &str, schema: &Value, defaults: &Value) {
-    let resolved = match schema["$ref"].as_str() {
-        Some(name) => self::schema().pointer(name.strip_prefix('#').unwrap()).unwrap().clone(),
-        None => schema.clone(),
-    };
+    let resolved = resolved(schema);
     let (Some(properties), Some(defaults)) =
         (resolved["properties"].as_object(), defaults.as_object())
     else {
@@ -116,6 +113,87 @@ fn both(path: &str, schema: &Value, defaults: &Value) {
     }
 }
 
+/// A key that is there without a value takes its default away. Where that means something, the key is
+/// named, and no template stumbles; where the default is empty, nothing changes.
+#[tokio::test]
+async fn a_value_left_empty_is_refused_by_its_name_or_means_nothing() {
+    let chart = Chart::open().await;
+    let defaults = chart.file("values.yaml").await;
+    let (mut needed, mut optional) = (Vec::new(), Vec::new());
+    emptied("", &schema(), &defaults, &mut needed, &mut optional);
+    assert!(needed.len() > 60 && optional.len() > 40, "{needed:?} {optional:?}");
+    for at in needed.iter().map(|(at, _)| at).collect::<BTreeSet<_>>() {
+        let here = needed.iter().filter(|(other, _)| other == at).map(|(_, key)| key);
+        let here: Vec<&String> = here.collect();
+        let path = |key: &str| format!("{at}.{key}=null").trim_start_matches('.').to_owned();
+        let all: Vec<String> = here.iter().map(|key| path(key)).collect();
+        let refused = chart.helm.template(&set("least"), &["--set", &all.join(",")]).await;
+        let said = format!("{:#}", refused.unwrap_err());
+        let place = if at.is_empty() {
+            "at ''".to_owned()
+        } else {
+            format!("at '/{}'", at.replace('.', "/"))
+        };
+        let line = said.lines().find(|line| line.contains(&format!("{place}: missing propert")));
+        let line = line.unwrap_or_else(|| panic!("{all:?}: {said}"));
+        assert!(here.iter().all(|key| line.contains(&format!("'{key}'"))), "{all:?}: {line}");
+    }
+    let all: Vec<String> = optional.iter().map(|path| format!("{path}=null")).collect();
+    let enabled = "prometheusRule.enabled=true,serviceMonitor.enabled=true";
+    let more = ["--set", enabled, "--set", &all.join(",")];
+    chart.helm.template(&set("least"), &more).await.unwrap();
+}
+
+/// Values by what their default is: the place and the key of those that need one, and the others.
+fn emptied(
+    at: &str,
+    schema: &Value,
+    defaults: &Value,
+    needed: &mut Vec<(String, String)>,
+    optional: &mut Vec<String>,
+) {
+    // Who takes these away wants them to be Kubernetes' own, or the program's.
+    const FREE: [&str; 9] = [
+        "config.log",
+        "grafanaDashboard.labels",
+        "podSecurityContext",
+        "probes.liveness.",
+        "probes.readiness.",
+        "probes.startup.",
+        "replicaCount",
+        "resources",
+        "securityContext",
+    ];
+    let schema = resolved(schema);
+    let (Some(properties), Some(defaults)) =
+        (schema["properties"].as_object(), defaults.as_object())
+    else {
+        return;
+    };
+    for (key, default) in defaults {
+        let path = format!("{at}.{key}").trim_start_matches('.').to_owned();
+        let nothing = [json!(""), json!([]), json!({})].contains(default);
+        // What `set("least")` gives itself.
+        if ["image.repository", "broker.url"].contains(&path.as_str()) {
+            continue;
+        }
+        if nothing || FREE.iter().any(|free| path.starts_with(free)) {
+            optional.push(path);
+        } else {
+            needed.push((at.to_owned(), key.clone()));
+            emptied(&path, &properties[key], default, needed, optional);
+        }
+    }
+}
+
+/// What a part of the schema refers to, or itself.
+fn resolved(part: &Value) -> Value {
+    match part["$ref"].as_str() {
+        Some(name) => schema().pointer(name.strip_prefix('#').unwrap()).unwrap().clone(),
+        None => part.clone(),
+    }
+}
+
 /// Each wrong value is refused with its place.
 #[tokio::test]
 async fn every_wrong_value_is_refused_with_its_place() {
@@ -133,7 +211,7 @@ async fn every_wrong_value_is_refused_with_its_place() {
 }
 
 /// A value set, what is wrong in addition, and the place that is named.
-const WRONG: [(&str, &str, &str); 113] = [
+const WRONG: [(&str, &str, &str); 119] = [
     ("least", "replicaCuont=2", "'replicaCuont'"),
     ("least", "broker.ulr=amqp://x", "'/broker'"),
     ("least", "broker.url=", "'/broker/url'"),
@@ -271,4 +349,14 @@ const WRONG: [(&str, &str, &str); 113] = [
     ("least", "config.webhooks.disable_after=500ms", "'/config/webhooks/disable_after'"),
     ("least", "config.webhooks.breaker.max_pause=0.5s", "'/config/webhooks/breaker/max_pause'"),
     ("least", "config.traces.timeout=2 minutes", "'/config/traces/timeout'"),
+    ("least", "image.repository=registry.example.com/y:1.0", "'/image/repository'"),
+    ("least", "image.repository=x//y", "'/image/repository'"),
+    ("least", "image.repository=docker.io/", "'/image/repository'"),
+    ("least", "podDisruptionBudget.maxUnavailable=150%", "'/podDisruptionBudget/maxUnavailable'"),
+    (
+        "postgres-autoscaling",
+        "resources.requests.cpu=null,replicaCount=1",
+        "'/resources/requests/cpu'",
+    ),
+    ("keda", "keda.minReplicas=0,prometheusRule.enabled=true", "'/keda/minReplicas'"),
 ];
