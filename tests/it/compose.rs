@@ -137,6 +137,15 @@ async fn the_program_takes_its_environment() {
     assert_eq!(network, &compose["services"]["webhooks"]["environment"][allowed]);
 }
 
+/// Waits until a receiver says that it knows its secret.
+async fn healthy(port: &Port) {
+    eventually("the receiver is healthy", SOON, || async {
+        testbed::loopback::get(port.address(), "/").ok().filter(|answer| answer.status == 200)
+    })
+    .await
+    .unwrap();
+}
+
 /// The sample's own parts, on one machine: the receiver makes its webhook, what the publisher sends
 /// arrives, is verified, and what it refuses comes again.
 #[tokio::test]
@@ -152,22 +161,20 @@ async fn receiver_and_publisher_do_what_they_are_there_for() {
         .set("retry.first_delay", "1s");
     let mut program = Program::start(&setup).await.unwrap();
     let mut guard = Guard::new("compose").unwrap();
-    let port = Port::take().unwrap().address().port();
+    let port = Port::take().unwrap();
     let mut receiver = Command::new("node");
     receiver.arg(workspace::root().join("deploy/compose/receiver.mjs"));
     receiver.env("API", format!("http://{}/api/v1", program.admin())).env("TOKEN", TOKEN);
-    receiver.env("LISTEN_PORT", port.to_string());
-    receiver.env("OWN_URL", format!("http://127.0.0.1:{port}/boottify")).stdout(Stdio::null());
-    let mut receiving = guard.spawn(&mut receiver).unwrap();
-    let healthy = format!("127.0.0.1:{port}").parse().unwrap();
-    eventually("the receiver is healthy", SOON, || async {
-        testbed::loopback::get(healthy, "/").ok().filter(|answer| answer.status == 200)
-    })
-    .await
-    .unwrap();
-    // Started again, it finds its webhook and makes no second one.
+    receiver.env("LISTEN_PORT", port.number().to_string());
+    let own_url = format!("http://{}/boottify", port.address());
+    receiver.env("OWN_URL", &own_url).stdout(Stdio::null());
+    let receiving = guard.spawn(&mut receiver).unwrap();
+    healthy(&port).await;
+    // Started again, it finds its webhook and makes no second one. Nothing is sent before it knows
+    // the secret, as in the file: what it refused until then could open the breaker.
     guard.end(receiving).unwrap();
-    receiving = guard.spawn(&mut receiver).unwrap();
+    let receiving = guard.spawn(&mut receiver).unwrap();
+    healthy(&port).await;
 
     let mut publisher = Command::new(program::binary().await.unwrap());
     publisher.args(["send", "deployment.succeeded", "--every", "100ms", "--config"]);

@@ -4,11 +4,11 @@ mod stand;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use testbed::markdown::Document;
-use testbed::workspace;
+use testbed::{program, workspace};
 
 use self::stand::Stand;
 
@@ -48,10 +48,31 @@ async fn commands_are_run_or_say_why_not_on_a_private_broker() {
     assert!(run > 20, "only {run} blocks were run");
 }
 
+/// What stands in a sentence is not run. The program at least knows its subcommands and flags: it reads
+/// them before it gets to `--help`.
+#[tokio::test]
+async fn commands_in_sentences_are_known_to_the_program() {
+    let (mut known, mut wrong) = (0, Vec::new());
+    for document in Document::all().unwrap() {
+        for (line, command) in document.inline_commands("boottify-webhooks") {
+            let words: Vec<&str> = command.iter().map(String::as_str).collect();
+            let output = program::run(&[&words[..], &["--help"]].concat(), &[]).await.unwrap();
+            if output.status.success() {
+                known += 1;
+            } else {
+                let place = format!("{}:{line}", document.path.display());
+                wrong.push(format!("{place}: {}: {}", words.join(" "), program::said(&output)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(known > 10, "only {known} commands were found");
+}
+
 #[test]
 fn links_lead_somewhere() {
     let mut wrong = Vec::new();
-    for document in all_documents() {
+    for document in Document::all().unwrap() {
         for link in document.links() {
             if link.target.contains("://") || link.target.starts_with("mailto:") {
                 continue;
@@ -118,31 +139,8 @@ fn what_the_runbook_writes_in_italics_is_a_panel_of_the_dashboard() {
 /// The first document, then those in `docs/`, `deploy/` and `helm/`.
 fn documents_with_commands() -> Vec<Document> {
     let folders = ["docs", "deploy", "helm"].map(Path::new);
-    let others = all_documents().into_iter();
+    let others = Document::all().unwrap().into_iter();
     let others =
         others.filter(|document| folders.iter().any(|folder| document.path.starts_with(folder)));
     std::iter::once(Document::read(Path::new(FIRST)).unwrap()).chain(others).collect()
-}
-
-/// Every Markdown file of the project.
-fn all_documents() -> Vec<Document> {
-    let mut paths = Vec::new();
-    collect(Path::new(""), &mut paths);
-    paths.sort();
-    assert!(paths.len() > 5, "{paths:?}");
-    paths.iter().map(|path| Document::read(path).unwrap()).collect()
-}
-
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(workspace::root().join(folder)).unwrap() {
-        let entry = entry.unwrap();
-        let path = folder.join(entry.file_name());
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = !name.starts_with('.') && !["target", "node_modules"].contains(&name.as_str());
-        if entry.file_type().unwrap().is_dir() && ours {
-            collect(&path, paths);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            paths.push(path);
-        }
-    }
 }

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -22,6 +23,15 @@ const NOBODY: u32 = 65_534;
 
 /// `serve` with a configuration of these lines; its exit code and what it said.
 async fn served(lines: &str) -> (Option<i32>, Vec<String>) {
+    told("serve", lines, &[]).await
+}
+
+/// The same of any command that reads it, with these variables.
+async fn told(
+    command: &str,
+    lines: &str,
+    variables: &[(&str, &str)],
+) -> (Option<i32>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
     let state = folder.path().join("state").display().to_string();
@@ -29,8 +39,8 @@ async fn served(lines: &str) -> (Option<i32>, Vec<String>) {
     let store = if lines.contains("[webhooks]") { "" } else { "[webhooks]\n" };
     let text = format!("{url}[log]\nlevel = \"info\"\n{lines}\n{store}state_dir = {state:?}\n");
     fs::write(&config, text).unwrap();
-    let arguments = ["serve", "--config", config.to_str().unwrap()];
-    let output = tokio::time::timeout(SOON, program::run(&arguments, &[])).await;
+    let arguments = [command, "--config", config.to_str().unwrap()];
+    let output = tokio::time::timeout(SOON, program::run(&arguments, variables)).await;
     let output = output.expect("it serves").unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     (output.status.code(), said.lines().map(str::to_owned).collect())
@@ -62,6 +72,59 @@ async fn a_configuration_that_cannot_be_used_ends_it_with_one_line() {
     }
 }
 
+/// The places of webhooks and log are looked at with the rest, by `check`, too, and their passwords are
+/// not told.
+#[tokio::test]
+async fn a_database_url_that_is_none_is_told_with_its_key() {
+    let key = "encryption_key = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"";
+    let urls = [
+        ("postgres://a:hunter2@127.0.0.1:99999/x", "invalid port number"),
+        ("postgres://a:hunter2@127.0.0.1/x?sslmode=banana", "verify-full"),
+        ("postgres://a@127.0.0.1/x?password=hunter2&port=x", "a parameter after the ?"),
+    ];
+    for (url, why) in urls {
+        let log = format!("[delivery_log]\nstore = {url:?}");
+        let webhooks = format!("[webhooks]\nstore = {url:?}\n{key}");
+        for (lines, place) in [(log, "delivery_log.store"), (webhooks, "webhooks.store")] {
+            for command in ["serve", "check"] {
+                let (code, said) = told(command, &lines, &[]).await;
+                assert_eq!((code, said.len()), (Some(2), 1), "{command} {lines}: {said:?}");
+                assert!(
+                    ["config.toml:", place, why].iter().all(|x| said[0].contains(x)),
+                    "{said:?}"
+                );
+                assert!(!said[0].contains("hunter2"), "{said:?}");
+            }
+        }
+    }
+}
+
+/// Without any authority no https webhook could be delivered: that is not left to the first of them.
+#[tokio::test]
+async fn a_place_of_authorities_that_holds_none_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let [none, empty, text] =
+        ["none.pem", "empty.pem", "text.pem"].map(|name| folder.path().join(name));
+    fs::write(&empty, "").unwrap();
+    fs::write(&text, "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n").unwrap();
+    let folder = folder.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    let rows = [
+        ("SSL_CERT_FILE", none, "No such file"),
+        ("SSL_CERT_FILE", empty, "no usable PEM certificate"),
+        ("SSL_CERT_FILE", text, "no usable PEM certificate"),
+        ("SSL_CERT_DIR", folder, "no usable PEM certificate"),
+    ];
+    for (variable, path, why) in rows {
+        let path = path.to_str().unwrap();
+        for command in ["serve", "check"] {
+            let (code, said) = told(command, "", &[(variable, path)]).await;
+            assert_eq!((code, said.len()), (Some(2), 1), "{command} {path}: {said:?}");
+            assert!([variable, path, why].iter().all(|x| said[0].contains(x)), "{said:?}");
+        }
+    }
+}
+
 /// A program whose webhooks cannot be read goes on trying, and says why once.
 #[tokio::test]
 async fn webhooks_that_cannot_be_read_are_waited_for() {
@@ -70,6 +133,14 @@ async fn webhooks_that_cannot_be_read_are_waited_for() {
     let setup = Setup::new(&space).set("webhooks.store", "file:///nowhere/webhooks.toml");
     let mut program = Program::launch(&setup, &[]).await.unwrap();
     not_ready(&program, "none are live yet", &["/nowhere/webhooks.toml", "No such file"]).await;
+    end(&mut program).await;
+
+    // One trouble does not hide the other.
+    let closed = testbed::ports::Port::take().unwrap();
+    let setup = setup.set("broker.url", format!("amqp://a:hunter2@{}/", closed.address()));
+    let mut program = Program::launch(&setup, &[]).await.unwrap();
+    let both = ["webhooks: ", "/nowhere/webhooks.toml", "broker: ", "Connection refused"];
+    says_of_readiness(&program, &both).await;
     end(&mut program).await;
 
     // The key of the Secret is missing, then it is there.
@@ -97,7 +168,7 @@ async fn not_ready(program: &Program, text: &str, words: &[&str]) -> String {
     let line = program.logged(text, SOON).await.unwrap();
     assert!(words.iter().all(|word| line.contains(word)), "{line}");
     assert!(!line.contains("hunter2"), "{line}");
-    assert_eq!(program.get("/readyz").unwrap().status, 503);
+    says_of_readiness(program, words).await;
     assert_eq!(program.get("/healthz").unwrap().status, 200);
     let health = program.operations().to_string();
     let asked = program::run(&["health", "--address", &health], &[]).await.unwrap();
@@ -107,6 +178,17 @@ async fn not_ready(program: &Program, text: &str, words: &[&str]) -> String {
     let times = program.log().iter().filter(|line| line.contains(text)).count();
     assert_eq!(times, 1, "{:?}", program.log());
     line
+}
+
+/// Waits until `/readyz` says no with these words, and never with a password.
+async fn says_of_readiness(program: &Program, words: &[&str]) {
+    let said = eventually("/readyz says why", SOON, || async {
+        let answer = program.get("/readyz").ok().filter(|answer| answer.status == 503)?;
+        words.iter().all(|word| answer.body.contains(word)).then_some(answer.body)
+    })
+    .await;
+    let said = said.unwrap_or_else(|error| panic!("{error:#}: {:?}", program.get("/readyz")));
+    assert!(!said.contains("hunter2") && said.lines().count() == 1, "{said}");
 }
 
 async fn end(program: &mut Program) {
@@ -180,32 +262,73 @@ async fn a_database_that_does_not_take_us_is_told_by_its_cause() {
     space.close().await.unwrap();
 }
 
-/// A file that is there and may not be read is told as that. Root may read everything, so the
-/// program runs as somebody else here.
+/// A folder with the program and this configuration. Root may read and write everything, so the program
+/// runs as somebody else there, who could not enter the home of another user.
+struct Nobody(tempfile::TempDir);
+
+impl Nobody {
+    async fn new(config: &str) -> Self {
+        let nobody = Self(tempfile::tempdir().unwrap());
+        nobody.mode("", 0o755);
+        fs::write(nobody.path("config.toml"), config).unwrap();
+        nobody.mode("config.toml", 0o644);
+        fs::copy(program::binary().await.unwrap(), nobody.path("program")).unwrap();
+        nobody
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// The one line of a command that ends with code 2.
+    fn refused(&self, command: &str) -> String {
+        let mut run = Command::new(self.path("program"));
+        run.args([command, "--config"]).arg(self.path("config.toml"));
+        run.current_dir(workspace::root());
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::process::CommandExt::uid(&mut run, NOBODY);
+        }
+        let output = run.output().unwrap();
+        let said = program::said(&output);
+        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+        said
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_may_not_be_read_is_told_as_that() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let mode = |name: &str, mode| {
-        fs::set_permissions(path(name), fs::Permissions::from_mode(mode)).unwrap();
-    };
-    mode("", 0o755);
-    fs::write(path("url"), "amqp://a:hunter2@b/").unwrap();
-    mode("url", 0o000);
-    fs::write(path("config.toml"), "[broker]\nurl_file = \"url\"\n").unwrap();
-    mode("config.toml", 0o644);
-    // Below the home of a user who may not be entered by others, nobody could start it.
-    fs::copy(program::binary().await.unwrap(), path("program")).unwrap();
-    let mut command = Command::new(path("program"));
-    command.args(["serve", "--config"]).arg(path("config.toml")).current_dir(workspace::root());
-    if rustix::process::geteuid().is_root() {
-        std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
-    }
-    let output = command.output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+    let nobody = Nobody::new("[broker]\nurl_file = \"url\"\n").await;
+    fs::write(nobody.path("url"), "amqp://a:hunter2@b/").unwrap();
+    nobody.mode("url", 0o000);
+    let said = nobody.refused("serve");
     assert!(said.contains("broker.url_file") && said.contains("Permission denied"), "{said}");
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_made_is_told_before_anybody_makes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let closed = folder.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    for (path, mode) in [(folder.path(), 0o777), (&closed, 0o555)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let store = format!("sqlite://{}/new/webhooks.db", closed.display());
+    let state = folder.path().join("state");
+    let config = format!(
+        "[broker]\nurl = \"amqp://a:b@c/\"\n[log]\nlevel = \"warn\"\n\
+         [webhooks]\nstore = {store:?}\nstate_dir = {state:?}\n"
+    );
+    let nobody = Nobody::new(&config).await;
+    for command in ["check", "serve"] {
+        let said = nobody.refused(command);
+        let words =
+            ["webhooks.db is not there", &closed.display().to_string(), "Permission denied"];
+        assert!(words.iter().all(|word| said.contains(word)), "{command}: {said}");
+    }
 }
 
 /// `health` as a container's health check sees it.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use testbed::loopback;
 use testbed::postgres::Server;
 use testbed::program::{self, said};
+use testbed::setup::SECRET;
 
 use crate::stage::{SOON, Stage};
 
@@ -108,6 +109,17 @@ async fn a_damaged_row_in_postgres_stops_no_other() {
     for why in [format!("webhook {wants} cannot be opened: damaged: its events"), "is empty".into()]
     {
         assert!(said(&listed).contains(&why), "{}", said(&listed));
+    }
+    // Who listens as it with a secret would hear nothing, for ever.
+    let secret = stage.program.folder().join("secret").display().to_string();
+    std::fs::write(&secret, SECRET).unwrap();
+    let listen = ["listen", "--config", &config, "--webhook", &wants, "--secret-file", &secret];
+    let arguments = [&listen[..], &["http://127.0.0.1:1/"]].concat();
+    let listened = tokio::time::timeout(SOON, program::run(&arguments, &[])).await.unwrap();
+    let listened = listened.unwrap();
+    assert_eq!(listened.status.code(), Some(1), "{}", said(&listened));
+    for why in ["damaged: its events", "no event is matched", "--event"] {
+        assert!(said(&listened).contains(why), "{}", said(&listened));
     }
     let page = ask(&stage, "GET", &format!("/admin/webhooks/{wants}"));
     assert!(page.body.contains("damaged: its events: EOF"), "{page:?}");

@@ -58,6 +58,18 @@ impl Document {
         Ok(Self { path: path.to_owned(), text })
     }
 
+    /// Every Markdown file of the project.
+    ///
+    /// # Errors
+    ///
+    /// When a folder or a file cannot be read.
+    pub fn all() -> Result<Vec<Self>> {
+        let mut paths = Vec::new();
+        collect(Path::new(""), &mut paths)?;
+        paths.sort();
+        paths.iter().map(|path| Self::read(path)).collect()
+    }
+
     /// The document of this text.
     pub fn new(path: &str, text: &str) -> Self {
         Self { path: path.into(), text: text.into() }
@@ -126,6 +138,19 @@ impl Document {
         links
     }
 
+    /// What follows `program` in each command in a sentence, up to the end of that command, by line.
+    pub fn inline_commands(&self, program: &str) -> Vec<(usize, Vec<String>)> {
+        let code = self.prose().flat_map(|(line, text)| {
+            text.split('`').skip(1).step_by(2).map(move |code| (line, code))
+        });
+        let words = code.filter_map(|(line, code)| {
+            let words = code.strip_prefix(program)?.strip_prefix(' ')?.split_whitespace();
+            let own = words.take_while(|word| !["|", "&&", ">", "<"].contains(word));
+            Some((line, own.map(str::to_owned).collect()))
+        });
+        words.collect()
+    }
+
     /// Lines outside of blocks, with their number.
     pub fn prose(&self) -> impl Iterator<Item = (usize, &str)> {
         let mut inside = false;
@@ -157,6 +182,22 @@ impl Block {
     }
 }
 
+/// The Markdown files in a folder of the project, and in those below it.
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(workspace::root().join(folder))? {
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ours = !name.starts_with('.') && !["target", "node_modules"].contains(&name.as_str());
+        if entry.file_type()?.is_dir() && ours {
+            collect(&path, paths)?;
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
 /// What a heading is reached by: lower case, hyphens for spaces, letters and digits only.
 fn anchor(title: &str) -> String {
     let kept = title.chars().filter_map(|c| match c {
@@ -184,6 +225,14 @@ mod tests {
         assert_eq!(blocks[0].not_run.as_deref(), Some("it takes a day"));
         assert_eq!(blocks[1].not_run, None);
         assert_eq!((blocks[2].line, blocks[2].text.as_str()), (21, "x = \"# y\""));
+    }
+
+    #[test]
+    fn commands_in_sentences_are_found_up_to_their_end() {
+        let text = "Say `a b --c | d -`, `ab e`, `a` and\n`a f`.\n\n```sh\na g\n```\n";
+        let found = Document::new("a.md", text).inline_commands("a");
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        assert_eq!(found, [(1, words(&["b", "--c"])), (2, words(&["f"]))]);
     }
 
     #[test]

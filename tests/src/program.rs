@@ -297,7 +297,7 @@ fn clean(binary: &Path) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
-        if name_text.starts_with(PREFIX) || name_text.starts_with("OTEL_") {
+        if [PREFIX, "OTEL_", "SSL_CERT_"].iter().any(|ours| name_text.starts_with(ours)) {
             command.env_remove(name);
         }
     }

@@ -28,4 +28,4 @@ pub use headers::Signatures;
 pub use metrics::Metrics;
 pub use names::{NameError, NameRules, Names};
 pub use outcome::{Failure, FailureKind, NotSent, Outcome, Response};
-pub use tls::{TlsError, config as tls_config};
+pub use tls::{TlsError, check as check_authorities, config as tls_config};

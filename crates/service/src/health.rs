@@ -23,19 +23,19 @@ pub(crate) struct Health {
     started: Instant,
     last_beat_ms: Arc<AtomicU64>,
     broker: watch::Receiver<State>,
-    /// Whether there are webhooks to match events against.
-    loaded: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Why there are no webhooks to match events against, where there are none.
+    unloaded: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     draining: watch::Receiver<bool>,
 }
 
 impl Health {
     pub(crate) fn new(
         broker: watch::Receiver<State>,
-        loaded: impl Fn() -> bool + Send + Sync + 'static,
+        unloaded: impl Fn() -> Option<String> + Send + Sync + 'static,
         draining: watch::Receiver<bool>,
     ) -> Self {
         let (started, last_beat_ms) = (Instant::now(), Arc::new(AtomicU64::new(0)));
-        Self { started, last_beat_ms, broker, loaded: Arc::new(loaded), draining }
+        Self { started, last_beat_ms, broker, unloaded: Arc::new(unloaded), draining }
     }
 
     /// Beats for ever on the runtime that polls it.
@@ -62,13 +62,13 @@ impl Health {
         if *self.draining.borrow() {
             return Err("draining after a signal".to_owned());
         }
-        if !(self.loaded)() {
-            return Err("webhooks: none could be read yet".to_owned());
-        }
-        match &*self.broker.borrow() {
-            State::Connected => Ok(()),
-            State::Disconnected(why) => Err(format!("broker: {why}")),
-        }
+        let webhooks = (self.unloaded)().map(|why| format!("webhooks: {why}"));
+        let broker = match &*self.broker.borrow() {
+            State::Connected => None,
+            State::Disconnected(why) => Some(format!("broker: {why}")),
+        };
+        let missing: Vec<String> = webhooks.into_iter().chain(broker).collect();
+        if missing.is_empty() { Ok(()) } else { Err(missing.join("; ")) }
     }
 
     fn age_ms(&self) -> u64 {
@@ -90,8 +90,9 @@ mod tests {
         let (draining, drains) = watch::channel(false);
         let loaded = Arc::new(AtomicBool::new(false));
         let is_loaded = Arc::clone(&loaded);
-        let health = Health::new(states, move || is_loaded.load(Ordering::Relaxed), drains);
-        assert!(health.ready().is_err_and(|why| why.starts_with("webhooks")));
+        let unloaded = move || (!is_loaded.load(Ordering::Relaxed)).then(|| "none".to_owned());
+        let health = Health::new(states, unloaded, drains);
+        assert_eq!(health.ready(), Err("webhooks: none; broker: refused".to_owned()));
         loaded.store(true, Ordering::Relaxed);
         assert_eq!(health.ready(), Err("broker: refused".to_owned()));
         broker.send_replace(State::Connected);

@@ -125,7 +125,7 @@ async fn start(config: &Config) -> Result<Service> {
     let (supervisor, intake, states) =
         Supervisor::new(broker_config, broker_metrics, closing.clone());
     let first = store.clone();
-    let health = Health::new(states, move || first.status().is_loaded(), drains);
+    let health = Health::new(states, move || wiring::unloaded(first.status()), drains);
 
     let guard = Guard::new(config.delivery.allow_addresses.clone());
     let delivery_metrics = delivery::Metrics::register(&registry)?;

@@ -10,7 +10,7 @@ use delivery::{Guard, Limits, NameRules, Names, Sender};
 use dispatch::{Places, Queues, Spans};
 use metering::Meter;
 use prometheus::{IntCounter, IntGauge, Opts, Registry};
-use store::{Database, DeliveryLog};
+use store::{Database, DeliveryLog, Status};
 use traces::{Collector, Exporter, Ratio, Tracer};
 
 use crate::config::{Config, EncryptionKeys, Traces};
@@ -181,6 +181,24 @@ pub(crate) fn store_options(config: &Config) -> Result<store::Options> {
     Ok(store::Options { state_dir: webhooks.state_dir.clone(), rules: store_rules(config), keys })
 }
 
+/// Why no webhooks are live, in one line; nothing where some are.
+pub(crate) fn unloaded(status: &Status) -> Option<String> {
+    if status.is_loaded() {
+        return None;
+    }
+    let why = status.trouble().map(|error| format!(": {}", in_one_line(&error.to_string())));
+    Some(format!("none could be read yet{}", why.unwrap_or_default()))
+}
+
+/// The first of several mistakes, and how many there are.
+fn in_one_line(mistakes: &str) -> String {
+    let first = mistakes.lines().next().unwrap_or_default();
+    match mistakes.lines().skip(1).count() {
+        0 => first.to_owned(),
+        more => format!("{first} (and {more} more)"),
+    }
+}
+
 /// The delivery log, where one is kept.
 pub(crate) fn delivery_log(config: &Config) -> Result<Option<DeliveryLog>> {
     if !config.delivery_log.enabled {
@@ -220,6 +238,7 @@ pub(crate) fn check_files(config: &Config) -> Result<()> {
         delivery::tls_config(Some(&pem))
             .with_context(|| format!("cannot use {} ({key})", path.display()))?;
     }
+    delivery::check_authorities(ca_file(config)?.as_deref())?;
     let state_dir = &config.webhooks.state_dir;
     // One that is not there is made; a part of its path may still be a file.
     let there = state_dir.ancestors().find(|part| part.exists());

@@ -35,6 +35,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{Access, access};
 use sqlx::AnyPool;
 use sqlx::migrate::MigrateError;
 use thiserror::Error;
@@ -76,6 +77,12 @@ impl Place {
             Some(above) if !above.is_dir() => {
                 Err(OpenDatabase::BelowFile { path: path.clone(), file: above.to_owned() })
             }
+            Some(above) if !path.exists() => access(above, Access::WRITE_OK | Access::EXEC_OK)
+                .map_err(|why| OpenDatabase::Unwritable {
+                    path: path.clone(),
+                    folder: above.to_owned(),
+                    source: why.into(),
+                }),
             _ => Ok(()),
         }
     }
@@ -300,6 +307,19 @@ pub enum OpenDatabase {
         path: PathBuf,
         /// What stands in its way.
         file: PathBuf,
+    },
+    /// Its file is not there, and cannot be made.
+    #[error(
+        "the database {} is not there and cannot be made in {}", path.display(), folder.display()
+    )]
+    Unwritable {
+        /// The database.
+        path: PathBuf,
+        /// The folder in which it, or the folders above it, would have to be made.
+        folder: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
     },
     /// Its file holds something else.
     #[error(

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
+use sqlx::ConnectOptions;
+use sqlx::any::AnyConnectOptions;
+use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 
 use crate::database::Place;
@@ -32,11 +35,18 @@ pub enum InvalidStoreUrl {
     /// A `file` or `sqlite` URL whose path is relative or empty.
     #[error("the path of a {0} store must be absolute, such as {0}:///var/lib/webhooks")]
     RelativePath(&'static str),
+    /// A PostgreSQL URL that no connection could be made with.
+    #[error("not a PostgreSQL URL such as postgres://user:password@host:5432/database: {0}")]
+    Postgres(String),
     /// A webhooks file holds no delivery log.
     #[error("a delivery log is kept in a database: sqlite:///path or postgres://…")]
     NoLog,
 }
 
+/// What is told of parameters: theirs are not quoted, for one of them is the password.
+const PARAMETERS: &str = "a parameter after the ? has a value that it cannot have (sslmode is disable, \
+                          allow, prefer, require, verify-ca or verify-full), or something encoded \
+                          with % is no UTF-8";
 const EXPECTED: &str =
     "expected sqlite:///path, postgres://user:password@host/database or file:///path";
 
@@ -80,7 +90,7 @@ impl Locator {
     pub(crate) fn try_new(url: &str) -> Result<Self, InvalidStoreUrl> {
         let (scheme, _) = url.split_once("://").ok_or(InvalidStoreUrl::NoUrl)?;
         if POSTGRES.contains(&scheme) {
-            return Ok(Self::Database(Place::Postgres(url.to_owned())));
+            return postgres(url).map(|()| Self::Database(Place::Postgres(url.to_owned())));
         }
         if let Some(path) = url.strip_prefix(FILE) {
             return absolute(path, "file").map(Self::File);
@@ -98,6 +108,18 @@ impl Locator {
             Self::Database(place) => place.name(),
         }
     }
+}
+
+/// Whether connections could be made with a URL, as the library reads it: later it would be taken for a
+/// server that is away.
+fn postgres(url: &str) -> Result<(), InvalidStoreUrl> {
+    // Of the URL as such there is nothing to be seen in what the library says.
+    let parsed: AnyConnectOptions = url.parse().map_err(|error| match error {
+        sqlx::Error::Configuration(why) => InvalidStoreUrl::Postgres(why.to_string()),
+        _ => InvalidStoreUrl::NoUrl,
+    })?;
+    let used = PgConnectOptions::from_url(&parsed.database_url);
+    used.map(drop).map_err(|_| InvalidStoreUrl::Postgres(PARAMETERS.to_owned()))
 }
 
 fn absolute(path: &str, scheme: &'static str) -> Result<PathBuf, InvalidStoreUrl> {
@@ -129,6 +151,11 @@ mod tests {
             ("sqlite://w.db", Err(E::RelativePath("sqlite"))),
             ("sqlite://:memory:", Err(E::RelativePath("sqlite"))),
             ("postgresql://h/db", postgres("postgresql://h/db")),
+            ("postgres://a:b@h:99999/x", Err(E::Postgres("invalid port number".into()))),
+            ("postgres://a:b@h/x?sslmode=banana", Err(E::Postgres(PARAMETERS.into()))),
+            ("postgres://a:b@h/x?port=banana", Err(E::Postgres(PARAMETERS.into()))),
+            ("postgres://a:%ff@h/x", Err(E::Postgres(PARAMETERS.into()))),
+            ("postgres://a:b@h/x?sslmode=require", postgres("postgres://a:b@h/x?sslmode=require")),
             ("redis://h", Err(E::UnknownScheme("redis".into()))),
         ] {
             assert_eq!(Locator::try_new(url), expected, "{url}");

@@ -208,6 +208,8 @@ fn is_broker(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use testbed::markdown::Document;
+
     use super::{Order, dist, fuzz, parse};
 
     fn parsed(line: &str) -> Result<Order, String> {
@@ -247,6 +249,19 @@ mod tests {
         ] {
             assert_eq!(parsed(line), Ok(expected), "{line}");
         }
+    }
+
+    #[test]
+    fn what_the_documents_say_in_a_sentence_is_known() {
+        let mut known = 0;
+        for document in Document::all().unwrap() {
+            for (line, command) in document.inline_commands("cargo xtask") {
+                let place = format!("{}:{line}", document.path.display());
+                parse(&command).unwrap_or_else(|error| panic!("{place}: {error}"));
+                known += 1;
+            }
+        }
+        assert!(known > 20, "only {known} commands were found");
     }
 
     #[test]

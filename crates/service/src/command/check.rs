@@ -25,7 +25,7 @@ pub(crate) fn run(config: &Config) -> Result<(), Failed> {
         Err(not_there @ LoadError::NotThere(_)) => {
             return print::line(&format!("ok: the configuration is valid; {not_there}"));
         }
-        Err(error) => return Err(usage(&error)),
+        Err(error) => return Err(Failed::Usage(broker::in_one_line(&error))),
     };
     unopened(&snapshot);
     for webhook in snapshot.iter() {

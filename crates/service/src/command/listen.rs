@@ -67,6 +67,10 @@ fn webhook(asked: &Listen, config: &Config) -> Result<Webhook, Failed> {
             .context("the webhooks cannot be read")?;
         let found = snapshot.get(&id).with_context(|| format!("there is no webhook {id}"))?;
         let found = Webhook::clone(found);
+        if let (Err(why), []) = (&found.secrets, found.events.patterns()) {
+            let instead = "say which events with --event, without --webhook";
+            return Err(anyhow::anyhow!("webhook {id} cannot be opened: {why}; {instead}").into());
+        }
         let cannot =
             |why| anyhow::anyhow!("webhook {id} cannot be opened: {why}; give --secret-file");
         let secrets = secret.map_or_else(|| found.secrets.clone().map_err(cannot), Ok)?;
