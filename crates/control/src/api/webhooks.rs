@@ -167,31 +167,44 @@ pub(super) async fn delete(
 #[utoipa::path(
     post, path = "/webhooks/{id}/rotate-secret", tag = "webhooks",
     request_body(content = Option<input::RotateIn>),
-    params(("id" = String, Path, description = "The webhook's id")),
+    params(
+        ("id" = String, Path, description = "The webhook's id"),
+        ("If-Match" = Option<String>, Header, pattern = "^(\\*|\"[!#-~]*\")$",
+         description = "The etag of the state that was seen: if it is another by now, nothing is rotated"),
+    ),
     responses((status = 200, body = wire::WebhookWithSecret)),
 )]
 pub(super) async fn rotate(
     State(app): State<App>,
     Extension(viewer): Extension<Viewer>,
     path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Json<wire::WebhookWithSecret>, Problem> {
-    let made = app.desk.rotate(&id(path)?, input::rotate(&body)?, None, &viewer.name).await?;
+    let (id, seen) = (id(path)?, if_match(&headers)?);
+    let overlap = input::rotate(&body)?;
+    let made = app.desk.rotate(&id, overlap, seen.as_deref(), &viewer.name).await?;
     Ok(Json(wire::WebhookWithSecret::of(&made, &viewer)))
 }
 
 /// Ends the overlap of a rotation now: the new secret signs alone.
 #[utoipa::path(
     post, path = "/webhooks/{id}/promote-secret", tag = "webhooks",
-    params(("id" = String, Path, description = "The webhook's id")),
+    params(
+        ("id" = String, Path, description = "The webhook's id"),
+        ("If-Match" = Option<String>, Header, pattern = "^(\\*|\"[!#-~]*\")$",
+         description = "The etag of the state that was seen: if it is another by now, nothing is promoted"),
+    ),
     responses((status = 200, body = wire::Webhook)),
 )]
 pub(super) async fn promote(
     State(app): State<App>,
     Extension(viewer): Extension<Viewer>,
     path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
 ) -> Result<Json<wire::Webhook>, Problem> {
-    let found = app.desk.promote(&id(path)?, &viewer.name).await?;
+    let seen = if_match(&headers)?;
+    let found = app.desk.promote(&id(path)?, seen.as_deref(), &viewer.name).await?;
     Ok(Json(wire::Webhook::of(&found, &viewer)))
 }
 
@@ -250,7 +263,7 @@ pub(super) async fn standing(
     Ok(Json(wire::Standing::of(app.desk.standing(&id).as_ref(), now_ms())))
 }
 
-/// Who changed what, newest first.
+/// Who changed what, newest first. Nothing where webhooks are kept in a file: there is no audit then.
 #[utoipa::path(
     get, path = "/audit", tag = "audit",
     params(

@@ -247,13 +247,18 @@ impl Desk {
         Ok(made)
     }
 
-    /// Ends the overlap of a rotation now.
+    /// Ends the overlap of a rotation now, if the webhook still is as it was `seen`.
     ///
     /// # Errors
     ///
     /// No rotation is under way; else as for [`Desk::update`].
-    pub async fn promote(&self, id: &WebhookId, actor: &str) -> Result<Found, Problem> {
-        let promoted = self.database()?.promote(id, actor).await;
+    pub async fn promote(
+        &self,
+        id: &WebhookId,
+        seen: Option<&str>,
+        actor: &str,
+    ) -> Result<Found, Problem> {
+        let promoted = self.database()?.promote(id, seen, actor).await;
         self.live(promoted.map_err(|error| trouble::change(&error))?).await;
         told("secret promoted", id.as_str(), actor);
         self.webhook(id).await
@@ -273,6 +278,12 @@ impl Desk {
         noted.map_err(|error| trouble::database(&error))?;
         told("secret revealed", id.as_str(), actor);
         Ok(webhook.secrets.iter().flat_map(Secrets::iter).cloned().collect())
+    }
+
+    /// Whether it is kept who changed what: not where webhooks are kept in a file.
+    #[must_use]
+    pub fn has_audit(&self) -> bool {
+        self.0.store.database().is_some()
     }
 
     /// Who changed what, newest first; nothing where webhooks are kept in a file.

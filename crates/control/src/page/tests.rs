@@ -44,18 +44,30 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        Self::beside(None).await
+    }
+
+    /// The page where this file of the store is no database, from its first use on.
+    async fn beside(damaged: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let damage = |name| {
+            if damaged == Some(name) {
+                std::fs::write(folder.path().join(name), "no database".repeat(100)).unwrap();
+            }
+        };
         let url = format!("sqlite://{}", folder.path().join("webhooks.db").display());
         let (catalog, retry) = (Catalog::try_new::<&str>(&[]).unwrap(), RetryPolicy::default());
         let rules = StoreRules { url: UrlRules::default(), retry, catalog: catalog.clone() };
         let options = Options { state_dir: folder.path().to_owned(), rules, keys: None };
         let (store, _) = Store::open(&url, options.clone()).unwrap();
+        damage("webhooks.db");
         let first = store.clone();
         tokio::task::spawn_blocking(move || first.load()).await.unwrap();
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let (running, end) = (store.clone(), stop.clone());
         tasks.spawn(async move { running.run(end.cancelled(), |_| {}).await });
         let log = DeliveryLog::open(&url, &options).unwrap();
+        damage("deliveries.db");
         let bounds = LogBounds {
             max_waiting_bytes: 1 << 20,
             max_age: Duration::from_secs(86_400),
@@ -247,9 +259,7 @@ async fn a_webhook_lives_through_forms_alone() {
     let settings = bench.screen(&format!("{base}/settings")).await;
     let revealed = bench.submit(&settings, &format!("{base}/reveal-secret"), &[]).await;
     assert!(text(revealed).await.contains(secret_of(&rotated).1));
-    let screen = bench.screen(&base).await;
-    let promoted = bench.submit(&screen, &format!("{base}/promote"), &[]).await;
-    assert_eq!(place(&promoted), format!("{base}?done=promoted"));
+    promote(&bench, &base).await;
 
     let ask = bench.screen(&format!("{base}/delete")).await;
     let gone = bench.submit(&ask, &format!("{base}/delete"), &[]).await;
@@ -269,6 +279,20 @@ async fn a_webhook_lives_through_forms_alone() {
         let none = bench.screen(&format!("/admin/audit?{none}")).await;
         assert!(none.contains("No change fits"), "{none}");
     }
+}
+
+/// Rotates the secret of the webhook of this address once more, and promotes the new one.
+async fn promote(bench: &Bench, base: &str) {
+    // Who looked before somebody rotated again would promote a secret that they never saw.
+    let seen = bench.screen(base).await;
+    let ask = bench.screen(&format!("{base}/rotate-secret")).await;
+    let rotated = bench.submit(&ask, &format!("{base}/rotate-secret"), &[]).await;
+    assert_eq!(rotated.status(), StatusCode::OK);
+    let stale = bench.submit(&seen, &format!("{base}/promote"), &[]).await;
+    assert_eq!(stale.status(), StatusCode::PRECONDITION_FAILED);
+    let screen = bench.screen(base).await;
+    let promoted = bench.submit(&screen, &format!("{base}/promote"), &[]).await;
+    assert_eq!(place(&promoted), format!("{base}?done=promoted"));
 }
 
 #[tokio::test]
@@ -391,6 +415,21 @@ async fn what_cannot_be_read_is_said() {
     let large = "x".repeat(300_000);
     let response = bench.post("/admin/webhooks/new", &[("url", &large)]).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_not_shown_as_an_empty_one() {
+    let bench = Bench::beside(Some("webhooks.db")).await;
+    let audit = bench.get("/admin/audit").await;
+    assert_eq!(audit.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!text(audit).await.contains("No change yet"));
+    assert!(bench.screen("/admin/webhooks").await.contains("cannot be read"));
+
+    let bench = Bench::beside(Some("deliveries.db")).await;
+    let id = bench.create(&GOOD).await;
+    let screen = bench.screen(&format!("/admin/webhooks/{id}")).await;
+    assert!(screen.contains("The delivery log cannot be read now"), "{screen}");
+    assert!(!screen.contains("0 succeeded"), "{screen}");
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ pub(crate) async fn run(asked: &Webhooks, config: &Config) -> Result<(), Failed>
         }
         Webhooks::Promote(one) => {
             let id = id(one)?;
-            let revision = database.promote(&id, ACTOR).await.map_err(told)?;
+            let revision = database.promote(&id, None, ACTOR).await.map_err(told)?;
             done(&format!("the new secret of {id} signs alone"), revision, config).await
         }
         Webhooks::Reseal(_) => {

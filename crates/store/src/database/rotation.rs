@@ -43,14 +43,20 @@ impl Database {
         Ok(Created { id: id.clone(), secret, revision, repeated: false })
     }
 
-    /// Ends the overlap of a rotation now: the new secret signs alone.
+    /// Ends the overlap of a rotation now, if the webhook still is as it was `seen`: the new secret
+    /// signs alone.
     ///
     /// # Errors
     ///
     /// [`ChangeError::Rotation`] where none is under way; else as for [`Database::update`].
-    pub async fn promote(&self, id: &WebhookId, actor: &str) -> Result<i64, ChangeError> {
+    pub async fn promote(
+        &self,
+        id: &WebhookId,
+        seen: Option<&str>,
+        actor: &str,
+    ) -> Result<i64, ChangeError> {
         let mut change = self.change(actor).await?;
-        let found = change.find(id).await?;
+        let found = change.find_seen(id, seen).await?;
         let sealed = found.settled(change.now_ms)?;
         let Some(next) = sealed.next.clone() else {
             return Err(ChangeError::Rotation("no new secret waits for its time"));

@@ -99,7 +99,10 @@ async fn who_changed_what_is_kept() {
     let rotated = database.rotate(&one.id, SOON, Some(&seen), "eve").await.unwrap();
     let again = database.rotate(&one.id, SOON, Some(&seen), "eve").await;
     assert!(matches!(again, Err(ChangeError::Stale(id)) if id == one.id));
-    let revision = database.promote(&one.id, "eve").await.unwrap();
+    let stale = database.promote(&one.id, Some(&seen), "eve").await;
+    assert!(matches!(stale, Err(ChangeError::Stale(id)) if id == one.id));
+    let (_, seen) = database.find(&one.id).await.unwrap();
+    let revision = database.promote(&one.id, Some(&seen), "eve").await.unwrap();
     assert_eq!(revision, rotated.revision + 1);
     database.delete(&other.id, None, "bob").await.unwrap();
 

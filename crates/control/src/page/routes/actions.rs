@@ -50,10 +50,11 @@ pub(super) async fn ask_kept(Path(id): Path<String>, asked: Asked) -> Answer {
         return Ok(Reply::Go(base(&id)));
     }
     let events = count(kept, "event", "events");
+    let were = if kept == 1 { "was" } else { "were" };
     let view = Confirm {
         title: &format!("Send the {events} kept meanwhile?"),
         text: vec![
-            format!("{events} matched this webhook while it was disabled and were kept."),
+            format!("{events} matched this webhook while it was disabled and {were} kept."),
             "Sending them now delivers each with its own ids. Otherwise they stay among the dead \
              letters until you decide, or until they are too old to be kept."
                 .to_owned(),
@@ -155,7 +156,17 @@ pub(super) async fn rotate(Path(id): Path<String>, form: Posted) -> Answer {
 }
 
 pub(super) async fn promote(Path(id): Path<String>, form: Posted) -> Answer {
-    form.asked.desk.promote(&webhook_id(&id)?, form.actor()).await?;
+    // The new secret that was seen is meant, and not one that somebody made meanwhile.
+    let seen = form.fields.get("version");
+    let promoted = form.asked.desk.promote(&webhook_id(&id)?, Some(seen), form.actor()).await;
+    promoted.map_err(|problem| match problem.kind {
+        ProblemKind::Stale => Problem::new(
+            ProblemKind::Stale,
+            "the new secret was not promoted: this was asked before the webhook was rotated or \
+             changed last",
+        ),
+        _ => problem,
+    })?;
     Ok(Reply::done(&base(&id), Done::Promoted))
 }
 

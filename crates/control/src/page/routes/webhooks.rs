@@ -12,7 +12,7 @@ use super::super::gate::Asked;
 use super::super::view::{list as listing, rows, webhook};
 use super::audit::rows_of;
 use super::{Page, webhook_id};
-use crate::desk::{AuditAsked, DeliveriesAsked, State as Enabled, WebhooksAsked};
+use crate::desk::{AuditAsked, DeliveriesAsked, Found, State as Enabled, WebhooksAsked};
 
 /// Webhooks on one part of the list.
 const WEBHOOKS: u32 = 50;
@@ -67,10 +67,10 @@ pub(super) async fn deliveries(Path(id): Path<String>, asked: Asked) -> Answer {
     let range = webhook::Range::of_word(query.get("range"));
     let (state, kind, cursor) = (query.get("state"), query.get("type"), query.given("cursor"));
     let (rows, next) = match asked.desk.deliveries(&deliveries_asked(&asked, webhook)).await {
-        Ok(listed) => (Some(listed.items), listed.next),
+        Ok(listed) => (Ok(listed.items), listed.next),
         // A cursor that is none is told; a log that is away is said on the screen.
         Err(problem) if problem.status().as_u16() == 400 => return Err(problem.into()),
-        Err(_) => (None, None),
+        Err(problem) => (Err(problem), None),
     };
     let since = asked.frame.now_ms - i64::from(range.hours()) * HOUR_MS;
     let hours = hours(&asked, webhook, since).await;
@@ -81,13 +81,13 @@ pub(super) async fn deliveries(Path(id): Path<String>, asked: Asked) -> Answer {
     let newest = rows.iter().flatten().map(|row| row.position.0).max().unwrap_or(0).to_string();
     let live = address(&format!("{base}/live"), &[filter[0], filter[1], ("after", &newest)]);
     let view = webhook::Deliveries {
-        head: head(&asked, webhook, has_dead(&asked, webhook).await, &hours),
+        head: head(&asked, &found, has_dead(&asked, webhook).await, hours.as_deref()),
         rows: rows.as_deref(),
         state,
         kind,
         kinds: &kinds,
         range,
-        live: (cursor.is_none() && rows.is_some()).then_some(live),
+        live: (cursor.is_none() && rows.is_ok()).then_some(live),
         first: cursor.map(|_| at("")),
         next: next.as_deref().map(at),
         most: DELIVERIES as usize,
@@ -97,28 +97,30 @@ pub(super) async fn deliveries(Path(id): Path<String>, asked: Asked) -> Answer {
 
 fn head<'a>(
     asked: &Asked,
-    webhook: &'a Webhook,
+    found: &'a Found,
     dead: bool,
-    hours: &'a [Stretch],
+    hours: Option<&'a [Stretch]>,
 ) -> webhook::Head<'a> {
-    webhook::Head { webhook, dead, standing: asked.desk.standing(&webhook.id), hours }
+    let webhook = found.webhook.as_ref();
+    let standing = asked.desk.standing(&webhook.id);
+    webhook::Head { webhook, version: &found.fingerprint, dead, standing, hours }
 }
 
-/// What is known of its hours since then; nothing without the log.
-async fn hours(asked: &Asked, webhook: &Webhook, since_ms: i64) -> Vec<Stretch> {
+/// What is known of its hours since then; `None` where the log cannot be read.
+async fn hours(asked: &Asked, webhook: &Webhook, since_ms: i64) -> Option<Vec<Stretch>> {
     let hours = asked.desk.hours(std::slice::from_ref(&webhook.id), since_ms).await;
-    hours.ok().and_then(|mut hours| hours.remove(&webhook.id)).unwrap_or_default()
+    Some(hours.ok()?.remove(&webhook.id).unwrap_or_default())
 }
 
 /// The same of the last day, by which its head says how it stands.
-async fn last_day(asked: &Asked, webhook: &Webhook) -> Vec<Stretch> {
+async fn last_day(asked: &Asked, webhook: &Webhook) -> Option<Vec<Stretch>> {
     hours(asked, webhook, asked.frame.now_ms - 24 * HOUR_MS).await
 }
 
 pub(super) async fn settings(Path(id): Path<String>, asked: Asked) -> Answer {
     let found = asked.desk.webhook(&webhook_id(&id)?).await?;
     let hours = last_day(&asked, &found.webhook).await;
-    let head = head(&asked, &found.webhook, false, &hours);
+    let head = head(&asked, &found, false, hours.as_deref());
     let retry = asked.desk.rules().retry;
     let view = webhook::Settings { head, retry: &retry };
     Ok(Reply::Screen(webhook::settings(&asked.frame, &view)))
@@ -133,9 +135,10 @@ pub(super) async fn history(Path(id): Path<String>, asked: Asked) -> Answer {
     let base = format!("/admin/webhooks/{}/audit", id.as_str());
     let next = listed.next.as_deref().map(|cursor| address(&base, &[("cursor", cursor)]));
     let hours = last_day(&asked, &found.webhook).await;
-    let head = head(&asked, &found.webhook, false, &hours);
+    let head = head(&asked, &found, false, hours.as_deref());
     let rows = rows_of(&listed.items);
-    Ok(Reply::Screen(webhook::history(&asked.frame, &head, &rows, next.as_deref())))
+    let rows = asked.desk.has_audit().then_some(&rows[..]);
+    Ok(Reply::Screen(webhook::history(&asked.frame, &head, rows, next.as_deref())))
 }
 
 pub(super) async fn live(

@@ -38,8 +38,8 @@ pub(crate) struct Filter {
 /// What the screen shows.
 #[derive(Clone, Debug)]
 pub(crate) struct Audit<'a> {
-    /// This part of the list.
-    pub(crate) rows: &'a [AuditRow],
+    /// This part of the list; `None` where there is no audit.
+    pub(crate) rows: Option<&'a [AuditRow]>,
     /// What is asked for.
     pub(crate) filter: &'a Filter,
     /// The address of the first part, where this is a later one.
@@ -56,15 +56,15 @@ pub(crate) fn audit(frame: &Frame, view: &Audit<'_>) -> Markup {
         &about,
         &html! {
             div.top { div { h1 { "Audit" } p.lead { "Who changed what, and when. Secrets are never part of it." } } }
-            (filters(view.filter))
+            @if view.rows.is_some() { (filters(view.filter)) }
             section.card aria-label="Changes" {
-                @if view.rows.is_empty() && *view.filter != Filter::default() {
+                @if view.rows.is_some_and(<[_]>::is_empty) && *view.filter != Filter::default() {
                     div.empty {
                         (icon(Icon::Audit)) h2 { "No change fits" }
                         div.actions { a.button href="/admin/audit" { "Show all" } }
                     }
                 } @else {
-                    (table(view.rows, frame.now_ms, true))
+                    (changes(view.rows, frame.now_ms, true))
                 }
                 @if view.first.is_some() || view.next.is_some() {
                     (pager("", view.first.as_deref(), view.next.as_deref()))
@@ -101,8 +101,20 @@ fn filters(filter: &Filter) -> Markup {
     }
 }
 
-/// Changes as a table, of one webhook or of all.
-pub(super) fn table(rows: &[AuditRow], now_ms: i64, with_webhook: bool) -> Markup {
+/// Changes, of one webhook or of all; `None` where there is no audit.
+pub(super) fn changes(rows: Option<&[AuditRow]>, now_ms: i64, with_webhook: bool) -> Markup {
+    html! {
+        @match rows {
+            Some(rows) => (table(rows, now_ms, with_webhook)),
+            None => div.empty id="no-audit" {
+                (icon(Icon::Audit)) h2 { "There is no audit" }
+                p { "It is kept in the database of the webhooks, and these webhooks are kept in a file. Who changed the file, its own history knows; what was sent again, dropped or tested stands in the service's log, with who asked for it." }
+            },
+        }
+    }
+}
+
+fn table(rows: &[AuditRow], now_ms: i64, with_webhook: bool) -> Markup {
     html! {
         @if rows.is_empty() {
             div.empty { (icon(Icon::Audit)) h2 { "No change yet" } p { "Every change on this page, through the API and on the command line is noted here." } }

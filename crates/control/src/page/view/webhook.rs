@@ -8,6 +8,7 @@ use subscriptions::Webhook;
 
 pub(crate) use self::settings::{Settings, settings};
 use super::super::explain;
+use super::super::form::sentence;
 use super::super::time::ago;
 use super::audit::{self, AuditRow};
 use super::chart::{self, Hours};
@@ -17,6 +18,7 @@ use super::list::{HOURS, state_pill};
 use super::pieces::{Tone, id, notice, pager};
 use super::rows;
 use crate::desk::Standing;
+use crate::problem::{Problem, ProblemKind};
 
 /// How far back the charts look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +34,15 @@ pub(crate) enum Range {
 pub(crate) struct Head<'a> {
     /// The webhook.
     pub(crate) webhook: &'a Webhook,
+    /// Its fingerprint, so that what is done is done to what was seen.
+    pub(crate) version: &'a str,
     /// Whether it is known to have dead letters.
     pub(crate) dead: bool,
     /// How its receiver stands, as far as is known.
     pub(crate) standing: Option<Standing>,
-    /// What is known of its last hours, a day of them at least.
-    pub(crate) hours: &'a [Stretch],
+    /// What is known of its last hours, a day of them at least; `None` where the log could not be
+    /// read.
+    pub(crate) hours: Option<&'a [Stretch]>,
 }
 
 /// Its deliveries.
@@ -45,8 +50,8 @@ pub(crate) struct Head<'a> {
 pub(crate) struct Deliveries<'a> {
     /// The webhook.
     pub(crate) head: Head<'a>,
-    /// This part of the list; `None` where the log could not be read.
-    pub(crate) rows: Option<&'a [DeliveryRow]>,
+    /// This part of the list, or why the log could not be read.
+    pub(crate) rows: Result<&'a [DeliveryRow], &'a Problem>,
     /// The state that is asked for: a word of [`rows::STATES`].
     pub(crate) state: &'a str,
     /// The event type that is asked for, or nothing.
@@ -89,13 +94,13 @@ impl Range {
 
 /// The first screen of a webhook.
 pub(crate) fn deliveries(frame: &Frame, view: &Deliveries<'_>) -> Markup {
-    let hours = Hours::new(view.head.hours, view.range.hours(), frame.now_ms);
+    let hours = view.head.hours.map(|hours| Hours::new(hours, view.range.hours(), frame.now_ms));
     of_webhook(
         frame,
         &view.head,
         Tab::Deliveries,
         &html! {
-            (charts(view, &hours))
+            (health(view, hours.as_ref()))
             (list(frame, view))
         },
     )
@@ -105,7 +110,7 @@ pub(crate) fn deliveries(frame: &Frame, view: &Deliveries<'_>) -> Markup {
 pub(crate) fn history(
     frame: &Frame,
     head: &Head<'_>,
-    rows: &[AuditRow],
+    rows: Option<&[AuditRow]>,
     next: Option<&str>,
 ) -> Markup {
     of_webhook(
@@ -115,7 +120,7 @@ pub(crate) fn history(
         &html! {
             section.card aria-labelledby="history" {
                 div.head { h2 id="history" { "Changes" } }
-                (audit::table(rows, frame.now_ms, false))
+                (audit::changes(rows, frame.now_ms, false))
                 (pager("", None, next))
             }
         },
@@ -159,15 +164,15 @@ fn base(webhook: &Webhook) -> String {
 fn title(frame: &Frame, head: &Head<'_>, base: &str) -> Markup {
     let webhook = head.webhook;
     // As in the list: a webhook stands the same wherever it is shown.
-    let hours = Hours::new(head.hours, HOURS, frame.now_ms);
+    let hours = head.hours.map(|hours| Hours::new(hours, HOURS, frame.now_ms));
     html! {
         div.top {
             div {
                 h1 { (webhook.url) }
                 @if let Some(description) = &webhook.description { p.lead { (description) } }
-                div.actions { (state_pill(webhook, Some(&hours))) (id(webhook.id.as_str())) }
+                div.actions { (state_pill(webhook, hours.as_ref())) (id(webhook.id.as_str())) }
             }
-            @if frame.writes_letters() {
+            @if frame.writes_letters() && webhook.secrets.is_ok() {
                 div.actions {
                     a.button id="send-test" href={ (base) "/test" } { "Send test event" }
                     @if frame.writes() { (changes(frame, webhook, base)) }
@@ -194,8 +199,10 @@ fn remarks(frame: &Frame, head: &Head<'_>, base: &str) -> Markup {
         @if let Err(why) = &webhook.secrets {
             (notice(Tone::Bad, &html! {
                 p id="unopened" { strong { "This webhook cannot be opened: " } (why) "." }
-                p { "What is for it waits until the service has the key or the database was put back, or until you "
-                    a href={ (base) "/delete" } { "delete it" } "." }
+                p { "What is for it waits until the service has the key that its secrets were sealed with, where that is what it lacks, or until the database was put back. "
+                    @if frame.writes() { "Until then you can only " a href={ (base) "/delete" } { "delete it" } "." }
+                    @else { "Until then it can only be deleted." }
+                }
             }))
         }
         @if let (false, Some(reason)) = (webhook.enabled, &webhook.disabled_reason) {
@@ -219,6 +226,7 @@ fn remarks(frame: &Frame, head: &Head<'_>, base: &str) -> Markup {
                     div.actions {
                         form.inline method="post" action={ (base) "/promote" } {
                             (frame.csrf_field())
+                            input type="hidden" name="version" value=(head.version);
                             button.button.small id="promote" type="submit" { "Promote the new secret now" }
                         }
                     }
@@ -253,9 +261,8 @@ fn remarks(frame: &Frame, head: &Head<'_>, base: &str) -> Markup {
     }
 }
 
-fn charts(view: &Deliveries<'_>, hours: &Hours) -> Markup {
+fn health(view: &Deliveries<'_>, hours: Option<&Hours>) -> Markup {
     let base = base(view.head.webhook);
-    let (ok, bad) = hours.totals();
     html! {
         section.stack aria-labelledby="health" {
             div.top {
@@ -267,46 +274,55 @@ fn charts(view: &Deliveries<'_>, hours: &Hours) -> Markup {
                     }
                 }
             }
-            div.split {
-                figure.card {
-                    div.body.stack {
-                        figcaption.stack {
-                            h3.muted { "Success rate" }
-                            div.figures {
-                                span.figure-big id="success-rate" { (hours.rate().unwrap_or_else(|| "–".to_owned())) }
-                                div.legend { span.key.ok { (ok) " succeeded" } span.key.bad { (bad) " failed" } }
-                            }
-                        }
-                        (chart::attempts(hours))
-                    }
-                }
-                figure.card {
-                    div.body.stack {
-                        figcaption.stack {
-                            h3.muted { "Time of attempts" }
-                            div.figures {
-                                span.figure-big id="latency" { (hours.latest_median().unwrap_or_else(|| "–".to_owned())) }
-                                div.legend { span.key.p50 { "half within" } span.key.p95 { "95 of 100 within" } }
-                            }
-                        }
-                        (chart::latency(hours))
-                    }
-                }
-            }
-            @if let Some(hour) = hours.only() {
-                p.hint id="one-hour" { "All of these attempts were made in one hour: " (hour) "." }
-            }
-            @if ok + bad == 0 && view.rows.is_some() {
-                p.hint id="no-attempts" { "No attempt was made within this time." }
-            } @else if ok + bad > 0 {
-                details.soft { summary { "The numbers as a table" } div.card { (chart::table(hours)) } }
+            @match hours {
+                Some(hours) => (charts(hours)),
+                None => p.hint id="health-unknown" { "How it fared is not known: the delivery log has no answer." },
             }
         }
     }
 }
 
+fn charts(hours: &Hours) -> Markup {
+    let (ok, bad) = hours.totals();
+    html! {
+        div.split {
+            figure.card {
+                div.body.stack {
+                    figcaption.stack {
+                        h3.muted { "Success rate" }
+                        div.figures {
+                            span.figure-big id="success-rate" { (hours.rate().unwrap_or_else(|| "–".to_owned())) }
+                            div.legend { span.key.ok { (ok) " succeeded" } span.key.bad { (bad) " failed" } }
+                        }
+                    }
+                    (chart::attempts(hours))
+                }
+            }
+            figure.card {
+                div.body.stack {
+                    figcaption.stack {
+                        h3.muted { "Time of attempts" }
+                        div.figures {
+                            span.figure-big id="latency" { (hours.latest_median().unwrap_or_else(|| "–".to_owned())) }
+                            div.legend { span.key.p50 { "half within" } span.key.p95 { "95 of 100 within" } }
+                        }
+                    }
+                    (chart::latency(hours))
+                }
+            }
+        }
+        @if let Some(hour) = hours.only() {
+            p.hint id="one-hour" { "All of these attempts were made in one hour: " (hour) "." }
+        }
+        @if ok + bad == 0 {
+            p.hint id="no-attempts" { "No attempt was made within this time." }
+        } @else {
+            details.soft { summary { "The numbers as a table" } div.card { (chart::table(hours)) } }
+        }
+    }
+}
+
 fn list(frame: &Frame, view: &Deliveries<'_>) -> Markup {
-    let rows = view.rows.unwrap_or_default();
     html! {
         section.card aria-labelledby="deliveries" {
             div.head {
@@ -314,19 +330,35 @@ fn list(frame: &Frame, view: &Deliveries<'_>) -> Markup {
                 @if view.live.is_some() { span.live id="live" hidden { "Live" } }
             }
             div.body { (filters(view)) }
-            @if view.rows.is_none() {
-                div.empty { (icon(Icon::Alert)) h2 { "The delivery log cannot be read now" }
-                    p { "Deliveries go on. Reload in a moment." } }
+            @match view.rows {
+                Err(problem) => (unread(problem)),
+                Ok(rows) => {
+                    @if rows.is_empty() { (empty(frame, view)) }
+                    table.rows hidden[rows.is_empty()] data-live=[view.live.as_deref()] data-most=(view.most) {
+                        caption.vh { "Deliveries, the one that changed last first" }
+                        thead { (rows::titles()) }
+                        tbody { @for delivery in rows { (rows::row(delivery, frame.now_ms)) } }
+                    }
+                    @if view.first.is_some() || view.next.is_some() {
+                        (pager("", view.first.as_deref(), view.next.as_deref()))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// That there is no list: the log is switched off, or cannot be read.
+fn unread(problem: &Problem) -> Markup {
+    html! {
+        div.empty {
+            (icon(Icon::Alert))
+            @if problem.kind == ProblemKind::NoDeliveryLog {
+                h2 { (problem.kind.title()) }
+                p { "Deliveries go on, and nothing of them is kept (" code { "delivery_log.enabled" } ")." }
             } @else {
-                @if rows.is_empty() { (empty(frame, view)) }
-                table.rows hidden[rows.is_empty()] data-live=[view.live.as_deref()] data-most=(view.most) {
-                    caption.vh { "Deliveries, the one that changed last first" }
-                    thead { (rows::titles()) }
-                    tbody { @for delivery in rows { (rows::row(delivery, frame.now_ms)) } }
-                }
-                @if view.first.is_some() || view.next.is_some() {
-                    (pager("", view.first.as_deref(), view.next.as_deref()))
-                }
+                h2 { "The delivery log cannot be read now" }
+                p { (sentence(&problem.detail)) " Deliveries go on." }
             }
         }
     }
@@ -368,7 +400,7 @@ fn empty(frame: &Frame, view: &Deliveries<'_>) -> Markup {
             } @else {
                 h2 { "Nothing was sent yet" }
                 p { "Deliveries appear here the moment they happen. A test event shows whether your receiver is ready." }
-                @if frame.writes_letters() {
+                @if frame.writes_letters() && view.head.webhook.secrets.is_ok() {
                     div.actions {
                         a.button.primary href={ (base(view.head.webhook)) "/test" } { "Send test event" }
                     }

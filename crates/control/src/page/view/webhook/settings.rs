@@ -21,6 +21,8 @@ pub(crate) struct Settings<'a> {
 /// Its settings.
 pub(crate) fn settings(frame: &Frame, view: &Settings<'_>) -> Markup {
     let webhook = view.head.webhook;
+    // What cannot be opened can only be deleted.
+    let opened = webhook.secrets.is_ok();
     of_webhook(
         frame,
         &view.head,
@@ -29,12 +31,12 @@ pub(crate) fn settings(frame: &Frame, view: &Settings<'_>) -> Markup {
             section.card aria-labelledby="facts" {
                 div.head {
                     h2 id="facts" { "Settings" }
-                    @if frame.writes() { a.button.small href={ (base(webhook)) "/edit" } { "Edit" } }
+                    @if frame.writes() && opened { a.button.small href={ (base(webhook)) "/edit" } { "Edit" } }
                 }
                 div.body { (facts(frame, view)) }
             }
-            @if frame.writes() { (secret(frame, webhook)) }
-            @if frame.writes_letters() { (recover(frame, webhook)) }
+            @if frame.writes() && opened { (secret(frame, webhook)) }
+            @if frame.writes_letters() && opened { (recover(frame, webhook)) }
             @if frame.writes() { (delete(webhook)) }
         },
     )
