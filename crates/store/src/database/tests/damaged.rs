@@ -8,7 +8,7 @@ use super::*;
 
 /// What is done to a row; what is told of it; whether it is still known which events it wants.
 const DAMAGES: [(&str, &str, bool); 16] = [
-    ("url = 'nonsense'", "its url: not a URL", true),
+    ("url = 'nonsense'", "its url: a URL begins with", true),
     ("url = NULL", "its url is empty", true),
     ("url = x'00ff'", "its url is of another kind", true),
     ("events = '[\"*\"'", "its events: EOF while parsing", false),
