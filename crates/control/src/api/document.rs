@@ -82,7 +82,9 @@ fn add_problems(paths: &mut Paths) {
 /// The problems of a route, by what it takes.
 fn statuses(path: &str, method: &HttpMethod, body: bool) -> Vec<u16> {
     let reads = matches!(method, HttpMethod::Get);
-    let has_etag = matches!(method, HttpMethod::Patch | HttpMethod::Delete);
+    let of_secret = path.ends_with("/rotate-secret") || path.ends_with("/promote-secret");
+    // These take If-Match.
+    let has_etag = matches!(method, HttpMethod::Patch | HttpMethod::Delete) || of_secret;
     let logged = ["deliveries", "stats"].iter().any(|word| path.contains(word));
     let mut all = ALWAYS.to_vec();
     // Dead letters are named in the body.
