@@ -3,7 +3,7 @@
 //! Every route can answer with problems that are not its own: of who asks, of what was sent, of what
 //! stands behind. They are added here by what a route takes, so that none can be forgotten.
 
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter};
 use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -72,7 +72,8 @@ fn add_problems(paths: &mut Paths) {
         for (method, operation) in operations {
             let Some(operation) = operation else { continue };
             let body = operation.request_body.is_some();
-            for status in statuses(path, &method, body) {
+            let checks = operation.parameters.iter().flatten().any(is_if_match);
+            for status in statuses(path, &method, body, checks) {
                 add(operation, status);
             }
         }
@@ -80,21 +81,23 @@ fn add_problems(paths: &mut Paths) {
 }
 
 /// The problems of a route, by what it takes.
-fn statuses(path: &str, method: &HttpMethod, body: bool) -> Vec<u16> {
+fn statuses(path: &str, method: &HttpMethod, body: bool, checks: bool) -> Vec<u16> {
     let reads = matches!(method, HttpMethod::Get);
-    let of_secret = path.ends_with("/rotate-secret") || path.ends_with("/promote-secret");
-    // These take If-Match.
-    let has_etag = matches!(method, HttpMethod::Patch | HttpMethod::Delete) || of_secret;
     let logged = ["deliveries", "stats"].iter().any(|word| path.contains(word));
     let mut all = ALWAYS.to_vec();
     // Dead letters are named in the body.
     all.extend((path.contains('{') || path == "/dead/replay").then_some(404));
     all.extend((!reads || logged).then_some(409));
-    all.extend((has_etag && path.starts_with("/webhooks")).then_some(412));
+    all.extend(checks.then_some(412));
     if body {
         all.extend([413, 415, 422]);
     }
     all
+}
+
+/// Whether it is the state that was seen, which may be another by now.
+fn is_if_match(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.name == "If-Match")
 }
 
 fn add(operation: &mut Operation, status: u16) {

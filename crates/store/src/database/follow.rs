@@ -12,8 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use sqlx::any::AnyArguments;
 use sqlx::postgres::PgListener;
-use sqlx::{AnyPool, AssertSqlSafe, Row};
+use sqlx::query::Query;
+use sqlx::{Any, AnyPool, AssertSqlSafe, Row};
 use subscriptions::WebhookId;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -258,9 +260,7 @@ impl Seen {
         switched: bool,
     ) -> Result<(), DatabaseError> {
         let now = now_ms();
-        let changed = changed(COLUMNS, switched);
-        let query = sqlx::query(AssertSqlSafe(changed)).bind(self.revision);
-        let mut changed = if switched { query.bind(now) } else { query }.fetch(pool);
+        let mut changed = self.changed(COLUMNS, switched, now).fetch(pool);
         while let Some(row) = changed.try_next().await? {
             self.know(row::read(Parts::of(&row), database.keys(), rules.url, now), now);
         }
@@ -276,14 +276,29 @@ impl Seen {
         switched: bool,
     ) -> Result<(), DatabaseError> {
         let now = now_ms();
-        let changed = changed("revision", switched);
-        let query = sqlx::query(AssertSqlSafe(changed)).bind(self.revision);
-        let changed = if switched { query.bind(now) } else { query }.fetch_all(pool).await?;
+        let changed = self.changed("revision", switched, now).fetch_all(pool).await?;
         for revision in changed.iter().filter_map(|row| row.try_get("revision").ok()) {
             let read = row::at(pool, database.keys(), rules.url, revision, now).await?;
             read.into_iter().for_each(|read| self.know(read, now));
         }
         Ok(())
+    }
+
+    /// The query for what has changed, and where a secret took another's place. Only now and then one
+    /// does, and only then all rows are looked at.
+    fn changed(
+        &self,
+        columns: &str,
+        switched: bool,
+        now: i64,
+    ) -> Query<'static, Any, AnyArguments> {
+        let or_switched = if switched { " OR switches_at <= $2" } else { "" };
+        // Where its number is lost, nobody can say whether it has changed.
+        let query = format!(
+            "SELECT {columns} FROM webhooks WHERE revision > $1 OR revision IS NULL{or_switched}"
+        );
+        let query = sqlx::query(AssertSqlSafe(query)).bind(self.revision);
+        if switched { query.bind(now) } else { query }
     }
 
     fn know(&mut self, read: Read, now: i64) {
@@ -299,14 +314,6 @@ impl Seen {
     fn is_to_switch(&self, now_ms: i64) -> bool {
         self.next_switch.is_some_and(|at| at <= now_ms)
     }
-}
-
-/// The query for what has changed since a number, and where a secret took another's place. Only now and
-/// then one does, and only then all rows are looked at.
-fn changed(columns: &str, switched: bool) -> String {
-    let or_switched = if switched { " OR switches_at <= $2" } else { "" };
-    // Where its number is lost, nobody can say whether it has changed.
-    format!("SELECT {columns} FROM webhooks WHERE revision > $1 OR revision IS NULL{or_switched}")
 }
 
 async fn revision(pool: &AnyPool) -> Result<i64, DatabaseError> {
