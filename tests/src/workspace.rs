@@ -34,7 +34,7 @@ pub fn cargo() -> Command {
 ///
 /// When it does not build; cargo's own words are on standard error.
 pub async fn program() -> Result<PathBuf> {
-    build_with(&["--quiet"]).await
+    build(&["--package", "service", "--quiet"]).await
 }
 
 /// Builds the service as [`program`] does, with cargo's progress on standard error.
@@ -42,17 +42,27 @@ pub async fn program() -> Result<PathBuf> {
 /// # Errors
 ///
 /// When it does not build.
-pub async fn build() -> Result<PathBuf> {
-    build_with(&[]).await
+pub async fn build_aloud() -> Result<PathBuf> {
+    build(&["--package", "service"]).await
 }
 
-async fn build_with(arguments: &[&str]) -> Result<PathBuf> {
+/// Builds the service together with all tests: what they share is compiled once then, with the same
+/// features for both.
+///
+/// # Errors
+///
+/// When something does not build.
+pub async fn build_with_tests() -> Result<PathBuf> {
+    build(&["--workspace", "--bins", "--tests"]).await
+}
+
+async fn build(arguments: &[&str]) -> Result<PathBuf> {
     if let Some(path) = env::var_os(PROGRAM_VARIABLE) {
         return Ok(path.into());
     }
     let release = !cfg!(debug_assertions);
     let mut build = cargo();
-    build.args(["build", "--package", "service"]).args(arguments);
+    build.arg("build").args(arguments);
     if release {
         build.arg("--release");
     }

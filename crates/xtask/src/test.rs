@@ -15,7 +15,10 @@ const NEXTEST: &str = "tests/nextest.toml";
 
 /// Runs all tests, or those that `rest` selects.
 pub(crate) async fn run(broker: Option<&str>, rest: &[String]) -> Result<ExitCode> {
-    let program = workspace::build().await?;
+    let program = match selects_packages(rest) {
+        true => workspace::build_aloud().await?,
+        false => workspace::build_with_tests().await?,
+    };
     let wish: Wish = broker.unwrap_or("any").parse()?;
     let shared = Shared::start(&wish, &progress::reporter()).await?;
 

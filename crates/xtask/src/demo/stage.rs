@@ -46,7 +46,7 @@ impl Stage {
     /// Builds, finds and starts everything, telling what takes time.
     pub(super) async fn set() -> Result<Self> {
         step("building the service");
-        let binary = workspace::build().await?;
+        let binary = workspace::build_aloud().await?;
         step("looking for a broker");
         let shared = Shared::start(&Wish::Any, &progress::reporter()).await?;
         let space = Space::within(shared.address())?;
