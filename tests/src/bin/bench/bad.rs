@@ -28,6 +28,11 @@ pub(crate) enum Manner {
     Slow,
 }
 
+impl Manner {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Hang, Self::Refuse, Self::Reset, Self::Slow];
+}
+
 impl fmt::Display for Manner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use testbed::amqp::Client;
 use testbed::memory::memory_mb;
 use testbed::rabbitmq::Broker;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant, sleep};
 
 use crate::bad::{BadReceivers, Manner};
 use crate::contender::{Running, Service, entry};
@@ -24,6 +24,10 @@ const WEBHOOKS: u32 = 100;
 const RATE: u32 = 2_000;
 /// Shorter than an attempt's time: what bad receivers hold at the end of it is held while measured.
 const WARM_UP_SECONDS: u32 = 5;
+/// How long the broker may take to come to rest after a case.
+const SETTLING_SECONDS: u32 = 20;
+/// What it takes at rest at most, in CPU seconds per second.
+const IDLE: f64 = 0.05;
 
 /// One measurement to be made.
 #[derive(Clone, Copy)]
@@ -91,7 +95,15 @@ impl Case {
         };
         drop((running, client));
         broker.delete_vhost(&vhost).await?;
+        settled(broker_pid).await?;
         Ok(figures)
+    }
+
+    fn label(&self) -> String {
+        match self.manner {
+            Some(manner) => format!("{} of {WEBHOOKS} {manner}", self.bad),
+            None => "all answer".to_owned(),
+        }
     }
 
     async fn service(
@@ -132,6 +144,19 @@ impl fmt::Display for Case {
     }
 }
 
+/// Waits until the broker has done with what a case left behind, which would be the next one's load.
+async fn settled(broker: u32) -> Result<()> {
+    for _ in 0..SETTLING_SECONDS {
+        let before = cpu_seconds(broker)?;
+        sleep(Duration::from_secs(1)).await;
+        if cpu_seconds(broker)? - before < IDLE {
+            return Ok(());
+        }
+    }
+    eprintln!("isolation: the broker is still busy with the case before");
+    Ok(())
+}
+
 /// What the service has counted.
 struct Told {
     postponed: f64,
@@ -149,98 +174,97 @@ impl Told {
     }
 }
 
-/// All cases, and the one without bad receivers before, between and after them.
+/// All cases, the first without bad receivers, each with the figures of its rounds.
 #[derive(Default)]
-pub(crate) struct Isolation {
-    without: Vec<Figures>,
-    with: Vec<(Case, Manner, Figures)>,
-}
+pub(crate) struct Isolation(Vec<(Case, Vec<Figures>)>);
 
 impl Isolation {
+    /// Measures every case once in each round, in turn from the first and from the last.
     pub(crate) async fn measure(
         broker: &Broker,
         sink: &Sink,
         bad: &[u32],
         seconds: u32,
+        rounds: usize,
     ) -> Result<Self> {
-        let mut all = Self::default();
-        for &bad in bad {
-            all.without(broker, sink, seconds).await?;
-            for manner in [Manner::Hang, Manner::Refuse, Manner::Reset, Manner::Slow] {
-                eprintln!("isolation: {bad} of {WEBHOOKS} receivers {manner}");
-                let case = Case { bad, manner: Some(manner), seconds };
-                let figures = case.measure(broker, sink).await?;
-                all.with.push((case, manner, figures));
+        let without = Case { bad: 0, manner: None, seconds };
+        let with = bad
+            .iter()
+            .flat_map(|&bad| Manner::ALL.map(|manner| Case { bad, manner: Some(manner), seconds }));
+        let cases = std::iter::once(without).chain(with);
+        let mut all: Vec<_> = cases.map(|case| (case, Vec::new())).collect();
+        for round in 1..=rounds {
+            // What one leaves behind is not always the same one's to bear.
+            if round % 2 == 0 {
+                all.reverse();
+            }
+            for (case, figures) in &mut all {
+                eprintln!("isolation, round {round}: {}", case.label());
+                figures.push(case.measure(broker, sink).await?);
+            }
+            if round % 2 == 0 {
+                all.reverse();
             }
         }
-        all.without(broker, sink, seconds).await?;
-        Ok(all)
-    }
-
-    async fn without(&mut self, broker: &Broker, sink: &Sink, seconds: u32) -> Result<()> {
-        eprintln!("isolation: no bad receivers");
-        let figures = Case { bad: 0, manner: None, seconds }.measure(broker, sink).await?;
-        self.without.push(figures);
-        Ok(())
-    }
-
-    /// The median of each figure without bad receivers.
-    fn base(&self) -> Figures {
-        let middle = |pick: fn(&Figures) -> f64| middle(self.without.iter().map(pick));
-        Figures {
-            kept: middle(|f| f.kept),
-            p50: middle(|f| f.p50),
-            p99: middle(|f| f.p99),
-            p999: middle(|f| f.p999),
-            peak_mb: middle(|f| f.peak_mb),
-            cpu: middle(|f| f.cpu),
-            broker_cpu: middle(|f| f.broker_cpu),
-            postponed: middle(|f| f.postponed),
-            failed: middle(|f| f.failed),
-        }
+        Ok(Self(all))
     }
 
     pub(crate) fn table(&self) -> Result<String> {
         let mut text = String::from(
-            "| receivers that | healthy deliveries kept | p50 ms | p99 ms | p99.9 ms | peak MB \
-             | service CPU | broker CPU | postponed/s | failed/s |\n\
-             | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+            "| receivers that | healthy deliveries kept | p50 ms | p99 ms | of the rounds | p99.9 ms \
+             | peak MB | service CPU | broker CPU | postponed/s | failed/s |\n\
+             | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
         );
-        let base = self.base();
-        row(&mut text, "all answer", &base, &base)?;
-        for (case, manner, figures) in &self.with {
-            row(&mut text, &format!("{} of {WEBHOOKS} {manner}", case.bad), figures, &base)?;
+        let base = self.0.first().map(|(_, figures)| median(figures));
+        for (case, figures) in &self.0 {
+            row(&mut text, &case.label(), figures, base.as_ref().context("nothing was measured")?)?;
         }
         Ok(text)
     }
 
     /// Bars of the healthy deliveries' p99.
     pub(crate) fn bars(&self) -> Vec<(String, f64)> {
-        let with = self.with.iter().map(|(case, manner, figures)| {
-            (format!("{} of {WEBHOOKS} receivers {manner}", case.bad), figures.p99)
-        });
-        std::iter::once(("all receivers answer".to_owned(), self.base().p99)).chain(with).collect()
+        self.0.iter().map(|(case, figures)| (case.label(), median(figures).p99)).collect()
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
-        let figures = |f: &Figures| {
+        let round = |f: &Figures| {
             serde_json::json!({ "kept": f.kept, "p50Ms": f.p50, "p99Ms": f.p99, "p999Ms": f.p999,
                 "peakMb": f.peak_mb, "cpu": f.cpu, "brokerCpu": f.broker_cpu,
                 "postponedPerSecond": f.postponed, "failedPerSecond": f.failed })
         };
-        let with = self.with.iter().map(|(case, manner, f)| {
-            serde_json::json!({ "bad": case.bad, "manner": manner.to_string(), "figures": figures(f) })
+        let cases = self.0.iter().map(|(case, figures)| {
+            let rounds: Vec<_> = figures.iter().map(round).collect();
+            serde_json::json!({ "case": case.label(), "bad": case.bad, "rounds": rounds })
         });
-        serde_json::json!({ "without": self.without.iter().map(figures).collect::<Vec<_>>(),
-                            "with": with.collect::<Vec<_>>() })
+        cases.collect()
     }
 }
 
-fn row(text: &mut String, label: &str, f: &Figures, base: &Figures) -> std::fmt::Result {
+/// The median of each figure.
+fn median(rounds: &[Figures]) -> Figures {
+    let middle = |pick: fn(&Figures) -> f64| middle(rounds.iter().map(pick));
+    Figures {
+        kept: middle(|f| f.kept),
+        p50: middle(|f| f.p50),
+        p99: middle(|f| f.p99),
+        p999: middle(|f| f.p999),
+        peak_mb: middle(|f| f.peak_mb),
+        cpu: middle(|f| f.cpu),
+        broker_cpu: middle(|f| f.broker_cpu),
+        postponed: middle(|f| f.postponed),
+        failed: middle(|f| f.failed),
+    }
+}
+
+fn row(text: &mut String, label: &str, rounds: &[Figures], base: &Figures) -> std::fmt::Result {
+    let f = median(rounds);
+    let least = rounds.iter().map(|f| f.p99).fold(f64::INFINITY, f64::min);
+    let most = rounds.iter().map(|f| f.p99).fold(0.0, f64::max);
     writeln!(
         text,
-        "| {label} | {:.1} % | {:.2} | {:.2} (× {:.2}) | {:.2} | {:.0} ({:+.0}) | {:.2} \
-         | {:.2} (× {:.2}) | {:.0} | {:.1} |",
+        "| {label} | {:.1} % | {:.2} | {:.2} (× {:.2}) | {least:.1} to {most:.1} | {:.2} | {:.0} ({:+.0}) \
+         | {:.2} | {:.2} (× {:.2}) | {:.0} | {:.1} |",
         100.0 * f.kept,
         f.p50,
         f.p99,

@@ -41,6 +41,7 @@ pub(crate) struct Plan {
     /// Bad receivers of a hundred.
     bad: &'static [u32],
     isolation_seconds: u32,
+    isolation_rounds: usize,
     /// Webhooks of the Control Center.
     crowd: u32,
 }
@@ -55,6 +56,7 @@ const FULL: Plan = Plan {
     loaded: &[10_000, 100_000],
     bad: &[10, 50],
     isolation_seconds: 20,
+    isolation_rounds: 3,
     crowd: 100_000,
 };
 const QUICK: Plan = Plan {
@@ -64,6 +66,7 @@ const QUICK: Plan = Plan {
     loaded: &[10_000],
     bad: &[10],
     isolation_seconds: 2,
+    isolation_rounds: 1,
     crowd: 2_000,
 };
 
@@ -113,7 +116,8 @@ async fn run(plan: Plan, parts: &[&str]) -> Result<()> {
     }
     if parts.contains(&"isolation") {
         let Bench { plan, broker, sink, .. } = &bench;
-        let isolation = Isolation::measure(broker, sink, plan.bad, plan.isolation_seconds);
+        let (seconds, rounds) = (plan.isolation_seconds, plan.isolation_rounds);
+        let isolation = Isolation::measure(broker, sink, plan.bad, seconds, rounds);
         report.isolation(isolation.await?);
     }
     if parts.contains(&"crowd") {
