@@ -158,13 +158,20 @@ async fn the_life_of_a_webhook() {
     problem(&stale, 412, "stale");
     assert_eq!(json_of(&hand.get(&place))["enabled"], false);
 
-    // Secrets: rotate, reveal, promote.
+    // Secrets: rotate, reveal, promote. Nothing becomes of a state that was seen before.
+    for act in ["rotate-secret", "promote-secret"] {
+        let stale =
+            hand.send("POST", &format!("{place}/{act}"), &format!("if-match: {etag}\r\n"), "");
+        problem(&stale, 412, "stale");
+    }
     let rotated = rotated_again(&hand, &place);
     let next = rotated["secret"].as_str().unwrap();
     assert!(next != secret && rotated["webhook"]["secretSwitchesAt"].is_string(), "{rotated}");
     let revealed = json_of(&hand.send("POST", &format!("{place}/reveal-secret"), "", ""));
     assert_eq!(revealed, json!({ "secrets": [secret, next] }));
-    assert_eq!(hand.send("POST", &format!("{place}/promote-secret"), "", "").status, 200);
+    let seen = hand.get(&place).header("etag").to_owned();
+    let fresh = format!("if-match: {seen}\r\n");
+    assert_eq!(hand.send("POST", &format!("{place}/promote-secret"), &fresh, "").status, 200);
     let again = hand.send("POST", &format!("{place}/promote-secret"), "", "");
     problem(&again, 409, "no-rotation");
 

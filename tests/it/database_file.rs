@@ -322,6 +322,20 @@ async fn read_only() {
     assert_eq!(ids(&place.read("after")), ids(&place.read("made")));
 }
 
+/// A place where no delivery log can be made is told by `check`, as `serve` would.
+#[tokio::test]
+async fn a_log_that_cannot_be_made() {
+    let place = Place::new();
+    let config = place.path("config.toml").display().to_string();
+    let log = format!("sqlite://{}", place.path("config.toml").join("log.db").display());
+    let variables = [("BOOTTIFY_WEBHOOKS__DELIVERY_LOG__STORE", log.as_str())];
+    for command in ["check", "serve"] {
+        let output = program::run(&[command, "--config", &config], &variables).await.unwrap();
+        assert!(output.status.code().is_some_and(|code| code > 0), "{command}: {}", said(&output));
+        assert!(said(&output).contains("config.toml/log.db"), "{command}: {}", said(&output));
+    }
+}
+
 #[tokio::test]
 async fn no_database_at_all() {
     let place = Place::new();

@@ -322,6 +322,57 @@ async fn a_walk_that_nobody_waits_for_goes_on() {
     stage.close().await;
 }
 
+/// What takes long is not waited for: the answer says so, the rest follows, and meanwhile nobody is left
+/// to guess why there is no list.
+#[tokio::test]
+async fn what_takes_long_follows_by_itself() {
+    const LETTERS: usize = 8_000;
+    let stage = Stage::new(|setup, receiver| {
+        let hook = Webhook::new("whk_1", &receiver.url("/hook"));
+        setup.webhook(hook).set("admin.answer_after", "1ms")
+    })
+    .await;
+    // What is asked for stands behind all that stays.
+    bury_many(&stage.space, &stage.client, LETTERS).await;
+    let last = Letter { event: "evt_last", reason: "gone", ..Letter::default() };
+    bury(&stage.space, &stage.client, last).await;
+    let ask = |method: &str, path: &str, body: &str| {
+        let headers = "content-type: application/json\r\n";
+        loopback::request(stage.program.admin(), method, path, headers, body).unwrap()
+    };
+    let begun = ask("POST", "/api/v1/dead/replay", r#"{"reason":"gone"}"#);
+    let told: Value = serde_json::from_str(&begun.body).unwrap();
+    assert_eq!((begun.status, &told["goesOn"], &told["more"]), (202, &true.into(), &false.into()));
+
+    let page = ask("GET", "/admin/dead", "");
+    assert!(page.body.contains("Dead letters are being sent again, "), "{page:?}");
+    let busy = ask("GET", "/api/v1/dead", "");
+    assert_eq!(busy.status, 503, "{busy:?}");
+    assert!(busy.body.contains("/problems/busy"), "{busy:?}");
+    let busy = ask("POST", "/api/v1/dead/replay", r#"{"all":true}"#);
+    assert_eq!(busy.status, 503, "{busy:?}");
+
+    let sent = stage.receiver.wait_for(1, SOON).await.unwrap();
+    assert_eq!(sent[0].attempt(), 8);
+    let left = eventually("there is a list again", SOON, || async {
+        let answer = ask("GET", "/api/v1/dead?limit=1", "");
+        (answer.status == 200).then_some(answer)
+    });
+    let left: Value = serde_json::from_str(&left.await.unwrap().body).unwrap();
+    assert_eq!(left["total"], LETTERS);
+    let page = ask("GET", "/admin/dead", "");
+    assert!(page.body.contains("1 dead letter was sent again, which was all"), "{page:?}");
+    let id = left["items"][0]["delivery"].as_str().unwrap();
+    assert_eq!(ask("DELETE", &format!("/api/v1/dead/{id}"), "").status, 202);
+    let dead_queue = &stage.space.names().dead_queue;
+    eventually("it is dropped", SOON, || async {
+        (stage.client.depth(dead_queue).await.unwrap() == LETTERS as u32 - 1).then_some(())
+    })
+    .await
+    .unwrap();
+    stage.close().await;
+}
+
 /// What the command line drops is known to the log, so that nobody has it sent again, and to the
 /// audit.
 #[tokio::test]

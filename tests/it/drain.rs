@@ -105,6 +105,7 @@ async fn without_its_database(grace: &str) -> (Stage, Server) {
     }
     stage.receiver.wait_for(5, SOON).await.unwrap();
     stage.reaches("store_failing", &[], 1.0).await;
+    stage.program.logged("the delivery log cannot be written: ", SOON).await.unwrap();
     (stage, server)
 }
 

@@ -290,7 +290,9 @@ async fn replicas_outlive_their_database() {
     receiver.wait_for(20, SOON).await.unwrap();
     assert_eq!(hand.try_webhooks(&["create", "https://b.example/"]).await.0, Some(1));
 
+    one.logged("the delivery log cannot be written: ", SOON).await.unwrap();
     server.start_again().await.unwrap();
+    one.logged("the delivery log can be written again", SOON).await.unwrap();
     eventually("changes are taken again", SOON, || async {
         (hand.try_webhooks(&["create", "https://b.example/"]).await.0 == Some(0)).then_some(())
     })

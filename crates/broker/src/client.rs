@@ -20,7 +20,8 @@ use bytes::Bytes;
 use lapin::ErrorKind;
 use thiserror::Error;
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::client::desk::Desk;
 use crate::client::list::{Act, Listing, Moving};
@@ -145,7 +146,7 @@ impl Client {
     /// Sends every dead letter that fits again, under its ids, with a schedule that begins anew. It
     /// leaves the dead queue when the broker holds the delivery, and `tell` is told then. What died
     /// at or after `now_ms` stays, as does what nobody `has_webhook` for: sent again it would be lost.
-    /// Nothing more is looked at after `until`.
+    /// Nothing more is looked at once `stop` says so.
     ///
     /// # Errors
     ///
@@ -155,14 +156,14 @@ impl Client {
         filter: &DeadFilter,
         now_ms: i64,
         has_webhook: HasWebhook<'_>,
-        until: Option<Instant>,
+        stop: &CancellationToken,
         tell: TellMoved<'_>,
     ) -> Result<DeadReach, ClientError> {
-        self.move_dead(filter, Act::Replay(now_ms, has_webhook), until, tell).await
+        self.move_dead(filter, Act::Replay(now_ms, has_webhook), stop, tell).await
     }
 
     /// Drops every dead letter that fits, and tells of each when it has left the queue. Nothing more
-    /// is looked at after `until`.
+    /// is looked at once `stop` says so.
     ///
     /// # Errors
     ///
@@ -170,10 +171,10 @@ impl Client {
     pub async fn drop_dead(
         &self,
         filter: &DeadFilter,
-        until: Option<Instant>,
+        stop: &CancellationToken,
         tell: TellMoved<'_>,
     ) -> Result<DeadReach, ClientError> {
-        self.move_dead(filter, Act::Drop, until, tell).await
+        self.move_dead(filter, Act::Drop, stop, tell).await
     }
 
     /// Drops the oldest dead letters until the rest is within `retention`, and says what is left.
@@ -223,7 +224,7 @@ impl Client {
         &self,
         filter: &DeadFilter,
         act: Act<'_>,
-        until: Option<Instant>,
+        stop: &CancellationToken,
         tell: TellMoved<'_>,
     ) -> Result<DeadReach, ClientError> {
         let mut known = self.known().await?;
@@ -232,7 +233,7 @@ impl Client {
             Act::Replay(..) => Some(self.desk().await?),
             Act::Drop => None,
         };
-        let mut moving = Moving::new(filter, act, until, tell);
+        let mut moving = Moving::new(filter, act, stop, tell);
         let walked = self.walk(&mut moving, desk.as_deref()).await;
         if let (Err(_), Some(desk)) = (&walked, &desk) {
             self.leave(desk).await;

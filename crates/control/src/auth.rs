@@ -295,7 +295,8 @@ impl Auth {
         self.0.metrics.sign_in_delayed();
         let seconds = wait.as_secs().saturating_add(1);
         let why = format!("too many wrong tokens were tried; wait for {seconds} s");
-        Problem::new(ProblemKind::TooManyAttempts, why).retry_after(seconds)
+        Problem::new(ProblemKind::TooManyAttempts, why)
+            .retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
     fn is_secure(&self) -> bool {

@@ -11,6 +11,7 @@ mod asked;
 mod dead;
 mod deliveries;
 mod draft;
+mod labour;
 mod moving;
 mod sample;
 mod trouble;
@@ -18,11 +19,10 @@ mod webhooks;
 
 pub use self::asked::{
     AuditAsked, AuditEntry, Change, ClauseEdit, DeadAsked, DeadPage, DeliveriesAsked, Edit,
-    EventTypeInfo, Found, Listed, MAX_PAGE, Made, Moved, RateEdit, Recovered, RetryEdit, Sent,
-    State, TriedEvent, TryOut, WebhooksAsked,
+    EventTypeInfo, Found, Listed, MAX_PAGE, Made, Moved, RateEdit, Recovered, Rest, RetryEdit,
+    Sent, State, TriedEvent, TryOut, WebhooksAsked,
 };
 
-pub(crate) use self::asked::AUDIT_ACTIONS;
 pub(crate) use self::dead::DEAD_REASONS;
 pub use self::dead::dead_reason;
 pub(crate) use self::deliveries::Next;
@@ -30,7 +30,9 @@ pub use self::deliveries::request_headers;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::draft::drafted;
 pub(crate) use self::draft::duration;
-pub use self::moving::{DeadAct, DeadWork, DeadWorked, Left, Stays};
+pub(crate) use self::labour::Ended;
+pub use self::labour::{Course, Progress};
+pub use self::moving::{DeadAct, DeadWork, DeadWorked, Left, Stayed, Stays, Webhooks};
 pub(crate) use self::sample::TEST;
 pub use self::webhooks::rotated_again;
 
@@ -42,11 +44,12 @@ use event::Catalog;
 use futures_util::future::BoxFuture;
 use store::{DeliveryLog, Store};
 use subscriptions::{RetryPolicy, UrlRules, WebhookId, WebhookUrl};
-use tokio_util::task::TaskTracker;
+
+use self::labour::Labour;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
-pub struct Desk(Arc<Parts>, TaskTracker);
+pub struct Desk(Arc<Parts>, Labour);
 
 /// What the desk works with.
 pub struct Parts {
@@ -62,6 +65,8 @@ pub struct Parts {
     pub check: AddressCheck,
     /// How long the old secret goes on signing after a rotation, if nobody says otherwise.
     pub overlap: Duration,
+    /// How long a request waits for work on dead letters, before it is answered that the rest follows.
+    pub patience: Duration,
     /// How a webhook's receiver stands, as far as this replica has seen.
     pub standing: Standings,
 }
@@ -136,7 +141,7 @@ impl Desk {
     /// A desk that works with these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts), TaskTracker::new())
+        Self(Arc::new(parts), Labour::default())
     }
 
     /// What the configuration says about webhooks now.

@@ -19,11 +19,11 @@ pub use auth::{
     Auth, By, InvalidAuth, InvalidTokens, Peer, Role, Tokens, Viewer, check_public_url,
 };
 pub use desk::{
-    AddressCheck, AuditAsked, AuditEntry, Change, ClauseEdit, DeadAct, DeadAsked, DeadPage,
+    AddressCheck, AuditAsked, AuditEntry, Change, ClauseEdit, Course, DeadAct, DeadAsked, DeadPage,
     DeadWork, DeadWorked, DeliveriesAsked, Desk, Edit, EventTypeInfo, Found, Left, Listed,
-    MAX_PAGE, Made, Moved, Parts, RateEdit, Reach, Recovered, RetryEdit, Rules, Sent, Standing,
-    Standings, State, Stays, TriedEvent, TryOut, WebhooksAsked, dead_reason, request_headers,
-    rotated_again,
+    MAX_PAGE, Made, Moved, Parts, Progress, RateEdit, Reach, Recovered, Rest, RetryEdit, Rules,
+    Sent, Standing, Standings, State, Stayed, Stays, TriedEvent, TryOut, Webhooks, WebhooksAsked,
+    dead_reason, request_headers, rotated_again,
 };
 pub use metrics::Metrics;
 pub use problem::{FieldError, Problem, ProblemKind};

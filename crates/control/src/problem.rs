@@ -93,9 +93,11 @@ pub struct Problem {
     /// What is wrong with which field; empty for other kinds than invalid fields.
     pub errors: Vec<FieldError>,
     /// After how many seconds it is worth another try.
-    pub retry_after_s: Option<u64>,
+    pub retry_after_s: Option<u32>,
     /// The methods that the address has, where another was used.
     pub allow: Option<HeaderValue>,
+    /// The webhook that somebody has to look at, where that is one.
+    pub webhook: Option<Box<str>>,
 }
 
 /// What is wrong with one field.
@@ -112,7 +114,8 @@ impl Problem {
     #[must_use]
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { kind, detail, errors: Vec::new(), retry_after_s: None, allow: None }
+        let (retry_after_s, allow, webhook) = (None, None, None);
+        Self { kind, detail, errors: Vec::new(), retry_after_s, allow, webhook }
     }
 
     /// Fields with mistakes.
@@ -130,9 +133,15 @@ impl Problem {
         Self { errors, ..Self::new(ProblemKind::InvalidFields, detail) }
     }
 
+    /// The same, about this webhook.
+    #[must_use]
+    pub fn about(self, webhook: impl Into<Box<str>>) -> Self {
+        Self { webhook: Some(webhook.into()), ..self }
+    }
+
     /// The same, worth another try after so many seconds.
     #[must_use]
-    pub fn retry_after(self, seconds: u64) -> Self {
+    pub fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after_s: Some(seconds), ..self }
     }
 
@@ -261,6 +270,9 @@ pub(crate) struct ProblemDocument<'a> {
     status: u16,
     /// What is wrong here.
     detail: &'a str,
+    /// The webhook that has to be looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<&'a str>,
     /// What is wrong with which field.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
@@ -274,6 +286,7 @@ impl IntoResponse for Problem {
             title: self.kind.title(),
             status: status.as_u16(),
             detail: &self.detail,
+            webhook: self.webhook.as_deref(),
             errors: &self.errors,
         };
         // Texts and a number only: this serialises always.

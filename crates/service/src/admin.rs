@@ -72,6 +72,7 @@ pub(crate) async fn start(
         rules: Box::new(move || rules.borrow().clone()),
         check: check(guard, names),
         overlap: config.webhooks.secret_overlap,
+        patience: admin.answer_after,
         standing: Box::new(move |webhook| standings.of(webhook).map(standing)),
     });
     let app = control::router(desk.clone(), auth.clone(), metrics, admin.timeout, closing.clone());

@@ -268,8 +268,23 @@ fn record(
 ) -> Recorder {
     let drained = seen(drained);
     let (recorder, write) = log.writer(config.delivery_log.bounds, drained);
+    let trouble = recorder.status().trouble();
+    tasks.spawn("the trouble of the delivery log", tell_trouble(trouble));
     tasks.spawn_last("the delivery log", write);
     recorder
+}
+
+/// Says when the log cannot be written and when it can again.
+async fn tell_trouble(mut trouble: watch::Receiver<Option<String>>) {
+    while trouble.changed().await.is_ok() {
+        match &*trouble.borrow_and_update() {
+            Some(why) => tracing::error!(
+                "the delivery log cannot be written: {why}; deliveries go on, and what came of them \
+                 waits within delivery_log.max_waiting_bytes"
+            ),
+            None => tracing::info!("the delivery log can be written again"),
+        }
+    }
 }
 
 /// Disables the webhooks whose receivers said 410.

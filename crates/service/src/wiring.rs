@@ -211,6 +211,16 @@ pub(crate) fn delivery_log(config: &Config) -> Result<Option<DeliveryLog>> {
     Ok(Some(log))
 }
 
+/// Whether a place of its own that the delivery log has can be used.
+pub(crate) fn check_delivery_log(config: &Config) -> Result<()> {
+    match &config.delivery_log.store {
+        Some(url) if config.delivery_log.enabled => {
+            Ok(DeliveryLog::check_at(url.expose()).context("delivery_log.store")?)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The delivery log for a command beside the service, which does not make one.
 pub(crate) fn present_delivery_log(config: &Config) -> Result<Option<DeliveryLog>> {
     let is_there = match &config.delivery_log.store {

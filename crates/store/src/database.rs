@@ -7,6 +7,7 @@
 //! **Invariant:** nothing on the delivery path waits for a database. It may be away, slow or
 //! read-only for as long as it likes: then the last good snapshot serves.
 
+mod action;
 mod audit;
 mod change;
 mod follow;
@@ -21,6 +22,7 @@ mod seal;
 mod sessions;
 mod told;
 
+pub use self::action::Action;
 pub use self::audit::{AuditBounds, AuditFilter, AuditRow};
 pub use self::change::{ChangeError, Created, Draft};
 pub(crate) use self::follow::{Follower, Watch};

@@ -29,8 +29,8 @@ mod store;
 mod wire;
 
 pub use database::{
-    AuditBounds, AuditFilter, AuditRow, ChangeError, Created, Database, DatabaseError, Draft,
-    EndedSession, InvalidKey, Keys, LONGEST_OVERLAP, OpenDatabase, SealError,
+    Action, AuditBounds, AuditFilter, AuditRow, ChangeError, Created, Database, DatabaseError,
+    Draft, EndedSession, InvalidKey, Keys, LONGEST_OVERLAP, OpenDatabase, SealError,
 };
 pub use entry::fingerprint;
 #[cfg(any(test, fuzzing))]

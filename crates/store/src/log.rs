@@ -96,6 +96,15 @@ impl DeliveryLog {
         Ok(Self(Arc::new(Pool::open(place, tables, Missing::Make)?)))
     }
 
+    /// Whether [`DeliveryLog::open_at`] would find a place that it can use.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] as for the store.
+    pub fn check_at(url: &str) -> Result<(), OpenError> {
+        Ok(place_at(url)?.0.check()?)
+    }
+
     /// Whether there is a log already that [`DeliveryLog::open`] would open and not make.
     ///
     /// # Errors

@@ -135,8 +135,8 @@ fn write_unopened(f: &mut fmt::Formatter<'_>, all: &[(WebhookId, Unopened)]) -> 
     if !rest.is_empty() {
         write!(f, " and {} more", rest.len())?;
     }
-    f.write_str(
-        "; give the service the key (webhooks.earlier_encryption_key_file), put the database back, \
-         or delete it: `boottify-webhooks webhooks delete ID`",
-    )
+    let mut advice: Vec<_> = all.iter().map(|(_, why)| why.advice()).collect();
+    advice.sort_unstable();
+    advice.dedup();
+    write!(f, "; {}, or delete it: `boottify-webhooks webhooks delete ID`", advice.join("; "))
 }

@@ -33,6 +33,9 @@ pub(crate) struct WireWebhook {
     /// Why they cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unopened: Option<String>,
+    /// Whether that is damage, and not a key that is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    damaged: bool,
     retry: Option<WireRetry>,
     max_in_flight: Option<NonZeroU32>,
     #[serde(default)]
@@ -78,7 +81,8 @@ impl WireWebhook {
             enabled: webhook.enabled,
             keep_while_disabled: webhook.keep_while_disabled,
             secrets: webhook.secrets.iter().flat_map(Secrets::iter).map(exposed).collect(),
-            unopened: webhook.secrets.as_ref().err().map(ToString::to_string),
+            unopened: webhook.secrets.as_ref().err().map(|why| why.why().to_owned()),
+            damaged: matches!(webhook.secrets, Err(Unopened::Damaged(_))),
             retry: webhook.retry.map(|policy| WireRetry::of(policy.values())),
             max_in_flight: webhook.max_in_flight,
             rate_limit: webhook.rate_limit.map(WireRate::of),
@@ -103,7 +107,8 @@ impl WireWebhook {
         let secrets = self.secrets.iter().map(|text| Secret::try_new(text).map_err(text_of));
         let mut secrets = secrets.collect::<Result<Vec<_>, _>>()?;
         let secrets = match self.unopened {
-            Some(why) => Err(Unopened(why.into())),
+            Some(why) if self.damaged => Err(Unopened::Damaged(why.into())),
+            Some(why) => Err(Unopened::Sealed(why.into())),
             None if secrets.is_empty() => return Err("no secret".to_owned()),
             None => {
                 let primary = secrets.remove(0);

@@ -76,8 +76,35 @@ impl Webhook {
 
 /// Why the secrets of a webhook, and the headers that are kept with them, cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct Unopened(pub Arc<str>);
+pub enum Unopened {
+    /// They are sealed with a key that is not here.
+    #[error("{0}")]
+    Sealed(Arc<str>),
+    /// What is kept of it is damaged.
+    #[error("damaged: {0}")]
+    Damaged(Arc<str>),
+}
+
+impl Unopened {
+    /// Why, in words.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        let (Self::Sealed(why) | Self::Damaged(why)) = self;
+        why
+    }
+
+    /// What somebody can do about it, beside deleting the webhook.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Sealed(_) => {
+                "give the service its key (webhooks.earlier_encryption_key_file), or put back the \
+                 database that it was written in"
+            }
+            Self::Damaged(_) => "put back the database as it was before",
+        }
+    }
+}
 
 /// The active secrets of a webhook; there is always one.
 #[derive(Clone, Debug)]

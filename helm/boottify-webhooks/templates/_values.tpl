@@ -75,6 +75,7 @@ does not go together. Told all at once, each with its place as the schema names 
 {{- $pairs := list
   (list "config/retry" "first_delay" "max_delay" $retry)
   (list "config/delivery" "connect_timeout" "timeout" (merge (deepCopy (dig "delivery" dict $config)) (dict "connect_timeout" "5s" "timeout" "15s")))
+  (list "config/admin" "answer_after" "timeout" (merge (deepCopy (dig "admin" dict $config)) (dict "answer_after" "6s" "timeout" "30s")))
   (list "config/webhooks/breaker" "first_pause" "max_pause" (merge (deepCopy (dig "webhooks" "breaker" dict $config)) (dict "first_pause" "5s" "max_pause" "1m")))
   (list "serviceMonitor" "scrapeTimeout" "interval" .Values.serviceMonitor) }}
 {{- range $at, $webhook := .Values.webhooks }}

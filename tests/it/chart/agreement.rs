@@ -10,10 +10,11 @@ use testbed::{program, workspace};
 use super::{Chart, folder, set};
 
 /// Keys of which the first must not be more than the second.
-const ORDERED: [(&str, &str); 3] = [
+const ORDERED: [(&str, &str); 4] = [
     ("retry.first_delay", "retry.max_delay"),
     ("delivery.connect_timeout", "delivery.timeout"),
     ("webhooks.breaker.first_pause", "webhooks.breaker.max_pause"),
+    ("admin.answer_after", "admin.timeout"),
 ];
 
 /// Names that must differ.

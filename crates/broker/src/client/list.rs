@@ -6,6 +6,7 @@ use bytes::Bytes;
 use lapin::message::Delivery;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 use crate::client::letter::{DeadFilter, DeadLetter};
 use crate::client::walk::{Fate, Visitor};
@@ -42,11 +43,12 @@ pub struct DeadMoved {
 pub enum DeadReach {
     /// Every letter was looked at, and what was meant is done.
     End,
-    /// The time was over before the end of the queue: those behind were not looked at.
+    /// It was stopped, or at its bounds, before the end of the queue: those behind were not looked at.
     Cut,
 }
 
-/// Takes the letters that have left the queue, piece by piece; the walk waits for room.
+/// Takes the letters that have left the queue, piece by piece; the walk waits for room. The first piece
+/// says that the walk has begun, and may be empty.
 pub type TellMoved<'a> = &'a mpsc::Sender<Vec<DeadMoved>>;
 
 /// Whether there is a webhook that this letter can be sent to; asked once of each that is to be sent.
@@ -129,19 +131,21 @@ pub(crate) struct Moving<'a> {
     act: Act<'a>,
     /// Those of the present window that are to leave, by their tags.
     leaving: HashMap<u64, DeadMoved>,
-    until: Option<Instant>,
+    stop: &'a CancellationToken,
     tell: TellMoved<'a>,
+    /// Whether anything was told.
+    begun: bool,
 }
 
 impl<'a> Moving<'a> {
-    /// Looks at nothing more after `until`.
+    /// Looks at nothing more once `stop` says so.
     pub(crate) fn new(
         filter: &'a DeadFilter,
         act: Act<'a>,
-        until: Option<Instant>,
+        stop: &'a CancellationToken,
         tell: TellMoved<'a>,
     ) -> Self {
-        Self { filter, act, leaving: HashMap::new(), until, tell }
+        Self { filter, act, leaving: HashMap::new(), stop, tell, begun: false }
     }
 }
 
@@ -173,14 +177,14 @@ impl Visitor for Moving<'_> {
 
     async fn left(&mut self, tags: &[u64]) {
         let moved: Vec<_> = tags.iter().filter_map(|tag| self.leaving.remove(tag)).collect();
-        if !moved.is_empty() {
+        if !moved.is_empty() || !std::mem::replace(&mut self.begun, true) {
             // Nobody need listen.
             self.tell.send(moved).await.unwrap_or_default();
         }
     }
 
     fn is_done(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until)
+        self.stop.is_cancelled()
     }
 }
 

@@ -15,7 +15,7 @@ use super::{input, wire};
 use crate::App;
 use crate::auth::Viewer;
 use crate::clock::now_ms;
-use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked, dead_reason};
+use crate::desk::{DeadAct, DeadAsked, DeliveriesAsked, Rest, dead_reason};
 use crate::problem::Problem;
 
 /// The states of a delivery, as a query names them.
@@ -174,7 +174,8 @@ pub(super) async fn dead(
 /// Sends dead letters again, under their ids; what is for a webhook that was deleted, is disabled or
 /// cannot be opened stays.
 ///
-/// Where deliveries are named and none of them is a dead letter, nothing is done: 404.
+/// Where deliveries are named and none of them is a dead letter, nothing is done: 404. What takes
+/// longer than `admin.answer_after` goes on by itself, and the answer tells how far it is.
 #[utoipa::path(
     post, path = "/dead/replay", tag = "dead letters",
     request_body = input::ReplayIn,
@@ -194,15 +195,20 @@ pub(super) async fn replay(
 #[utoipa::path(
     delete, path = "/dead/{id}", tag = "dead letters",
     params(("id" = String, Path, description = "The delivery's id")),
-    responses((status = 204, description = "It is gone")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 202, description = "It is looked for among many others, and dropped when it is met"),
+    ),
 )]
 pub(super) async fn drop_one(
     State(app): State<App>,
     Extension(viewer): Extension<Viewer>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    app.desk.drop_one(&path_text(path)?, &viewer.name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(match app.desk.drop_one(&path_text(path)?, &viewer.name).await? {
+        Rest::Follows => StatusCode::ACCEPTED,
+        Rest::None | Rest::Unseen => StatusCode::NO_CONTENT,
+    })
 }
 
 /// Recent events, and whether a filter wants them: to try it out before it is saved.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::header::{ETAG, IF_MATCH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use store::AuditFilter;
+use store::{Action, AuditFilter};
 use subscriptions::WebhookId;
 
 use super::json::JsonBody;
@@ -18,7 +18,7 @@ use super::{input, wire};
 use crate::App;
 use crate::auth::Viewer;
 use crate::clock::now_ms;
-use crate::desk::{AUDIT_ACTIONS, AuditAsked, Found, State as Sending, WebhooksAsked};
+use crate::desk::{AuditAsked, Found, State as Sending, WebhooksAsked};
 use crate::problem::{FieldError, Problem, ProblemKind};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -269,7 +269,7 @@ pub(super) async fn standing(
     params(
         ("webhook" = Option<String>, Query, pattern = "^whk_[A-Za-z0-9_-]{1,64}$", description = "About this webhook only"),
         ("actor" = Option<String>, Query, max_length = 1024, description = "By this one only, as `actor` has it"),
-        ("action" = Option<String>, Query, pattern = "^(created|updated|disabled|deleted|secret (revealed|rotated|promoted)|test event sent|delivery sent again|failed deliveries sent again|dead letters (sent again|dropped))$", description = "Of this kind only, as `action` has it"),
+        ("action" = Option<String>, Query, pattern = "^(created|updated|disabled|deleted|secret revealed|secret rotated|secret promoted|secret sealed anew|test event sent|delivery sent again|failed deliveries sent again|dead letters sent again|dead letters dropped)$", description = "Of this kind only, as `action` has it"),
         PartParams,
     ),
     responses((status = 200, body = wire::Audit)),
@@ -282,7 +282,7 @@ pub(super) async fn audit(
     let filter = AuditFilter {
         webhook: query.webhook("webhook"),
         actor: query.text("actor"),
-        action: query.word("action", &AUDIT_ACTIONS.map(|word| (word, word))).map(str::to_owned),
+        action: query.word("action", &Action::ALL.map(|action| (action.as_str(), action))),
     };
     let asked = AuditAsked { filter, cursor: query.text("cursor"), limit: query.limit() };
     query.finish()?;

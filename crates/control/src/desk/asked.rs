@@ -171,6 +171,8 @@ pub struct Sent {
     pub event: String,
     /// The event's type.
     pub kind: String,
+    /// Whether it is still looked for, and sent when it is met.
+    pub rest: Rest,
 }
 
 /// Dead letters that were sent again or dropped.
@@ -180,8 +182,8 @@ pub struct Moved {
     pub deliveries: Vec<String>,
     /// How many were not sent and stay, and why.
     pub left: Left,
-    /// Whether there may be more: the time of one request was over, or not all could be looked at.
-    pub more: bool,
+    /// What becomes of the others.
+    pub rest: Rest,
 }
 
 /// What was sent again.
@@ -191,8 +193,20 @@ pub struct Recovered {
     pub deliveries: Vec<String>,
     /// How many could not be sent, because what was sent is not kept any more.
     pub forgotten: usize,
-    /// Whether there may be more: ask again.
-    pub more: bool,
+    /// What becomes of the others.
+    pub rest: Rest,
+}
+
+/// What becomes of those that an answer does not tell of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rest {
+    /// There are no others.
+    #[default]
+    None,
+    /// The work goes on with them by itself.
+    Follows,
+    /// There may be some that could not be looked at: ask again.
+    Unseen,
 }
 
 /// Which dead letters are asked for; newest first.
@@ -249,22 +263,6 @@ pub struct TriedEvent {
     /// Whether type, project and condition want it.
     pub wanted: bool,
 }
-
-/// What can be done that the audit notes.
-pub(crate) const AUDIT_ACTIONS: [&str; 12] = [
-    "created",
-    "updated",
-    "disabled",
-    "deleted",
-    "secret revealed",
-    "secret rotated",
-    "secret promoted",
-    "test event sent",
-    "delivery sent again",
-    "failed deliveries sent again",
-    "dead letters sent again",
-    "dead letters dropped",
-];
 
 /// Which part of the audit is asked for; newest first.
 #[derive(Clone, Debug, Default)]

@@ -1,24 +1,17 @@
 //! Dead letters, through the broker.
 //!
-//! Each question is a walk over their queue. A walk that is broken off may leave the queue in another
-//! order, so it goes on to its end in a task of its own, whoever stops waiting for it. A task ends
-//! within the broker's deadlines, [`PATIENCE`] and the longest walk.
+//! Each question is a walk over their queue.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::time::Duration;
 
 use broker::{DeadFilter, DeadReach, MALFORMED};
 use subscriptions::WebhookId;
-use tokio::time::Instant;
 
-use super::moving::{DeadAct, DeadWork, DeadWorked, Left, Stays};
-use super::{DeadAsked, DeadPage, Desk, MAX_PAGE, Moved, trouble};
+use super::labour::{Course, Ended, Progress};
+use super::moving::{DeadAct, DeadWork, DeadWorked, Stayed, Stays, Webhooks};
+use super::{DeadAsked, DeadPage, Desk, MAX_PAGE, Moved, Rest, trouble};
 use crate::cursor::List;
 use crate::problem::{Problem, ProblemKind};
-
-/// How long one request goes on with sending or dropping before it answers that there is more.
-const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Why there are dead letters, as they say it themselves.
 pub(crate) const DEAD_REASONS: [&str; 4] = ["gave_up", "gone", "disabled", MALFORMED];
@@ -46,7 +39,8 @@ impl Desk {
         let list = List::Dead.of(&filter);
         let after = asked.cursor.as_deref().map(|cursor| list.place(cursor)).transpose()?;
         let limit = asked.limit.clamp(1, MAX_PAGE) as usize;
-        self.to_the_end(async move {
+        self.1.must_be_idle()?;
+        let looked = self.1.to_the_end(async move {
             let after = after.as_ref().map(|(at, id)| (*at, id.as_str()));
             let found = desk.0.broker.dead_letters(&filter, after, limit + 1).await;
             let mut found = found.map_err(|error| trouble::client(&error))?;
@@ -56,19 +50,18 @@ impl Desk {
             let next = last.map(|last| list.cursor(last.dead_ms, &last.delivery));
             let (matching, total, truncated) = (found.matching, found.total, found.truncated);
             Ok(DeadPage { letters: found.letters, next, matching, total, truncated })
-        })
-        .await
+        });
+        looked.await
     }
 
-    /// Sends every dead letter that fits again, or drops it for good, for some seconds; `more` says
-    /// that there may be others. What is for a webhook that there is not, or that does not send, stays
-    /// and is counted.
+    /// Sends every dead letter that fits again, or drops it for good. What is for a webhook that there
+    /// is not, or that does not send, stays and is counted. Where it takes long, the answer tells what
+    /// was done so far, and the rest follows.
     ///
     /// # Errors
     ///
-    /// None of those that were named is there, or was met in that time; the webhook of each was
-    /// deleted or does not send. The broker is away or somebody else works on them: some may have
-    /// been sent or dropped.
+    /// None of those that were named is there; the webhook of each was deleted or does not send. The
+    /// broker is away or somebody else works on them: some may have been sent or dropped.
     pub async fn move_dead(
         &self,
         act: DeadAct,
@@ -76,22 +69,26 @@ impl Desk {
         actor: &str,
     ) -> Result<Moved, Problem> {
         let (desk, filter, actor) = (self.clone(), filter.clone(), actor.to_owned());
-        self.to_the_end(async move {
-            let work = desk.work(&actor);
-            let DeadWorked { deliveries, left_alone, ended, untold } =
-                work.go(&desk.0.broker, act, &filter, Some(patience())).await;
+        let asker = actor.clone();
+        let moved = self.1.begin(act, &asker, self.0.patience, |course| async move {
+            let work = desk.work(&actor, course);
+            let DeadWorked { ended, untold } = work.go(&desk.0.broker, act, &filter).await;
             tell(untold);
             let reach = ended.map_err(|error| trouble::client(&error))?;
-            let (more, named) = (reach != DeadReach::End, filter.deliveries.unwrap_or_default());
+            let (unseen, named) = (reach != DeadReach::End, filter.deliveries.unwrap_or_default());
+            let progress = work.course.progress.borrow();
             match named.first() {
-                Some(_) if !deliveries.is_empty() => {}
-                Some(_) if !left_alone.is_empty() => return Err(all_stay(&left_alone)),
-                Some(first) => return Err(none_of(first, named.len(), more)),
+                Some(_) if !progress.deliveries.is_empty() => {}
+                Some(_) if !progress.left_alone.is_empty() => {
+                    return Err(all_stay(&progress.left_alone));
+                }
+                Some(first) => return Err(none_of(first, named.len(), unseen)),
                 None => {}
             }
-            Ok(Moved { deliveries, left: Left::of(&left_alone), more })
-        })
-        .await
+            Ok(if unseen { Rest::Unseen } else { Rest::None })
+        });
+        let (Progress { deliveries, left, .. }, rest) = moved.await?;
+        Ok(Moved { deliveries, left, rest })
     }
 
     /// Whether there is a webhook of this id: what is for another cannot be sent again.
@@ -106,43 +103,32 @@ impl Desk {
     /// # Errors
     ///
     /// As for [`Desk::move_dead`].
-    pub async fn drop_one(&self, delivery: &str, actor: &str) -> Result<(), Problem> {
-        self.move_dead(DeadAct::Drop, &only(delivery), actor).await.map(|_| ())
+    pub async fn drop_one(&self, delivery: &str, actor: &str) -> Result<Rest, Problem> {
+        let moved = self.move_dead(DeadAct::Drop, &only(delivery), actor).await?;
+        Ok(moved.rest)
     }
 
-    /// Waits for the work on dead letters that nobody waits for any more.
+    /// How work on dead letters ended last that its asker did not wait for.
+    pub(crate) fn ended_work(&self) -> Option<Ended> {
+        self.1.ended()
+    }
+
+    /// Has the work on dead letters that nobody waits for any more come to a stop, and waits for it.
     pub async fn ended(&self) {
-        self.1.close();
-        self.1.wait().await;
-    }
-
-    /// Does this to its end, even if nobody waits for it any more.
-    pub(super) async fn to_the_end<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, Problem>> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let broke_off = |_| {
-            let why = "the work on the dead letters broke off";
-            Err(Problem::new(ProblemKind::Internal, why))
-        };
-        self.1.spawn(work).await.unwrap_or_else(broke_off)
+        self.1.end().await;
     }
 
     /// What works on dead letters for somebody.
-    pub(super) fn work<'a>(&'a self, actor: &'a str) -> DeadWork<'a> {
-        let webhooks = Some(self.0.store.snapshots().load_full());
-        DeadWork { webhooks, log: self.0.log.as_ref(), audit: self.0.store.database(), actor }
+    pub(super) fn work<'a>(&'a self, actor: &'a str, course: Course) -> DeadWork<'a> {
+        let webhooks = Webhooks::Live(self.0.store.clone());
+        let (log, audit) = (self.0.log.as_ref(), self.0.store.database());
+        DeadWork { webhooks, log, audit, actor, course }
     }
 }
 
 /// The dead letter of this delivery.
 pub(super) fn only(delivery: &str) -> DeadFilter {
     DeadFilter { deliveries: Some([delivery.to_owned()].into()), ..DeadFilter::default() }
-}
-
-/// When a request that sends or drops stops beginning anything more.
-pub(super) fn patience() -> Instant {
-    Instant::now() + PATIENCE
 }
 
 /// Trouble of log and audit is no trouble of who asked.
@@ -153,14 +139,14 @@ pub(super) fn tell(untold: Option<String>) {
 }
 
 /// All that was to be sent again is for webhooks that there are not, or that do not send.
-fn all_stay(left_alone: &BTreeMap<String, Stays>) -> Problem {
-    let some = |why| left_alone.values().any(|stays| *stays == why);
-    let (kind, what) = if some(Stays::Disabled) {
-        (ProblemKind::WebhookDisabled, "is disabled: enable it, then send again")
-    } else if some(Stays::Unopened) {
-        (ProblemKind::WebhookUnopened, "cannot be opened")
+fn all_stay(left_alone: &BTreeMap<String, Stayed>) -> Problem {
+    let some = |why| left_alone.values().find(|stayed| stayed.why == why);
+    let (kind, what, stayed) = if let Some(stayed) = some(Stays::Disabled) {
+        (ProblemKind::WebhookDisabled, "is disabled: enable it, then send again", Some(stayed))
+    } else if let Some(stayed) = some(Stays::Unopened) {
+        (ProblemKind::WebhookUnopened, "cannot be opened", Some(stayed))
     } else {
-        (ProblemKind::UnknownWebhook, "was deleted")
+        (ProblemKind::UnknownWebhook, "was deleted", None)
     };
     let why = match left_alone.len() {
         1 => format!("the webhook of this dead letter {what}; it was not sent and stays"),
@@ -168,25 +154,28 @@ fn all_stay(left_alone: &BTreeMap<String, Stays>) -> Problem {
             "a webhook of these {letters} dead letters {what}; none was sent, and they stay"
         ),
     };
-    Problem::new(kind, why)
+    let problem = Problem::new(kind, why);
+    match stayed {
+        Some(stayed) => problem.about(stayed.webhook.as_str()),
+        None => problem,
+    }
 }
 
-/// No dead letter of this id was met; `more` where not all were looked at.
-pub(super) fn not_found(delivery: &str, more: bool) -> Problem {
-    none_of(delivery, 1, more)
+/// No dead letter of this id was met; `unseen` where not all were looked at.
+pub(super) fn not_found(delivery: &str, unseen: bool) -> Problem {
+    none_of(delivery, 1, unseen)
 }
 
 /// None of so many that were named, of which this is the first, was met.
-fn none_of(first: &str, named: usize, more: bool) -> Problem {
+fn none_of(first: &str, named: usize, unseen: bool) -> Problem {
     let shown: String = first.chars().take(40).collect();
     let these = match named {
         1 => format!("{shown:?} is not"),
         _ => format!("none of the {named} that were named is"),
     };
-    if more {
+    if unseen {
         let why = format!(
-            "there are more dead letters than could be looked at in one go, and {these} among \
-             those that were; `boottify-webhooks dead replay` and `dead drop` look at all of them"
+            "there are more dead letters than could be looked at, and {these} among those that were"
         );
         return Problem::new(ProblemKind::NotAllSeen, why);
     }
@@ -201,12 +190,14 @@ mod tests {
     #[test]
     fn what_stays_is_told_with_what_to_do() {
         let all = |stays: &[Stays]| {
-            let all = stays.iter().enumerate().map(|(n, why)| (format!("dlv_{n}"), *why));
+            let stayed = |why: &Stays| Stayed { webhook: format!("whk_{why:?}"), why: *why };
+            let all = stays.iter().enumerate().map(|(n, why)| (format!("dlv_{n}"), stayed(why)));
             all_stay(&all.collect())
         };
         let disabled = all(&[Stays::Deleted, Stays::Disabled, Stays::Unopened]);
         assert_eq!(disabled.kind, ProblemKind::WebhookDisabled);
         assert!(disabled.detail.contains("enable it, then send again"), "{}", disabled.detail);
+        assert_eq!(disabled.webhook.as_deref(), Some("whk_Disabled"));
         assert_eq!(all(&[Stays::Deleted, Stays::Unopened]).kind, ProblemKind::WebhookUnopened);
         let deleted = all(&[Stays::Deleted]);
         assert_eq!(deleted.kind, ProblemKind::UnknownWebhook);

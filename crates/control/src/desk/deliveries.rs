@@ -1,6 +1,6 @@
 //! Deliveries: look, send again, send a test, try a filter.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use broker::{DeadFilter, DeadMoved, DeadReach, Once, Parked};
@@ -8,17 +8,17 @@ use bytes::Bytes;
 use event::{DeliveryId, Event, EventType};
 use serde_json::json;
 use store::{
-    AttemptRow, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow, DeliveryState,
+    Action, AttemptRow, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow, DeliveryState,
     LoggedEvent, Position, Stretch,
 };
 use subscriptions::{Webhook, WebhookId};
-use tokio::time::Instant;
 
+use super::labour::{Course, Progress};
 use super::moving::{DeadAct, Entry, Ledger};
 use super::webhooks::{opened, unknown};
 use super::{
-    DeliveriesAsked, Desk, Listed, MAX_PAGE, Recovered, Sent, TriedEvent, TryOut, dead, draft,
-    sample, trouble,
+    DeliveriesAsked, Desk, Listed, MAX_PAGE, Recovered, Rest, Sent, TriedEvent, TryOut, dead,
+    draft, sample, trouble,
 };
 use crate::clock::now_ms;
 use crate::cursor::List;
@@ -85,13 +85,22 @@ impl Desk {
     pub async fn redeliver(&self, id: &str, actor: &str) -> Result<Sent, Problem> {
         let detail = self.delivery(id).await?;
         self.sending(&detail.row.webhook)?;
+        let DeliveryRow { id, event, kind, state, .. } = detail.row.clone();
         let (desk, actor) = (self.clone(), actor.to_owned());
-        self.to_the_end(async move { desk.redeliver_now(&detail, &actor).await }).await
+        let asker = actor.clone();
+        let again = |course| async move { desk.redeliver_now(&detail, &actor, course).await };
+        let rest = match state {
+            DeliveryState::Dead => {
+                self.1.begin(DeadAct::Replay, &asker, self.0.patience, again).await?.1
+            }
+            _ => self.1.to_the_end(again(Course::default())).await?,
+        };
+        Ok(Sent { delivery: id, event, kind, rest })
     }
 
     /// Sends everything again, once, that failed for this webhook since a time (ms since 1970) and
-    /// was given up: first the dead letters, then what only the log still holds. It goes on for some
-    /// seconds; `more` says to ask again.
+    /// was given up: first the dead letters, then what only the log still holds. Where it takes long,
+    /// the answer tells what was sent so far, and the rest follows.
     ///
     /// # Errors
     ///
@@ -104,7 +113,13 @@ impl Desk {
     ) -> Result<Recovered, Problem> {
         self.sending(id)?;
         let (desk, id, actor) = (self.clone(), id.clone(), actor.to_owned());
-        self.to_the_end(async move { desk.recover_now(&id, since_ms, &actor).await }).await
+        let asker = actor.clone();
+        let recovered =
+            self.1.begin(DeadAct::Replay, &asker, self.0.patience, |course| async move {
+                desk.recover_now(&id, since_ms, &actor, course).await
+            });
+        let (Progress { deliveries, forgotten, .. }, rest) = recovered.await?;
+        Ok(Recovered { deliveries, forgotten, rest })
     }
 
     /// Sends one event of the customer page's form to this webhook alone, once, whatever comes of
@@ -150,9 +165,9 @@ impl Desk {
         self.0.broker.submit(&parked).await.map_err(|error| trouble::client(&error))?;
         let delivery = DeliveryId::derive(event.id(), id.as_str()).to_string();
         let noted = json!({ "delivery": delivery, "type": kind.as_str() });
-        self.note("test event sent", id.as_str(), &noted, actor).await;
+        self.note(Action::TestSent, id.as_str(), &noted, actor).await;
         let (event, kind) = (event.id().to_string(), kind.to_string());
-        Ok(Sent { delivery, event, kind })
+        Ok(Sent { delivery, event, kind, rest: Rest::None })
     }
 
     /// The events that came last, newest first, and whether this filter wants them.
@@ -214,7 +229,7 @@ impl Desk {
         let webhook = self.live_webhook(id)?;
         if !webhook.enabled {
             let why = format!("the webhook {id} is disabled: enable it, then send again");
-            return Err(Problem::new(ProblemKind::WebhookDisabled, why));
+            return Err(Problem::new(ProblemKind::WebhookDisabled, why).about(id.as_str()));
         }
         opened(&webhook)?;
         Ok(webhook)
@@ -234,16 +249,21 @@ impl Desk {
         self.0.broker.submit(&parked).await.map_err(|error| trouble::client(&error))
     }
 
-    async fn redeliver_now(&self, detail: &DeliveryDetail, actor: &str) -> Result<Sent, Problem> {
+    async fn redeliver_now(
+        &self,
+        detail: &DeliveryDetail,
+        actor: &str,
+        course: Course,
+    ) -> Result<Rest, Problem> {
         let row = &detail.row;
-        let work = self.work(actor);
-        let entry = Entry::new("delivery sent again", row.webhook.as_str());
+        let work = self.work(actor, course);
+        let entry = Entry::new(Action::Redelivered, row.webhook.as_str());
         let mut ledger = work.ledger(entry, now_ms());
         if row.state == DeliveryState::Dead {
-            let (act, one) = (DeadAct::Replay, dead::only(&row.id));
-            let reach = ledger.walk(&self.0.broker, act, &one, Some(dead::patience())).await;
+            let one = dead::only(&row.id);
+            let reach = ledger.walk(&self.0.broker, DeadAct::Replay, &one).await;
             let reach = reach.map_err(|error| trouble::client(&error))?;
-            if ledger.deliveries().is_empty() && reach != DeadReach::End {
+            if ledger.count() == 0 && reach != DeadReach::End {
                 // It may stand further behind, and must not be sent beside that.
                 return Err(dead::not_found(&row.id, true));
             }
@@ -252,14 +272,14 @@ impl Desk {
             // It was there and sending a moment ago.
             return Err(self.sending(&row.webhook).err().unwrap_or_else(|| unknown(&row.webhook)));
         }
-        if ledger.deliveries().is_empty() {
+        if ledger.count() == 0 {
             self.send_logged(row, &detail.event).await?;
             // What waits for its next attempt goes on waiting.
             let state = Some(DeliveryState::Waiting).filter(|state| *state != row.state);
             ledger.note(vec![moved(row)], state).await;
         }
-        dead::tell(ledger.close().await.1);
-        Ok(Sent { delivery: row.id.clone(), event: row.event.clone(), kind: row.kind.clone() })
+        dead::tell(ledger.close().await);
+        Ok(Rest::None)
     }
 
     async fn recover_now(
@@ -267,31 +287,28 @@ impl Desk {
         id: &WebhookId,
         since_ms: i64,
         actor: &str,
-    ) -> Result<Recovered, Problem> {
+        course: Course,
+    ) -> Result<Rest, Problem> {
         let filter = DeadFilter {
             webhook: Some(id.as_str().to_owned()),
             since_ms: Some(since_ms),
             ..DeadFilter::default()
         };
-        let entry = Entry::new("failed deliveries sent again", id.as_str())
+        let entry = Entry::new(Action::Recovered, id.as_str())
             .with("since", crate::clock::text_of(since_ms));
-        let work = self.work(actor);
+        let work = self.work(actor, course);
         let mut ledger = work.ledger(entry, now_ms());
-        let until = dead::patience();
-        let recovered = match ledger
-            .walk(&self.0.broker, DeadAct::Replay, &filter, Some(until))
-            .await
-        {
+        let recovered = match ledger.walk(&self.0.broker, DeadAct::Replay, &filter).await {
             Err(error) => Err(trouble::client(&error)),
             Ok(DeadReach::End) if self.has_log() => {
-                self.recover_logged(id, since_ms, until, &mut ledger).await
+                self.recover_logged(id, since_ms, &mut ledger).await
             }
-            Ok(reach) => Ok(Recovered { more: reach != DeadReach::End, ..Recovered::default() }),
+            Ok(DeadReach::End) => Ok(Rest::None),
+            Ok(DeadReach::Cut) => Ok(Rest::Unseen),
         };
         // What was done is noted, whatever came after it.
-        let (deliveries, untold) = ledger.close().await;
-        dead::tell(untold);
-        Ok(Recovered { deliveries, ..recovered? })
+        dead::tell(ledger.close().await);
+        recovered
     }
 
     /// What only the log still holds.
@@ -299,13 +316,12 @@ impl Desk {
         &self,
         id: &WebhookId,
         since_ms: i64,
-        until: Instant,
         ledger: &mut Ledger<'_>,
-    ) -> Result<Recovered, Problem> {
+    ) -> Result<Rest, Problem> {
         let log = self.log()?;
         // The log may still be about to write what became of the dead letters.
-        let done: HashSet<String> = ledger.deliveries().iter().cloned().collect();
-        let (mut recovered, mut after) = (Recovered::default(), None);
+        let done = ledger.deliveries();
+        let mut after = None;
         loop {
             let page = log.failed_since(id, since_ms, after, MAX_PAGE).await;
             let page = page.map_err(|error| trouble::database(&error))?;
@@ -313,20 +329,20 @@ impl Desk {
                 if done.contains(&row.id) {
                     continue;
                 }
-                if Instant::now() >= until {
-                    return Ok(Recovered { more: true, ..recovered });
+                if ledger.is_stopped() {
+                    return Ok(Rest::Unseen);
                 }
                 match self.send_logged(&row, &event).await {
                     Ok(()) => ledger.note(vec![moved(&row)], Some(DeliveryState::Waiting)).await,
                     Err(problem) if problem.kind == ProblemKind::BodyForgotten => {
-                        recovered.forgotten += 1;
+                        ledger.forgotten();
                     }
                     Err(problem) => return Err(problem),
                 }
             }
             match page.next {
                 Some(next) => after = Some(next),
-                None => return Ok(recovered),
+                None => return Ok(Rest::None),
             }
         }
     }

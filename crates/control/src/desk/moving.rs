@@ -5,16 +5,18 @@
 //! again and not noted yet stands there as dead. Log and audit follow and decide nothing: their trouble
 //! is told and no reason to stop.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{Client, ClientError, DeadFilter, DeadLetter, DeadMoved, DeadReach, in_one_line};
 use serde_json::{Map, Value, json};
-use store::{Behind, Database, Decided, DeliveryLog, DeliveryState};
+use store::{Action, Behind, Database, Decided, DeliveryLog, DeliveryState, Store};
 use subscriptions::{Snapshot, WebhookId};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
+
+use super::labour::Course;
 
 /// Deliveries of one entry of the audit at most; the first entry is made with the first piece.
 const ENTRY: usize = 5_000;
@@ -49,6 +51,15 @@ pub enum Stays {
     Unopened,
 }
 
+/// A dead letter that stays where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stayed {
+    /// Its webhook.
+    pub webhook: String,
+    /// Why.
+    pub why: Stays,
+}
+
 /// How many dead letters stay where they are, by why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
@@ -60,17 +71,19 @@ pub struct Left {
     pub unopened: usize,
 }
 
-impl Left {
-    /// Of those that were left alone.
-    pub(crate) fn of(left_alone: &BTreeMap<String, Stays>) -> Self {
-        let count = |why| left_alone.values().filter(|stays| **stays == why).count();
-        Self {
-            deleted: count(Stays::Deleted),
-            disabled: count(Stays::Disabled),
-            unopened: count(Stays::Unopened),
-        }
-    }
+/// Where it is known which webhooks there are: what is for another, or for one that does not send, is
+/// not sent again.
+#[derive(Clone, Debug)]
+pub enum Webhooks {
+    /// Nowhere: all is sent.
+    Unknown,
+    /// As they were read.
+    Read(Arc<Snapshot>),
+    /// As they are at each letter: who disables a webhook stops what is sent to it again.
+    Live(Store),
+}
 
+impl Left {
     /// All of them.
     pub(crate) fn all(self) -> usize {
         self.deleted + self.disabled + self.unopened
@@ -80,70 +93,64 @@ impl Left {
 /// Who sends dead letters again or drops them, and who is to know of it.
 #[derive(Clone, Debug)]
 pub struct DeadWork<'a> {
-    /// The webhooks that there are: what is for another, or for one that does not send, is not sent
-    /// again. `None` where they cannot be read here, and all is sent.
-    pub webhooks: Option<Arc<Snapshot>>,
+    /// The webhooks that there are.
+    pub webhooks: Webhooks,
     /// The delivery log, where there is one.
     pub log: Option<&'a DeliveryLog>,
     /// Where changes are noted, where that is kept.
     pub audit: Option<&'a Database>,
     /// Who wants it, as the audit says.
     pub actor: &'a str,
+    /// Where it tells how far it is, and what stops it.
+    pub course: Course,
 }
 
-/// What was done.
+/// How it ended; what was done says its course.
 #[derive(Debug)]
 pub struct DeadWorked {
-    /// The deliveries that were sent again or dropped, whatever came after that.
-    pub deliveries: Vec<String>,
-    /// Those that were left alone where they are, and why.
-    pub left_alone: BTreeMap<String, Stays>,
     /// How far it came, or what ended it.
     pub ended: Result<DeadReach, ClientError>,
     /// What log or audit do not know, and why, in one line.
     pub untold: Option<String>,
 }
 
+impl DeadAct {
+    /// What is done to dead letters, for people.
+    pub(super) fn participle(self) -> &'static str {
+        match self {
+            Self::Replay => "sent again",
+            Self::Drop => "dropped",
+        }
+    }
+}
+
 impl DeadWork<'_> {
-    /// Sends again or drops every dead letter that fits, looking at nothing more after `until`. What
-    /// dies meanwhile is not meant where it is sent again.
-    pub async fn go(
-        &self,
-        broker: &Client,
-        act: DeadAct,
-        filter: &DeadFilter,
-        until: Option<Instant>,
-    ) -> DeadWorked {
+    /// Sends again or drops every dead letter that fits. What dies meanwhile is not meant where it is
+    /// sent again.
+    pub async fn go(&self, broker: &Client, act: DeadAct, filter: &DeadFilter) -> DeadWorked {
         let action = match act {
-            DeadAct::Replay => "dead letters sent again",
-            DeadAct::Drop => "dead letters dropped",
+            DeadAct::Replay => Action::DeadReplayed,
+            DeadAct::Drop => Action::DeadDropped,
         };
         let entry = Entry::new(action, filter.webhook.as_deref().unwrap_or_default());
         let mut ledger = self.ledger(entry, crate::clock::now_ms());
-        let ended = loop {
-            let before = ledger.deliveries.len();
-            let reach = ledger.walk(broker, act, filter, until).await;
-            // What was moved stands in the way no more: another walk comes further.
-            let further = matches!(reach, Ok(DeadReach::Cut)) && ledger.deliveries.len() > before;
-            if !further || until.is_some_and(|until| Instant::now() >= until) {
-                break reach;
-            }
-        };
-        let left_alone = std::mem::take(&mut ledger.left_alone);
-        let (deliveries, untold) = ledger.close().await;
-        DeadWorked { deliveries, left_alone, ended, untold }
+        let ended = ledger.walk(broker, act, filter).await;
+        DeadWorked { ended, untold: ledger.close().await }
     }
 
     /// What notes in this entry of the audit, and in the log as of `at_ms` (ms since 1970).
     pub(super) fn ledger<'a>(&'a self, entry: Entry<'a>, at_ms: i64) -> Ledger<'a> {
-        let (deliveries, left_alone) = (Vec::new(), BTreeMap::new());
         let (behind, unnoted, begun, untold) = (Vec::new(), 0, false, None);
-        Ledger { work: self, entry, at_ms, deliveries, left_alone, behind, unnoted, begun, untold }
+        Ledger { work: self, entry, at_ms, behind, unnoted, begun, untold }
     }
 
     /// Why this letter is not sent again, as far as is known; `None` where it may be.
     fn stays(&self, letter: &DeadLetter) -> Option<Stays> {
-        let webhooks = self.webhooks.as_ref()?;
+        let webhooks = match &self.webhooks {
+            Webhooks::Unknown => return None,
+            Webhooks::Read(webhooks) => Arc::clone(webhooks),
+            Webhooks::Live(store) => store.snapshots().load_full(),
+        };
         let id = WebhookId::try_new(&letter.webhook).ok();
         match id.and_then(|id| webhooks.get(&id)) {
             None => Some(Stays::Deleted),
@@ -157,7 +164,7 @@ impl DeadWork<'_> {
 /// What an entry of the audit says beside who and how many.
 #[derive(Clone, Debug)]
 pub(super) struct Entry<'a> {
-    action: &'static str,
+    action: Action,
     webhook: &'a str,
     detail: Map<String, Value>,
 }
@@ -167,10 +174,8 @@ pub(super) struct Ledger<'a> {
     work: &'a DeadWork<'a>,
     entry: Entry<'a>,
     at_ms: i64,
-    deliveries: Vec<String>,
     /// Those of which the log did not know all attempts yet, and how they stand.
     behind: Vec<(DeliveryState, Decided)>,
-    left_alone: BTreeMap<String, Stays>,
     /// How many of the last ones the audit does not know yet.
     unnoted: usize,
     begun: bool,
@@ -179,7 +184,7 @@ pub(super) struct Ledger<'a> {
 
 impl<'a> Entry<'a> {
     /// About this webhook; an empty text where it is about several.
-    pub(super) fn new(action: &'static str, webhook: &'a str) -> Self {
+    pub(super) fn new(action: Action, webhook: &'a str) -> Self {
         Self { action, webhook, detail: Map::new() }
     }
 
@@ -192,22 +197,53 @@ impl<'a> Entry<'a> {
 
 impl Ledger<'_> {
     /// What has been noted.
-    pub(super) fn deliveries(&self) -> &[String] {
-        &self.deliveries
+    pub(super) fn deliveries(&self) -> HashSet<String> {
+        self.work.course.progress.borrow().deliveries.iter().cloned().collect()
+    }
+
+    /// How many have been noted.
+    pub(super) fn count(&self) -> usize {
+        self.work.course.progress.borrow().deliveries.len()
+    }
+
+    /// One could not be sent, because what was sent is not kept any more.
+    pub(super) fn forgotten(&self) {
+        self.work.course.progress.send_modify(|progress| progress.forgotten += 1);
+    }
+
+    /// Whether nothing more is to be begun.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.work.course.stop.is_cancelled()
     }
 
     /// Whether some were left alone.
     pub(super) fn has_left_some_alone(&self) -> bool {
-        !self.left_alone.is_empty()
+        self.work.course.progress.borrow().left.all() > 0
     }
 
-    /// Has the broker send again or drop what fits; says how far that came.
+    /// Has the broker send again or drop what fits, in as many walks as it takes; says how far that came.
     pub(super) async fn walk(
         &mut self,
         broker: &Client,
         act: DeadAct,
         filter: &DeadFilter,
-        until: Option<Instant>,
+    ) -> Result<DeadReach, ClientError> {
+        loop {
+            let before = self.count();
+            let reach = self.walk_once(broker, act, filter).await?;
+            // What was moved stands in the way no more: another walk comes further.
+            let further = reach == DeadReach::Cut && self.count() > before;
+            if !further || self.is_stopped() {
+                return Ok(reach);
+            }
+        }
+    }
+
+    async fn walk_once(
+        &mut self,
+        broker: &Client,
+        act: DeadAct,
+        filter: &DeadFilter,
     ) -> Result<DeadReach, ClientError> {
         let state = match act {
             DeadAct::Replay => DeliveryState::Waiting,
@@ -215,32 +251,31 @@ impl Ledger<'_> {
         };
         let (pieces, mut told) = mpsc::channel(PIECES);
         let now_ms = self.at_ms;
-        let (work, left_alone) = (self.work, Mutex::new(BTreeMap::new()));
+        let work = self.work;
+        let Course { progress, stop } = &work.course;
         let goes = |letter: &DeadLetter| {
-            let stays = work.stays(letter);
-            if let Some(why) = stays {
-                let mut left_alone = left_alone.lock().unwrap_or_else(PoisonError::into_inner);
-                left_alone.insert(letter.delivery.clone(), why);
-            }
-            stays.is_none()
+            let Some(why) = work.stays(letter) else { return true };
+            let stayed = Stayed { webhook: letter.webhook.clone(), why };
+            progress.send_modify(|progress| progress.leave_alone(&letter.delivery, stayed));
+            false
         };
         let goes = &goes;
         // The sender ends with the walk, and what listens with the sender.
         let walk = async move {
             match act {
-                DeadAct::Replay => broker.replay_dead(filter, now_ms, goes, until, &pieces).await,
-                DeadAct::Drop => broker.drop_dead(filter, until, &pieces).await,
+                DeadAct::Replay => broker.replay_dead(filter, now_ms, goes, stop, &pieces).await,
+                DeadAct::Drop => broker.drop_dead(filter, stop, &pieces).await,
             }
         };
         let note = async {
             let mut some = Vec::new();
             while told.recv_many(&mut some, PIECES).await > 0 {
+                progress.send_if_modified(|progress| !std::mem::replace(&mut progress.begun, true));
                 let moved: Vec<DeadMoved> = some.drain(..).flatten().collect();
                 self.note(moved, Some(state)).await;
             }
         };
         let (reach, ()) = tokio::join!(walk, note);
-        self.left_alone.extend(left_alone.into_inner().unwrap_or_else(PoisonError::into_inner));
         reach
     }
 
@@ -260,19 +295,22 @@ impl Ledger<'_> {
             self.behind.extend(left.into_iter().take(room).map(|left| (state, left)));
         }
         self.unnoted += decided.len();
-        self.deliveries.extend(decided.into_iter().map(|decided| decided.delivery));
+        self.work.course.progress.send_modify(|progress| {
+            progress.begun = true;
+            progress.deliveries.extend(decided.into_iter().map(|decided| decided.delivery));
+        });
         if !self.begun || self.unnoted >= ENTRY {
             self.audit().await;
         }
     }
 
-    /// Notes the rest; the deliveries, and what log and audit do not know.
-    pub(super) async fn close(mut self) -> (Vec<String>, Option<String>) {
+    /// Notes the rest; says what log and audit do not know.
+    pub(super) async fn close(mut self) -> Option<String> {
         if self.unnoted > 0 {
             self.audit().await;
         }
         self.catch_up().await;
-        (self.deliveries, self.untold)
+        self.untold
     }
 
     /// Notes in the log what it was behind with.
@@ -309,16 +347,22 @@ impl Ledger<'_> {
         })
     }
 
+    /// The first ones of the last `count`.
+    fn last(&self, count: usize) -> Value {
+        let progress = self.work.course.progress.borrow();
+        let last = &progress.deliveries[progress.deliveries.len() - count..];
+        json!(last[..count.min(NAMED)])
+    }
+
     async fn audit(&mut self) {
         let Entry { action, webhook, ref detail } = self.entry;
         let (count, actor) = (std::mem::take(&mut self.unnoted), self.work.actor);
         self.begun = true;
         tracing::info!(webhook.id = webhook, actor, count, "by people: {action}");
         let Some(audit) = self.work.audit else { return };
-        let last = &self.deliveries[self.deliveries.len() - count..];
         let mut detail = detail.clone();
         detail.insert("count".to_owned(), count.into());
-        detail.insert("deliveries".to_owned(), json!(last[..count.min(NAMED)]));
+        detail.insert("deliveries".to_owned(), self.last(count));
         if let Err(error) = audit.note(action, webhook, &detail.into(), actor).await {
             let why = format!("the audit lacks an entry: {}", in_one_line(&error));
             self.untold.get_or_insert(why);
@@ -371,7 +415,7 @@ mod tests {
 
     #[test]
     fn what_would_die_at_once_or_never_end_stays() {
-        let unopened = Err(Unopened("damaged".into()));
+        let unopened = Err(Unopened::Damaged("".into()));
         let webhooks = vec![
             webhook("whk_on"),
             Webhook { enabled: false, ..webhook("whk_off") },
@@ -379,8 +423,14 @@ mod tests {
             Webhook { secrets: unopened, enabled: false, ..webhook("whk_both") },
         ];
         let snapshot = Snapshot::build(webhooks, 1).unwrap();
-        let work = |webhooks| DeadWork { webhooks, log: None, audit: None, actor: "ada" };
-        let known = work(Some(Arc::new(snapshot)));
+        let work = |webhooks| DeadWork {
+            webhooks,
+            log: None,
+            audit: None,
+            actor: "ada",
+            course: Course::default(),
+        };
+        let known = work(Webhooks::Read(Arc::new(snapshot)));
         for (webhook, expected) in [
             ("whk_on", None),
             ("whk_off", Some(Stays::Disabled)),
@@ -391,7 +441,7 @@ mod tests {
         ] {
             let letter = letter(webhook);
             assert_eq!(known.stays(&letter), expected, "{webhook}");
-            assert_eq!(work(None).stays(&letter), None, "nobody knows");
+            assert_eq!(work(Webhooks::Unknown).stays(&letter), None, "nobody knows");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use signing::Secret;
-use store::{Created, Database, LONGEST_OVERLAP, ReadError};
+use store::{Action, Created, Database, LONGEST_OVERLAP, ReadError};
 use subscriptions::{Secrets, Snapshot, Webhook, WebhookId};
 
 use super::draft::{self, Drafted};
@@ -151,7 +151,7 @@ impl Desk {
             Some(key) => database.create_once(&draft, actor, key).await,
         };
         let made = made.map_err(|error| trouble::change(&error))?;
-        told("created", made.id.as_str(), actor);
+        told(Action::Created, made.id.as_str(), actor);
         self.made(made, warnings).await
     }
 
@@ -180,7 +180,7 @@ impl Desk {
         // The draft was made of this very state: whatever came between must not be lost.
         let changed = database.update(id, &draft, Some(&fingerprint), actor).await;
         self.live(changed.map_err(|error| trouble::change(&error))?).await;
-        told("updated", id.as_str(), actor);
+        told(Action::Updated, id.as_str(), actor);
         Ok((self.webhook(id).await?, warnings))
     }
 
@@ -212,7 +212,7 @@ impl Desk {
     ) -> Result<(), Problem> {
         let deleted = self.database()?.delete(id, seen, actor).await;
         self.live(deleted.map_err(|error| trouble::change(&error))?).await;
-        told("deleted", id.as_str(), actor);
+        told(Action::Deleted, id.as_str(), actor);
         Ok(())
     }
 
@@ -241,7 +241,7 @@ impl Desk {
         let seen = Some(seen.unwrap_or(&fingerprint));
         let made = database.rotate(id, overlap, seen, actor).await;
         let made = made.map_err(|error| trouble::change(&error))?;
-        told("secret rotated", id.as_str(), actor);
+        told(Action::SecretRotated, id.as_str(), actor);
         let mut made = self.made(made, Vec::new()).await?;
         made.warnings.extend(rotated_again(&before, &made.found.webhook));
         Ok(made)
@@ -260,7 +260,7 @@ impl Desk {
     ) -> Result<Found, Problem> {
         let promoted = self.database()?.promote(id, seen, actor).await;
         self.live(promoted.map_err(|error| trouble::change(&error))?).await;
-        told("secret promoted", id.as_str(), actor);
+        told(Action::SecretPromoted, id.as_str(), actor);
         self.webhook(id).await
     }
 
@@ -274,9 +274,9 @@ impl Desk {
         let database = self.database()?;
         let (webhook, _) = database.find(id).await.map_err(|error| trouble::change(&error))?;
         opened(&webhook)?;
-        let noted = database.note("secret revealed", id.as_str(), &json!({}), actor).await;
+        let noted = database.note(Action::SecretRevealed, id.as_str(), &json!({}), actor).await;
         noted.map_err(|error| trouble::database(&error))?;
-        told("secret revealed", id.as_str(), actor);
+        told(Action::SecretRevealed, id.as_str(), actor);
         Ok(webhook.secrets.iter().flat_map(Secrets::iter).cloned().collect())
     }
 
@@ -381,7 +381,7 @@ impl Desk {
     /// done, so that nothing waits for a database that is away.
     pub(super) async fn note(
         &self,
-        action: &str,
+        action: Action,
         webhook: &str,
         detail: &serde_json::Value,
         actor: &str,
@@ -412,15 +412,15 @@ pub fn rotated_again(before: &Webhook, after: &Webhook) -> Option<String> {
     ))
 }
 
-fn told(action: &str, webhook: &str, actor: &str) {
+fn told(action: Action, webhook: &str, actor: &str) {
     tracing::info!(webhook.id = webhook, actor, "by the Control Center: {action}");
 }
 
 /// That its secrets can be had.
 pub(super) fn opened(webhook: &Webhook) -> Result<(), Problem> {
     let Err(why) = &webhook.secrets else { return Ok(()) };
-    let (id, why) = (webhook.id.clone(), why.to_string());
-    Err(trouble::change(&store::ChangeError::Unopened { id, why }))
+    let (id, why) = (webhook.id.clone(), why.clone());
+    Err(trouble::change(&store::ChangeError::Unopened { id, why }).about(webhook.id.as_str()))
 }
 
 /// There is no such webhook.

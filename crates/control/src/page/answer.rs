@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use maud::Markup;
 
 use super::view::frame::{Done, Said};
-use crate::desk::Left;
+use crate::desk::{Left, Rest};
 use crate::problem::Problem;
 
 /// What comes of a request.
@@ -49,11 +49,26 @@ impl Reply {
             ("left", &deleted),
             ("disabled", &disabled),
             ("unopened", &unopened),
-            ("more", if said.more { "1" } else { "" }),
+            ("rest", word_of(said.rest)),
         ]);
         let joint = if path.contains('?') { '&' } else { '?' };
         Self::Go(format!("{path}{joint}{query}"))
     }
+}
+
+/// The word that an address has for it.
+fn word_of(rest: Rest) -> &'static str {
+    match rest {
+        Rest::None => "",
+        Rest::Follows => "follows",
+        Rest::Unseen => "unseen",
+    }
+}
+
+/// What is meant by a word in an address.
+pub(super) fn rest_of(word: &str) -> Rest {
+    let known = [Rest::Follows, Rest::Unseen].into_iter().find(|rest| word_of(*rest) == word);
+    known.unwrap_or_default()
 }
 
 impl From<Problem> for Refusal {

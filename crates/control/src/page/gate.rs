@@ -13,7 +13,7 @@ use http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderValue, Method};
 
-use super::answer::{Refusal, go, screen};
+use super::answer::{Refusal, go, rest_of, screen};
 use super::fields::{Fields, address};
 use super::view::fault::fault;
 use super::view::frame::{Done, Frame, Said};
@@ -153,7 +153,7 @@ fn said(query: &Fields) -> Option<Said> {
         count: query.get("n").parse().ok(),
         forgotten: number("forgotten"),
         left: Left { deleted, disabled, unopened },
-        more: query.get("more") == "1",
+        rest: rest_of(query.get("rest")),
     })
 }
 

@@ -87,6 +87,7 @@ impl Bench {
             rules: Box::new(move || rules.clone()),
             check: Arc::new(|_| Box::pin(async { Reach::Allowed })),
             overlap: Duration::from_secs(86_400),
+            patience: Duration::from_secs(6),
             standing: Box::new(|_| None),
         });
         let tokens = format!("alice admin {ADMIN}\nbob read {READ}").parse().unwrap();
@@ -430,6 +431,45 @@ async fn a_damaged_database_is_not_shown_as_an_empty_one() {
     let screen = bench.screen(&format!("/admin/webhooks/{id}")).await;
     assert!(screen.contains("The delivery log cannot be read now"), "{screen}");
     assert!(!screen.contains("0 succeeded"), "{screen}");
+
+    // What somebody typed is not lost for it.
+    let form = bench.screen("/admin/webhooks/new").await;
+    let mut fields = GOOD.to_vec();
+    fields.extend([("description", "typed for long"), ("do", "try")]);
+    let tried = bench.submit(&form, "/admin/webhooks/new", &fields).await;
+    assert_eq!(tried.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let tried = text(tried).await;
+    assert!(tried.contains("typed for long") && tried.contains("id=\"errors\""), "{tried}");
+}
+
+/// The document of the API says what the audit can be asked for, in its words.
+#[tokio::test]
+async fn the_documents_actions_are_those_of_the_audit() {
+    let bench = Bench::new().await;
+    let document = text(bench.get("/api/v1/openapi.json").await).await;
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let parameters = document["paths"]["/audit"]["get"]["parameters"].as_array().unwrap();
+    let action = parameters.iter().find(|parameter| parameter["name"] == "action").unwrap();
+    let words = store::Action::ALL.map(store::Action::as_str).join("|");
+    assert_eq!(action["schema"]["pattern"], format!("^({words})$"));
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_looked_for_by_url_and_what_stops_it_is_linked() {
+    let bench = Bench::new().await;
+    let id = bench.create(&GOOD).await;
+    let found = bench.get("/admin/dead?webhook=hooks.example.com&reason=gone").await;
+    assert_eq!(place(&found), format!("/admin/dead?webhook={id}&reason=gone"));
+    assert!(bench.screen("/admin/dead?webhook=nowhere").await.contains("id=\"dead-away\""));
+
+    let base = format!("/admin/webhooks/{id}");
+    let (screen, settings) =
+        (bench.screen(&base).await, bench.screen(&format!("{base}/settings")).await);
+    bench.submit(&screen, &format!("{base}/disable"), &[]).await;
+    let again = bench.submit(&settings, &format!("{base}/recover"), &[("since", "1h")]).await;
+    assert_eq!(again.status(), StatusCode::CONFLICT);
+    let again = text(again).await;
+    assert!(again.contains(&format!("href=\"{base}\">Go to the webhook")), "{again}");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ pub(crate) fn run(config: &Config) -> Result<(), Failed> {
     let usage = |error: &dyn std::fmt::Display| Failed::Usage(error.to_string());
     wiring::broker(config).map_err(|error| usage(&error))?;
     wiring::check_files(config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
+    wiring::check_delivery_log(config).map_err(|error| Failed::Usage(format!("{error:#}")))?;
     for line in &config.traces.unheeded {
         print::error(&format!("warning: {line}"));
     }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use broker::{Client, ClientError, DeadLetter, DeadList as Listed, DeadReach};
-use control::{DeadAct, DeadWork, DeadWorked, Stays};
+use control::{Course, DeadAct, DeadWork, DeadWorked, Left, Progress, Stayed, Stays, Webhooks};
 use jiff::Timestamp;
 use prometheus::Registry;
 use serde_json::{Value, json};
@@ -93,11 +93,12 @@ async fn moved(
     let (log, audit) = (log.ok().flatten(), audit.ok().flatten());
     let webhooks = match act {
         DeadAct::Replay => webhooks(config),
-        DeadAct::Drop => None,
+        DeadAct::Drop => Webhooks::Unknown,
     };
-    let work = DeadWork { webhooks, log: log.as_ref(), audit: audit.as_ref(), actor: ACTOR };
-    let DeadWorked { deliveries: ids, left_alone, ended, untold } =
-        work.go(client, act, &filter, None).await;
+    let (log, audit, course) = (log.as_ref(), audit.as_ref(), Course::default());
+    let work = DeadWork { webhooks, log, audit, actor: ACTOR, course };
+    let DeadWorked { ended, untold } = work.go(client, act, &filter).await;
+    let Progress { deliveries: ids, left: all_left, left_alone, .. } = work.course.over();
     if let Some(why) = untold {
         print::error(&why);
     }
@@ -112,7 +113,7 @@ async fn moved(
         asked.deliveries.iter().filter(|id| !met(id)).map(String::as_str).collect();
     let mut why = Vec::new();
     for stays in [Stays::Deleted, Stays::Disabled, Stays::Unopened] {
-        let Some(left) = left(&left_alone, stays) else { continue };
+        let Some(left) = left(all_left, stays) else { continue };
         // What is for a disabled webhook rests here on purpose, unless it was asked for by name.
         let meant = stays == Stays::Deleted || asked.filter.webhook.is_some();
         if !asked.deliveries.is_empty() || (ids.is_empty() && meant) {
@@ -131,29 +132,28 @@ async fn moved(
 }
 
 /// How many were left alone for this, and what to do about it; `None` where none was.
-fn left(all: &BTreeMap<String, Stays>, why: Stays) -> Option<String> {
-    let number = all.values().filter(|stays| **stays == why).count();
-    let cause = match why {
-        Stays::Deleted => "was deleted",
-        Stays::Disabled => "is disabled (enable it first: `webhooks enable ID`)",
-        Stays::Unopened => "cannot be opened (see `webhooks list`)",
+fn left(all: Left, why: Stays) -> Option<String> {
+    let (number, cause) = match why {
+        Stays::Deleted => (all.deleted, "was deleted"),
+        Stays::Disabled => (all.disabled, "is disabled (enable it first: `webhooks enable ID`)"),
+        Stays::Unopened => (all.unopened, "cannot be opened (see `webhooks list`)"),
     };
     (number > 0).then(|| format!("{number} left alone: their webhook {cause}"))
 }
 
 /// The webhooks that there are; none where they are not to be read here, which is told.
-fn webhooks(config: &Config) -> Option<Arc<Snapshot>> {
+fn webhooks(config: &Config) -> Webhooks {
     let read = || -> anyhow::Result<Snapshot> {
         let options = wiring::store_options(config)?;
         let store = config.webhooks.store.expose();
         Ok(load_once(store, &options)?)
     };
     match read() {
-        Ok(snapshot) => Some(Arc::new(snapshot)),
+        Ok(snapshot) => Webhooks::Read(Arc::new(snapshot)),
         Err(error) => {
             let what = "the webhooks cannot be read here, and what is for a deleted one is lost";
             print::error(&format!("{what}: {error:#}"));
-            None
+            Webhooks::Unknown
         }
     }
 }
@@ -180,7 +180,7 @@ fn agreed(act: DeadAct, found: &Listed) -> Result<(), Failed> {
     }
 }
 
-fn to_json_moved(act: DeadAct, ids: &[String], left_alone: &BTreeMap<String, Stays>) -> Value {
+fn to_json_moved(act: DeadAct, ids: &[String], left_alone: &BTreeMap<String, Stayed>) -> Value {
     let left_alone: Vec<&String> = left_alone.keys().collect();
     match act {
         DeadAct::Replay => json!({ "replayed": ids, "leftAlone": left_alone }),

@@ -26,6 +26,8 @@ pub(crate) struct Admin {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) max_connections: usize,
     pub(crate) timeout: Duration,
+    /// How long a request waits before it is answered that the rest of its work follows.
+    pub(crate) answer_after: Duration,
 }
 
 impl Admin {
@@ -47,6 +49,11 @@ impl Admin {
         let max_connections = section.required("max_connections", "a number", connections);
         let limit = |value: &Value<'_>| value.duration(SECOND..=5 * MINUTE);
         let timeout = section.required("timeout", "a duration", limit);
+        let patience = |value: &Value<'_>| value.duration(Duration::from_millis(1)..=MINUTE);
+        let answer_after = section.required("answer_after", "a duration", patience);
+        if answer_after > timeout && timeout.is_some() {
+            section.conflict("answer_after", "answer_after must not exceed timeout");
+        }
         let open = listen.is_some_and(|listen| !listen.ip().is_loopback());
         if open && enabled == Some(true) && tokens.is_empty() {
             let why = "without admin.tokens this must be a loopback address such as 127.0.0.1:8080, \
@@ -62,6 +69,7 @@ impl Admin {
             trusted_proxies: trusted_proxies?,
             max_connections: max_connections?,
             timeout: timeout?,
+            answer_after: answer_after?,
         })
     }
 }

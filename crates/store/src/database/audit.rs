@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Row};
 use subscriptions::WebhookId;
 
-use crate::database::{Database, DatabaseError};
+use crate::database::{Action, Database, DatabaseError};
 use crate::store::now_ms;
 
 /// Rows at most that one call gives.
@@ -31,7 +31,7 @@ pub struct AuditFilter {
     /// Made by exactly this actor.
     pub actor: Option<String>,
     /// Of exactly this action.
-    pub action: Option<String>,
+    pub action: Option<Action>,
 }
 
 /// One change that somebody made.
@@ -68,7 +68,7 @@ impl Database {
         let wanted = [
             ("webhook_id", webhook.as_ref().map(WebhookId::as_str)),
             ("actor", actor.as_deref()),
-            ("action", action.as_deref()),
+            ("action", action.map(Action::as_str)),
         ];
         let wanted: Vec<_> =
             wanted.iter().filter_map(|(column, value)| Some((column, (*value)?))).collect();

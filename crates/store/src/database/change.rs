@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::database::follow::CHANNEL;
 use crate::database::row::{self, NAMED, Read, Sealed, Settings, row_of};
-use crate::database::{Database, DatabaseError, Keys, Kind, SealError};
+use crate::database::{Action, Database, DatabaseError, Keys, Kind, SealError};
 use crate::entry::{Entry, Fingerprint};
 use crate::store::now_ms;
 use crate::wire::{WireClause, WireRate, WireRetry};
@@ -81,15 +81,12 @@ pub enum ChangeError {
     #[error("webhook {0} was changed by somebody else meanwhile")]
     Stale(WebhookId),
     /// Not all of it can be had, and without that nothing but its end can be decided.
-    #[error(
-        "webhook {id} cannot be opened: {why}; give the service its key \
-         (webhooks.earlier_encryption_key_file), put the database back, or delete it"
-    )]
+    #[error("webhook {id} cannot be opened: {why}; {}, or delete it", why.advice())]
     Unopened {
         /// The webhook.
         id: WebhookId,
         /// Why, without a secret.
-        why: String,
+        why: Unopened,
     },
     /// A rotation is under way; or none is, where one must be.
     #[error("{0}")]
@@ -190,7 +187,7 @@ impl Database {
     pub async fn create(&self, draft: &Draft, actor: &str) -> Result<Created, ChangeError> {
         let mut change = self.change(actor).await?;
         let (id, secret) = change.insert(draft).await?;
-        let revision = change.commit("created", &id, &detail_of(draft)).await?;
+        let revision = change.commit(Action::Created, &id, &detail_of(draft)).await?;
         Ok(Created { id, secret, revision, repeated: false })
     }
 
@@ -232,7 +229,7 @@ impl Database {
             .await?;
         let mut detail = detail_of(draft);
         detail["changed"] = json!(changed);
-        change.commit("updated", id, &detail).await
+        change.commit(Action::Updated, id, &detail).await
     }
 
     /// Deletes a webhook, also one whose row cannot be read. What waits for it ends.
@@ -265,7 +262,7 @@ impl Database {
             .bind(now - REMEMBER_DELETED_MS)
             .execute(&mut *change.tx)
             .await?;
-        change.commit("deleted", id, &json!({ "url": url })).await
+        change.commit(Action::Deleted, id, &json!({ "url": url })).await
     }
 
     /// Disables a webhook on the service's behalf, if its owner has not changed it since `seen`.
@@ -293,7 +290,7 @@ impl Database {
             .bind(change.revision)
             .execute(&mut *change.tx)
             .await?;
-        change.commit("disabled", id, &json!({ "reason": reason })).await?;
+        change.commit(Action::Disabled, id, &json!({ "reason": reason })).await?;
         Ok(())
     }
 
@@ -394,7 +391,7 @@ impl Change<'_> {
     /// Notes who did it, commits and tells the feeds. Gives the number of the change.
     pub(super) async fn commit(
         mut self,
-        action: &str,
+        action: Action,
         id: &WebhookId,
         detail: &serde_json::Value,
     ) -> Result<i64, ChangeError> {
@@ -403,7 +400,7 @@ impl Change<'_> {
         sqlx::query(query)
             .bind(self.now_ms)
             .bind(self.actor)
-            .bind(action)
+            .bind(action.as_str())
             .bind(id.as_str())
             .bind(detail.to_string())
             .execute(&mut *self.tx)
@@ -425,10 +422,9 @@ impl Change<'_> {
 impl Found {
     /// What is sealed of it.
     pub(super) fn opened(&self) -> Result<&Sealed, ChangeError> {
-        self.sealed.as_ref().map_err(|why| ChangeError::Unopened {
-            id: self.webhook.id.clone(),
-            why: why.to_string(),
-        })
+        self.sealed
+            .as_ref()
+            .map_err(|why| ChangeError::Unopened { id: self.webhook.id.clone(), why: why.clone() })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::database::{Database, DatabaseError};
+use crate::database::{Action, Database, DatabaseError};
 use crate::store::now_ms;
 
 impl Database {
@@ -13,7 +13,7 @@ impl Database {
     /// The database's; nothing is noted then.
     pub async fn note(
         &self,
-        action: &str,
+        action: Action,
         webhook: &str,
         detail: &Value,
         actor: &str,
@@ -23,7 +23,7 @@ impl Database {
         sqlx::query(query)
             .bind(now_ms())
             .bind(actor)
-            .bind(action)
+            .bind(action.as_str())
             .bind(webhook)
             .bind(detail.to_string())
             .execute(self.pool().await?)

@@ -10,7 +10,7 @@ use crate::database::change::{
     Change, ChangeError, Created, Draft, detail_of, events_text, header_texts, projects_text,
     settings_text,
 };
-use crate::database::{Database, DatabaseError};
+use crate::database::{Action, Database, DatabaseError};
 
 /// How long a key is remembered.
 const REMEMBER_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -58,7 +58,7 @@ impl Database {
             .bind(change.now_ms)
             .execute(&mut *change.tx)
             .await?;
-        let revision = change.commit("created", &id, &detail_of(draft)).await?;
+        let revision = change.commit(Action::Created, &id, &detail_of(draft)).await?;
         Ok(Created { id, secret, revision, repeated: false })
     }
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::database::change::{Change, ChangeError, Created, Found};
 use crate::database::parts::Parts;
 use crate::database::row::Sealed;
-use crate::database::{Database, DatabaseError, SealError};
+use crate::database::{Action, Database, DatabaseError, SealError};
 
 /// The longest that two secrets of a webhook sign beside each other.
 pub const LONGEST_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -39,7 +39,7 @@ impl Database {
         let sealed = Sealed { next, ..found.settled(change.now_ms)? };
         change.write_secrets(id, &sealed, Some(switches_at)).await?;
         let detail = json!({ "overlapUntil": switches_at });
-        let revision = change.commit("secret rotated", id, &detail).await?;
+        let revision = change.commit(Action::SecretRotated, id, &detail).await?;
         Ok(Created { id: id.clone(), secret, revision, repeated: false })
     }
 
@@ -63,7 +63,7 @@ impl Database {
         };
         let sealed = Sealed { secret: next, next: None, ..sealed };
         change.write_secrets(id, &sealed, None).await?;
-        change.commit("secret promoted", id, &json!({})).await
+        change.commit(Action::SecretPromoted, id, &json!({})).await
     }
 
     /// Seals every secret anew that is sealed with an earlier key; says how many there were, and which
@@ -90,7 +90,7 @@ impl Database {
                 Ok(found) => match found.opened() {
                     Ok(sealed) => {
                         change.write_secrets(&id, sealed, found.switches_at).await?;
-                        change.commit("secret sealed anew", &id, &json!({})).await?;
+                        change.commit(Action::SecretSealedAnew, &id, &json!({})).await?;
                         done += 1;
                     }
                     Err(unopened) => left.push(unopened),

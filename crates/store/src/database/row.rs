@@ -231,7 +231,7 @@ pub(super) fn read(mut parts: Parts<'_>, keys: &Keys, rules: UrlRules, now_ms: i
         description: parts.column("description").flatten(),
         enabled: parts.column::<i64>("enabled") != Some(0),
         keep_while_disabled: settings.keep_while_disabled,
-        secrets: Err(Unopened("".into())),
+        secrets: Err(Unopened::Sealed("".into())),
         retry: settings.retry.and_then(|it| parts.sound("retry policy", it.restore())),
         max_in_flight: settings.max_in_flight,
         rate_limit,
@@ -265,15 +265,19 @@ fn whole(
     parts: Parts<'_>,
     unwanted: bool,
 ) -> Result<(Content, Sealed), Unopened> {
-    let unopened = |why: String| Err(Unopened(why.into()));
+    let key = Key::of(opened.as_ref());
     let shut = opened.as_ref().and_then(|opened| opened.as_ref().err()).map(ToString::to_string);
     match (opened, parts.wrong(), shut) {
         (Some(Ok(opened)), None, _) => Ok(opened),
-        (_, None, shut) => unopened(shut.unwrap_or_default()),
+        (_, None, shut) if key == Key::Foreign => {
+            Err(Unopened::Sealed(shut.unwrap_or_default().into()))
+        }
+        (_, None, shut) => Err(Unopened::Damaged(shut.unwrap_or_default().into())),
         (_, Some(wrong), shut) => {
             let shut = shut.map(|why| format!("; {why}")).unwrap_or_default();
             let unmatched = "; what it wants is not known, so that no event is matched for it";
-            unopened(format!("damaged: {wrong}{shut}{}", if unwanted { unmatched } else { "" }))
+            let unmatched = if unwanted { unmatched } else { "" };
+            Err(Unopened::Damaged(format!("{wrong}{shut}{unmatched}").into()))
         }
     }
 }

@@ -51,7 +51,7 @@ pub enum SealError {
     #[error("sealed with the key {0}, which is not among the configured encryption keys")]
     UnknownKey(String),
     /// It was changed, or sealed for something else.
-    #[error("damaged, or sealed for another webhook")]
+    #[error("its secrets were changed, or sealed for another webhook")]
     Damaged,
     /// The operating system gives no random bytes.
     #[error("no random bytes")]

@@ -123,15 +123,16 @@ async fn who_changed_what_is_kept() {
     assert_eq!(of_one, all[1..3]);
     let earlier = database.audit(&filter, Some(of_one[1].id), 2).await.unwrap();
     assert_eq!(earlier, all[4..]);
-    let by = |actor: &str, action: Option<&str>| AuditFilter {
+    let by = |actor: &str, action: Option<Action>| AuditFilter {
         actor: Some(actor.to_owned()),
-        action: action.map(str::to_owned),
+        action,
         ..AuditFilter::default()
     };
     assert_eq!(database.audit(&by("eve", None), None, 9).await.unwrap(), all[1..3]);
-    let exact = AuditFilter { webhook: Some(one.id.clone()), ..by("eve", Some("secret rotated")) };
+    let exact =
+        AuditFilter { webhook: Some(one.id.clone()), ..by("eve", Some(Action::SecretRotated)) };
     assert_eq!(database.audit(&exact, None, 9).await.unwrap(), all[2..3]);
-    assert!(database.audit(&by("bob", Some("updated")), None, 9).await.unwrap().is_empty());
+    assert!(database.audit(&by("bob", Some(Action::Updated)), None, 9).await.unwrap().is_empty());
     let text = format!("{all:?}");
     for secret in [&one.secret, &rotated.secret] {
         assert!(!text.contains(secret.expose()) && !text.contains("hunter2"), "{text}");
@@ -166,7 +167,10 @@ async fn what_is_beyond_the_bounds_of_the_audit_is_forgotten() {
     let folder = Folder::new();
     let database = folder.open();
     for n in 0..2_005 {
-        database.note("sent", &format!("whk_{n}"), &serde_json::json!({}), "ada").await.unwrap();
+        database
+            .note(Action::TestSent, &format!("whk_{n}"), &serde_json::json!({}), "ada")
+            .await
+            .unwrap();
     }
     let bounds = AuditBounds { max_age: DAY, max_rows: 3_000 };
     assert_eq!(database.prune_audit(bounds).await.unwrap(), 0);

@@ -4,8 +4,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+use crate::database::DatabaseError;
 use crate::log::entry::LoggedAttempt;
 use crate::log::id::Id;
 use crate::log::waiting::{Waiting, WaitingAttempt};
@@ -39,6 +40,7 @@ pub struct LogStatus {
     forgotten: AtomicU64,
     rows: AtomicI64,
     oldest_ms: AtomicI64,
+    trouble: watch::Sender<Option<String>>,
 }
 
 /// What waits for the writer.
@@ -156,12 +158,32 @@ impl LogStatus {
         self.oldest_ms.load(Ordering::Relaxed)
     }
 
+    /// Why nothing can be written at the moment, in one line; `None` while it can, as far as is known.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.subscribe()
+    }
+
     fn count_dropped(&self, amount: usize, why: NotKept) {
         self.dropped[why as usize].fetch_add(amount as u64, Ordering::Relaxed);
     }
 
     pub(super) fn count_error(&self) {
         self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn cannot_write(&self, error: &DatabaseError) {
+        let why = error.to_string();
+        self.trouble.send_if_modified(|trouble| {
+            let news = trouble.as_ref() != Some(&why);
+            *trouble = Some(why);
+            news
+        });
+    }
+
+    /// All that waited is written.
+    pub(super) fn wrote_all(&self) {
+        self.trouble.send_if_modified(|trouble| trouble.take().is_some());
     }
 
     pub(super) fn looked(&self, forgotten: u64, rows: i64, oldest_ms: i64) {

@@ -125,6 +125,7 @@ impl Writer {
             self.batch = BATCH.min(self.batch * 2);
             self.tries = 0;
         }
+        self.queue.status().wrote_all();
         let written = self.done - begun;
         self.taken.clear();
         self.done = 0;
@@ -146,6 +147,7 @@ impl Writer {
         // Only an answer of the database says something about the attempt.
         let answered = matches!(error, DatabaseError::Database(sqlx::Error::Database(_)));
         if amount > 1 || !answered {
+            self.queue.status().cannot_write(error);
             return;
         }
         self.tries += 1;

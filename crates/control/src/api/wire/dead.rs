@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock::text_of;
-use crate::desk::{DeadPage, Left, Moved};
+use crate::desk::{DeadPage, Left, Moved, Rest};
 
 /// A delivery that was given up.
 #[derive(Serialize, ToSchema)]
@@ -55,19 +55,22 @@ pub(in crate::api) struct Replayed {
     disabled: u64,
     /// How many were not sent and stay, because their webhook cannot be opened.
     unopened: u64,
-    /// Whether there may be more: ask again.
+    /// Whether it goes on by itself: these are those so far, and the rest follows.
+    goes_on: bool,
+    /// Whether there may be more that could not be looked at: ask again.
     more: bool,
 }
 
 impl From<Moved> for Replayed {
-    fn from(Moved { deliveries, left, more }: Moved) -> Self {
+    fn from(Moved { deliveries, left, rest }: Moved) -> Self {
         let Left { deleted, disabled, unopened } = left;
         Self {
             deliveries,
             left_alone: deleted as u64,
             disabled: disabled as u64,
             unopened: unopened as u64,
-            more,
+            goes_on: rest == Rest::Follows,
+            more: rest == Rest::Unseen,
         }
     }
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::EventOut;
 use crate::clock::text_of;
-use crate::desk::{Listed, Next, Recovered, Sent, request_headers};
+use crate::desk::{Listed, Next, Recovered, Rest, Sent, request_headers};
 
 /// How a delivery stands.
 #[derive(Clone, Copy, Serialize, ToSchema)]
@@ -90,22 +90,28 @@ pub(in crate::api) struct Attempt {
 
 /// What was sent again.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(in crate::api) struct RecoveredOut {
     /// The deliveries.
     deliveries: Vec<String>,
     /// How many could not be sent, because the log has forgotten what was sent.
     forgotten: u64,
-    /// Whether there may be more: ask again.
+    /// Whether it goes on by itself: these are those so far, and the rest follows.
+    goes_on: bool,
+    /// Whether there may be more that could not be looked at: ask again.
     more: bool,
 }
 
 /// A delivery that the broker holds and that is attempted at once.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(in crate::api) struct SentOut {
     delivery: String,
     event: String,
     #[serde(rename = "type")]
     kind: String,
+    /// Whether it is looked for among many dead letters still, and sent when it is met.
+    goes_on: bool,
 }
 
 impl From<DeliveryState> for StateOut {
@@ -178,13 +184,18 @@ impl Attempt {
 
 impl From<Recovered> for RecoveredOut {
     fn from(recovered: Recovered) -> Self {
-        let Recovered { deliveries, forgotten, more } = recovered;
-        Self { deliveries, forgotten: forgotten as u64, more }
+        let Recovered { deliveries, forgotten, rest } = recovered;
+        Self {
+            deliveries,
+            forgotten: forgotten as u64,
+            goes_on: rest == Rest::Follows,
+            more: rest == Rest::Unseen,
+        }
     }
 }
 
 impl From<Sent> for SentOut {
-    fn from(Sent { delivery, event, kind }: Sent) -> Self {
-        Self { delivery, event, kind }
+    fn from(Sent { delivery, event, kind, rest }: Sent) -> Self {
+        Self { delivery, event, kind, goes_on: rest == Rest::Follows }
     }
 }

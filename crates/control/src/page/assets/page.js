@@ -113,9 +113,17 @@
 
   // What was done is said once: a reload does not say it again.
   const here = new URL(location.href);
-  if (here.searchParams.has("done")) {
-    for (const name of ["done", "n", "forgotten", "more"]) here.searchParams.delete(name);
+  const again = document.querySelector("[data-again]");
+  if (here.searchParams.has("done") && !again) {
+    for (const name of ["done", "n", "forgotten", "left", "disabled", "unopened", "rest"]) here.searchParams.delete(name);
     history.replaceState(null, "", here);
+  }
+
+  // What is being worked on is looked at again until that is done, but for who is about to type.
+  if (again) {
+    setInterval(() => {
+      if (!document.activeElement?.matches("input, select")) location.reload();
+    }, Number(again.dataset.again) * 1000);
   }
 
   // Forms are sent once.

@@ -199,7 +199,7 @@ pub(super) async fn recover(Path(id): Path<String>, form: Posted) -> Answer {
     let said = Said {
         count: Some(sent.deliveries.len()),
         forgotten: sent.forgotten,
-        more: sent.more,
+        rest: sent.rest,
         ..Said::of(Done::Recovered)
     };
     Ok(Reply::said(&base(webhook.as_str()), said))

@@ -1,6 +1,6 @@
 //! To look at who changed what.
 
-use store::AuditFilter;
+use store::{Action, AuditFilter};
 use subscriptions::WebhookId;
 
 use super::super::answer::{Answer, Reply};
@@ -48,8 +48,13 @@ async fn listed(
     let webhook = given(&filter.webhook).map(|id| WebhookId::try_new(&id)).transpose();
     // Nothing was ever done to what is no webhook.
     let Ok(webhook) = webhook else { return Ok(Listed { items: Vec::new(), next: None }) };
-    let (actor, action) = (given(&filter.actor), given(&filter.action));
-    let filter = AuditFilter { webhook, actor, action };
+    let action = given(&filter.action)
+        .map(|action| Action::ALL.into_iter().find(|known| known.as_str() == action));
+    // Nor was what nobody can do.
+    let Ok(action) = action.map(|known| known.ok_or(())).transpose() else {
+        return Ok(Listed { items: Vec::new(), next: None });
+    };
+    let filter = AuditFilter { webhook, actor: given(&filter.actor), action };
     asked.desk.audit(&AuditAsked { filter, cursor, limit: CHANGES }).await
 }
 

@@ -21,11 +21,17 @@ use crate::problem::{Problem, ProblemKind};
 
 /// Dead letters on one part of the list.
 const LETTERS: u32 = 50;
+/// How long it is told how work ended that its asker did not wait for.
+const LATELY_MS: i64 = 3_600_000;
 /// Webhooks that are offered to choose from.
 const OFFERED: u32 = 100;
 
 pub(super) async fn list(asked: Asked) -> Answer {
     let fields = fields(&asked.query);
+    if let Some(webhook) = meant_by(&asked, &fields.webhook)? {
+        let fields = view::Fields { webhook, ..fields };
+        return Ok(Reply::Go(address("/admin/dead", &pairs(&fields))));
+    }
     let letters = DeadAsked {
         filter: filter(&asked.query, asked.frame.now_ms),
         cursor: asked.query.given("cursor"),
@@ -36,6 +42,10 @@ pub(super) async fn list(asked: Asked) -> Answer {
         Err(problem) if problem.status().as_u16() < 500 => return Err(problem.clone().into()),
         Err(problem) => super::super::form::sentence(&problem.detail),
         Ok(_) => String::new(),
+    };
+    let unseen = |problem: &Problem| match problem.kind {
+        ProblemKind::Busy => view::Unseen::Busy(&away),
+        _ => view::Unseen::Away(&away),
     };
     let offered = asked.desk.webhooks(&WebhooksAsked { limit: OFFERED, ..Default::default() })?;
     let webhooks: Vec<(String, String)> = offered
@@ -51,9 +61,14 @@ pub(super) async fn list(asked: Asked) -> Answer {
     let found = page.as_ref().ok();
     let letters = found.map(|page| page.letters.as_slice()).unwrap_or_default();
     let deleted = letters.iter().map(|letter| letter.webhook.as_str());
-    let deleted = deleted.filter(|webhook| !asked.desk.has_webhook(webhook)).collect();
+    // Which there are is not known where they cannot be read.
+    let known = asked.desk.unread().is_none();
+    let deleted = deleted.filter(|webhook| known && !asked.desk.has_webhook(webhook)).collect();
+    let lately = asked.frame.now_ms - LATELY_MS;
+    let ended = asked.desk.ended_work().filter(|ended| ended.at_ms > lately);
     let screen = view::Dead {
-        letters: found.map(|page| page.letters.as_slice()).ok_or(away.as_str()),
+        letters: page.as_ref().map(|page| page.letters.as_slice()).map_err(unseen),
+        ended: ended.as_ref(),
         matching: found.map_or(0, |page| page.matching),
         truncated: found.is_some_and(|page| page.truncated),
         fields: &fields,
@@ -67,6 +82,18 @@ pub(super) async fn list(asked: Asked) -> Answer {
     Ok(Reply::Screen(dead(&asked.frame, &screen)))
 }
 
+/// The webhook that somebody means who typed its URL, or a part of that, where an id is asked for;
+/// `None` where nothing else is meant than what stands there.
+fn meant_by(asked: &Asked, typed: &str) -> Result<Option<String>, Problem> {
+    if typed.is_empty() || WebhookId::try_new(typed).is_ok() {
+        return Ok(None);
+    }
+    let search = Some(typed.to_owned());
+    let found = asked.desk.webhooks(&WebhooksAsked { search, limit: 2, ..Default::default() })?;
+    let one = <[_; 1]>::try_from(found.items).ok();
+    Ok(one.map(|[found]| found.webhook.id.as_str().to_owned()))
+}
+
 pub(super) async fn ask_replay(asked: Asked) -> Answer {
     let (many, fields) = counted(&asked).await?;
     let title = format!("Send {many} again?");
@@ -75,7 +102,8 @@ pub(super) async fn ask_replay(asked: Asked) -> Answer {
         &Question {
             title: &title,
             text: "Each goes to its webhook with the same ids, and its retries begin anew. Receivers \
-               that take an id once only are not bothered by what they have already.",
+               that take an id once only are not bothered by what they have already. What is for a \
+               webhook that is disabled or was deleted is not sent and stays.",
             action: "/admin/dead/replay",
             button: "Send again",
             danger: false,
@@ -110,8 +138,8 @@ pub(super) async fn drop_letters(form: Posted) -> Answer {
 
 async fn moved(form: Posted, act: DeadAct, done: Done) -> Answer {
     let moved = form.asked.desk.move_dead(act, &meant(&form)?, form.actor()).await?;
-    let Moved { deliveries, left, more } = moved;
-    let said = Said { count: Some(deliveries.len()), left, more, ..Said::of(done) };
+    let Moved { deliveries, left, rest } = moved;
+    let said = Said { count: Some(deliveries.len()), left, rest, ..Said::of(done) };
     Ok(Reply::said(&back(&form.fields), said))
 }
 

@@ -6,6 +6,7 @@ use super::super::answer::{Answer, Reply};
 use super::super::gate::{Asked, Posted};
 use super::super::view::delivery::{DeliveryView, delivery};
 use super::super::view::frame::Done;
+use crate::desk::Rest;
 
 pub(super) async fn show(Path(id): Path<String>, asked: Asked) -> Answer {
     let detail = asked.desk.delivery(&id).await?;
@@ -18,5 +19,6 @@ pub(super) async fn show(Path(id): Path<String>, asked: Asked) -> Answer {
 
 pub(super) async fn redeliver(Path(id): Path<String>, form: Posted) -> Answer {
     let sent = form.asked.desk.redeliver(&id, form.actor()).await?;
-    Ok(Reply::done(&format!("/admin/deliveries/{}", sent.delivery), Done::Redelivered))
+    let done = if sent.rest == Rest::Follows { Done::Sought } else { Done::Redelivered };
+    Ok(Reply::done(&format!("/admin/deliveries/{}", sent.delivery), done))
 }

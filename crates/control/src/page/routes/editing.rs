@@ -6,7 +6,7 @@ use maud::Markup;
 use subscriptions::Webhook;
 
 use super::super::answer::{Answer, Reply};
-use super::super::form::{Mistakes, WebhookForm, add_mistakes, differences};
+use super::super::form::{Field, Mistakes, WebhookForm, add_mistakes, differences, sentence};
 use super::super::gate::{Asked, Posted};
 use super::super::view::edit::{Difference, EditView, Tried, edit as draw};
 use super::super::view::frame::Done;
@@ -103,6 +103,7 @@ async fn prepare(
         _ => Purpose::Save,
     };
     let mut with = With { present, unfolded: true, ..With::default() };
+    let mut status = None;
     match purpose {
         Purpose::Save => return Ok(None),
         Purpose::More => {}
@@ -119,12 +120,18 @@ async fn prepare(
                 Err(problem) if problem.kind == ProblemKind::InvalidFields => {
                     add_mistakes(&mut with.mistakes, &problem.errors);
                 }
-                Err(problem) => return Err(problem),
+                // The form is kept: there is nothing wrong with it.
+                Err(problem) => {
+                    with.mistakes.entry(Field::Form).or_insert_with(|| sentence(&problem.detail));
+                    status = Some(problem.status());
+                }
             }
         }
     }
-    let status =
-        if with.mistakes.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = status.unwrap_or(match with.mistakes.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::UNPROCESSABLE_ENTITY,
+    });
     Ok(Some(Reply::Again(status, show(asked, form, &with))))
 }
 
@@ -136,10 +143,14 @@ fn again(
     present: Option<&Webhook>,
     problem: Problem,
 ) -> Answer {
-    if problem.kind != ProblemKind::InvalidFields {
-        return Err(problem.into());
+    match problem.kind {
+        ProblemKind::InvalidFields => add_mistakes(&mut mistakes, &problem.errors),
+        // What was typed is not lost: it can be sent again, and makes one webhook.
+        _ if problem.status().is_server_error() => {
+            mistakes.entry(Field::Form).or_insert_with(|| sentence(&problem.detail));
+        }
+        _ => return Err(problem.into()),
     }
-    add_mistakes(&mut mistakes, &problem.errors);
     let drawn = show(asked, form, &With { mistakes, present, ..With::default() });
     Ok(Reply::Again(problem.status(), drawn))
 }

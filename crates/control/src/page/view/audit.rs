@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 use serde_json::Value;
+use store::Action;
 
 use super::super::time::{ago, full};
 use super::frame::{Frame, Screen, Section, screen};
 use super::icon::{Icon, icon};
 use super::pieces::pager;
-use crate::desk::AUDIT_ACTIONS;
 
 /// One change.
 #[derive(Clone, Debug)]
@@ -81,8 +81,8 @@ fn filters(filter: &Filter) -> Markup {
                 label for="action" { "Change" }
                 select id="action" name="action" {
                     option value="" { "Any change" }
-                    @for action in AUDIT_ACTIONS {
-                        option value=(action) selected[filter.action == action] { (name(action)) }
+                    @for action in Action::ALL {
+                        option value=(action) selected[filter.action == action.as_str()] { (name(action.as_str())) }
                     }
                 }
             }

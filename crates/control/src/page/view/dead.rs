@@ -6,11 +6,12 @@ use broker::DeadLetter;
 use maud::{Markup, html};
 
 use super::super::explain;
+use super::super::form::sentence;
 use super::super::time::ago;
 use super::frame::{Frame, Screen, Section, screen};
 use super::icon::{Icon, icon};
-use super::pieces::{Tone, broken_url, count, pager, pill};
-use crate::desk::DEAD_REASONS;
+use super::pieces::{Tone, broken_url, count, notice, pager, pill};
+use crate::desk::{DEAD_REASONS, Ended};
 
 /// Times that can be asked for: words and names.
 pub(crate) const TIMES: [(&str, &str); 6] = [
@@ -38,8 +39,10 @@ pub(crate) struct Fields {
 /// What the screen shows.
 #[derive(Clone, Debug)]
 pub(crate) struct Dead<'a> {
-    /// This part of the list; `None` where the broker could not be asked, and why.
-    pub(crate) letters: Result<&'a [DeadLetter], &'a str>,
+    /// This part of the list, or why there is none.
+    pub(crate) letters: Result<&'a [DeadLetter], Unseen<'a>>,
+    /// How work ended lately that its asker did not wait for.
+    pub(crate) ended: Option<&'a Ended>,
     /// How many fit the filter.
     pub(crate) matching: usize,
     /// Whether there are more than could be looked at.
@@ -60,6 +63,15 @@ pub(crate) struct Dead<'a> {
     pub(crate) next: Option<String>,
 }
 
+/// Why dead letters could not be looked at, in a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unseen<'a> {
+    /// The broker could not be asked.
+    Away(&'a str),
+    /// Somebody works on them.
+    Busy(&'a str),
+}
+
 /// The list.
 pub(crate) fn dead(frame: &Frame, view: &Dead<'_>) -> Markup {
     let about =
@@ -74,10 +86,21 @@ pub(crate) fn dead(frame: &Frame, view: &Dead<'_>) -> Markup {
                     p.lead { "Deliveries that were given up. They wait here to be sent again or dropped, until they are too old to be kept." }
                 }
             }
+            @if let Some(Ended { whole, text, at_ms }) = view.ended {
+                (notice(if *whole { Tone::Ok } else { Tone::Warn }, &html! {
+                    p id="ended" { (sentence(text)) " (" (ago(*at_ms, frame.now_ms)) ")" }
+                }))
+            }
             (filters(view))
             section.card aria-label="Dead letters" {
                 @match view.letters {
-                    Err(why) => div.empty { (icon(Icon::Alert)) h2 { "The broker cannot be asked now" } p id="dead-away" { (why) } },
+                    Err(Unseen::Away(why)) => div.empty { (icon(Icon::Alert)) h2 { "The broker cannot be asked now" } p id="dead-away" { (why) } },
+                    Err(Unseen::Busy(why)) => div.empty data-again="3" {
+                        (icon(Icon::Dead))
+                        h2 { "Somebody works on the dead letters" }
+                        p id="dead-busy" { (why) }
+                        div.actions { a.button href={ "/admin/dead?" (view.query) } { "Look again" } }
+                    },
                     Ok([]) => (empty(frame, view)),
                     Ok(letters) => {
                         (head(frame, view))
@@ -103,7 +126,7 @@ fn filters(view: &Dead<'_>) -> Markup {
             div.field.wide {
                 label for="webhook" { "Webhook" }
                 input id="webhook" name="webhook" type="search" list="webhook-ids" value=(fields.webhook)
-                    placeholder="Any: type an id or pick one" maxlength="100" spellcheck="false";
+                    placeholder="Any: an id or a URL" maxlength="100" spellcheck="false";
                 datalist id="webhook-ids" {
                     @for (id, url) in view.webhooks { option value=(id) { (url) } }
                 }

@@ -19,6 +19,9 @@ pub(crate) fn fault(frame: Option<&Frame>, now_ms: i64, problem: &Problem) -> Ma
                 p id="fault" { (sentence(&problem.detail)) }
                 @if let Some(advice) = advice(problem.kind) { p { (advice) } }
                 div.actions {
+                    @if let Some(webhook) = &problem.webhook {
+                        a.button.primary href={ "/admin/webhooks/" (webhook) } { "Go to the webhook" }
+                    }
                     @if problem.kind == ProblemKind::Unauthenticated {
                         a.button href="/admin/sign-in" { "Sign in" }
                     } @else { a.button href="/admin/webhooks" { "All webhooks" } }

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::super::assets::{SCRIPT_URL, STYLE_URL};
 use super::icon::{Icon, icon, mark};
 use super::pieces::{Tone, count, notice};
-use crate::desk::Left;
+use crate::desk::{Left, Rest};
 
 /// What a screen must know about the request that asks for it.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub(crate) enum Done {
     Tested,
     /// A delivery is sent again.
     Redelivered,
+    /// A delivery is looked for among many dead letters.
+    Sought,
     /// What had failed is sent again.
     Recovered,
     /// Dead letters are sent again.
@@ -64,8 +66,8 @@ pub(crate) struct Said {
     pub(crate) forgotten: usize,
     /// How many were left alone, and why.
     pub(crate) left: Left,
-    /// Whether there are more than one request does.
-    pub(crate) more: bool,
+    /// What becomes of the others.
+    pub(crate) rest: Rest,
 }
 
 /// The parts of the page.
@@ -109,25 +111,15 @@ impl Frame {
     }
 }
 
-/// Where repeating would meet the same ones again.
-const BEHIND: &str = "There are more behind them: the command `boottify-webhooks dead replay` (or \
-                      `dead drop`) looks at all.";
-
 impl Said {
     /// Something that is not counted.
     pub(crate) fn of(done: Done) -> Self {
-        Self { done, count: None, forgotten: 0, left: Left::default(), more: false }
+        Self { done, count: None, forgotten: 0, left: Left::default(), rest: Rest::None }
     }
 
     fn text(self) -> String {
         let mut text = match (self.done.counted(), self.count) {
-            (Some(_), Some(0)) if self.more && self.left.all() == 0 => {
-                return format!(
-                    "None was met among those that can be looked at in one go. {BEHIND}"
-                );
-            }
-            (Some(_), Some(0)) if self.left.all() > 0 => "None was sent again.".to_owned(),
-            (Some(_), Some(0)) => "There was nothing to do.".to_owned(),
+            (Some(_), Some(0)) => self.none().to_owned(),
             (Some((one, many)), Some(number)) => count(number, one, many),
             _ => self.done.sentence().to_owned(),
         };
@@ -144,17 +136,26 @@ impl Said {
                 text = format!("{text} {left} left alone: their webhook {why}.");
             }
         }
-        if self.more && self.count == Some(0) {
-            text = format!("{text} {BEHIND}");
-        } else if self.more {
-            text += " There are more: repeat it to go on.";
+        text + match self.rest {
+            Rest::None => "",
+            Rest::Follows => " The rest follows by itself.",
+            Rest::Unseen => " There may be more that could not be looked at: repeat it to go on.",
         }
-        text
+    }
+
+    /// Where it was done to none.
+    fn none(self) -> &'static str {
+        match self.rest {
+            Rest::Follows => "None was met so far.",
+            _ if self.left.all() > 0 => "None was sent again.",
+            Rest::Unseen => "None was met.",
+            Rest::None => "There was nothing to do.",
+        }
     }
 }
 
 impl Done {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Saved,
         Self::Enabled,
         Self::EnabledUntold,
@@ -163,6 +164,7 @@ impl Done {
         Self::Promoted,
         Self::Tested,
         Self::Redelivered,
+        Self::Sought,
         Self::Recovered,
         Self::Replayed,
         Self::Dropped,
@@ -179,6 +181,7 @@ impl Done {
             Self::Promoted => "promoted",
             Self::Tested => "tested",
             Self::Redelivered => "redelivered",
+            Self::Sought => "sought",
             Self::Recovered => "recovered",
             Self::Replayed => "replayed",
             Self::Dropped => "dropped",
@@ -213,8 +216,13 @@ impl Done {
             Self::Disabled => "Disabled. Nothing is sent until you enable it again.",
             Self::Deleted => "The webhook was deleted.",
             Self::Promoted => "The new secret signs alone now.",
-            Self::Tested => "The test event is on its way; it appears below in a moment.",
+            Self::Tested => {
+                "The test event is on its way. What came of it is listed below as soon as the log has it."
+            }
             Self::Redelivered => "The delivery is sent again, with the same ids.",
+            Self::Sought => {
+                "The delivery is looked for among the dead letters, and sent again when it is met."
+            }
             Self::Recovered => "Everything that had failed is being sent again.",
             Self::Replayed => "They are being sent again, with the same ids.",
             Self::Dropped => "They were dropped.",

@@ -206,7 +206,9 @@ fn letters() -> Vec<Screen> {
         dead::Fields::default(),
         dead::Fields { webhook: EVIL.to_owned(), ..dead::Fields::default() },
     );
+    let ended = crate::desk::Ended { at_ms: 1, whole: false, text: format!("12 were; {EVIL}") };
     let view = |letters, fields| dead::Dead {
+        ended: Some(&ended),
         letters,
         matching: 1_234,
         truncated: true,
@@ -233,7 +235,8 @@ fn letters() -> Vec<Screen> {
     vec![
         ("dead", dead::dead(&frame, &view(Ok(&letters), &some))),
         ("dead-empty", dead::dead(&frame, &view(Ok(&[]), &all))),
-        ("dead-away", dead::dead(&frame, &view(Err("no connection"), &all))),
+        ("dead-away", dead::dead(&frame, &view(Err(dead::Unseen::Away("no connection")), &all))),
+        ("dead-busy", dead::dead(&frame, &view(Err(dead::Unseen::Busy("12 so far")), &all))),
         ("confirm", confirm::confirm(&frame, &question)),
     ]
 }
@@ -412,6 +415,7 @@ fn who_may_only_look_gets_no_forms() {
     let detail = sample::detail(DeliveryState::Dead, &[Some("dns")]);
     let fields = dead::Fields::default();
     let dead = dead::Dead {
+        ended: None,
         letters: Ok(&letters),
         matching: 5,
         truncated: false,

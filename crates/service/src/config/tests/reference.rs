@@ -17,7 +17,8 @@ const KEY: &str = "BAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiM=";
 const OTHER_KEY: &str = "CQUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiM=";
 
 /// A value of each key that is not its default, to see what its change comes to.
-const OTHERS: [(&str, &str); 82] = [
+const OTHERS: [(&str, &str); 83] = [
+    ("admin.answer_after", "7s"),
     ("admin.enabled", "false"),
     ("admin.listen", "127.0.0.1:8081"),
     ("admin.max_connections", "7"),

@@ -43,7 +43,7 @@ fn where_there_is_no_audit_nothing_is_said_to_be_noted() {
 #[test]
 fn a_webhook_that_cannot_be_opened_says_so_on_all_its_screens() {
     let (frame, retry) = (sample::frame(), sample::retry());
-    let why = subscriptions::Unopened(EVIL.into());
+    let why = subscriptions::Unopened::Sealed(EVIL.into());
     let unopened = subscriptions::Webhook { secrets: Err(why), ..sample::webhook() };
     let hours = sample::hours(24, 0);
     let item = list::Item { webhook: &unopened, hours: Some(&hours) };
