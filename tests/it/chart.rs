@@ -8,10 +8,12 @@ mod program;
 mod values;
 mod webhooks;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use testbed::custom_resources::CustomResources;
 use testbed::helm::Helm;
 use testbed::kubernetes_validate::KubernetesValidate;
 use testbed::markdown::Document;
@@ -89,9 +91,8 @@ fn list(value: &Value) -> &[Value] {
 
 #[tokio::test]
 async fn every_value_set_gives_what_the_oldest_and_the_newest_kubernetes_take() {
-    const CUSTOM: [&str; 5] =
-        ["HTTPRoute", "PrometheusRule", "ScaledObject", "ServiceMonitor", "TriggerAuthentication"];
-    let chart = Chart::open().await;
+    let (chart, custom) = (Chart::open().await, CustomResources::find().await.unwrap());
+    let mut judged = BTreeSet::new();
     let manifest = chart.file("Chart.yaml").await;
     let oldest = manifest["kubeVersion"].as_str().unwrap();
     let oldest = oldest.strip_prefix(">=").unwrap().strip_suffix(".0-0").unwrap();
@@ -101,16 +102,42 @@ async fn every_value_set_gives_what_the_oldest_and_the_newest_kubernetes_take() 
             let yaml = chart.helm.template(&values, &["--kube-version", version]).await.unwrap();
             let unknown = chart.kubernetes.validate(&yaml, version).await;
             let unknown = unknown.unwrap_or_else(|error| panic!("{name}: {error:#}"));
-            let strange: Vec<_> =
-                unknown.iter().filter(|kind| !CUSTOM.contains(&kind.as_str())).collect();
+            let objects = chart.kubernetes.documents(&yaml).await.unwrap();
+            let kinds = custom.validate(&objects).await;
+            let kinds = kinds.unwrap_or_else(|error| panic!("{name}: {error:#}"));
+            let strange: Vec<_> = unknown.iter().filter(|kind| !kinds.contains(kind)).collect();
             assert!(strange.is_empty(), "{name}: nobody has looked at {strange:?}");
+            judged.extend(kinds);
         }
         let older = chart.helm.template(&values, &["--kube-version", "1.29.9"]).await;
         assert!(format!("{:#}", older.unwrap_err()).contains("incompatible"), "{name}");
     }
+    let all =
+        ["HTTPRoute", "PrometheusRule", "ScaledObject", "ServiceMonitor", "TriggerAuthentication"];
+    assert_eq!(judged, all.map(str::to_owned).into());
     let folder = tempfile::tempdir().unwrap();
     let said = chart.helm.package(folder.path()).await.unwrap();
     assert!(said.contains(".tgz"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_no_custom_resource_is_found() {
+    let (chart, custom) = (Chart::open().await, CustomResources::find().await.unwrap());
+    let mut objects = Vec::new();
+    for (_, values) in sets() {
+        objects.extend(chart.objects(&values).await);
+    }
+    for (kind, place, wrong) in [
+        ("ServiceMonitor", "/spec/endpoints/0/port", json!(8080)),
+        ("PrometheusRule", "/spec/groups/0/rules/0/expr", json!({})),
+        ("HTTPRoute", "/spec/rules/0/matches/0/path/type", json!("Begins")),
+    ] {
+        let mut object = of_kind(&objects, kind).next().unwrap().clone();
+        custom.validate(std::slice::from_ref(&object)).await.unwrap();
+        *object.pointer_mut(place).unwrap() = wrong;
+        let error = custom.validate(&[object]).await.unwrap_err().to_string();
+        assert!(error.contains(kind) && error.contains(place), "{error}");
+    }
 }
 
 /// Every block of values in the guide is complete and taken.

@@ -14,6 +14,7 @@ pub mod bom;
 pub mod browser;
 pub mod cache;
 pub mod collector;
+pub mod custom_resources;
 pub mod debian;
 pub mod docker;
 pub mod eventually;
