@@ -95,12 +95,18 @@ fn both(path: &str, schema: &Value, defaults: &Value) {
         return;
     };
     // The program's own defaults are its own; free objects have none.
-    let free = ["/config", "/resources", "/global", "/podSecurityContext", "/securityContext"]
-        .contains(&path)
-        || path.starts_with("/config/")
-        || ["/probes/", "/podSecurityContext/", "/securityContext/"]
-            .iter()
-            .any(|at| path.starts_with(at));
+    const FREE: [&str; 8] = [
+        "/config",
+        "/resources",
+        "/global",
+        "/podSecurityContext",
+        "/securityContext",
+        "/affinity",
+        "/autoscaling/behavior",
+        "/probes",
+    ];
+    let within = |free: &&str| path.strip_prefix(*free).is_some_and(|it| it.starts_with('/'));
+    let free = FREE.iter().any(within) || (path != "/probes" && FREE.contains(&path));
     for (key, schema) in properties {
         let path = format!("{path}/{key}");
         match defaults.get(key) {
@@ -211,7 +217,7 @@ async fn every_wrong_value_is_refused_with_its_place() {
 }
 
 /// A value set, what is wrong in addition, and the place that is named.
-const WRONG: [(&str, &str, &str); 119] = [
+const WRONG: [(&str, &str, &str); 134] = [
     ("least", "replicaCuont=2", "'replicaCuont'"),
     ("least", "broker.ulr=amqp://x", "'/broker'"),
     ("least", "broker.url=", "'/broker/url'"),
@@ -284,7 +290,46 @@ const WRONG: [(&str, &str, &str); 119] = [
     ("least", "podSecurityContext.runAsRoot=true", "'/podSecurityContext'"),
     ("least", "securityContext.readOnlyRootFilesytem=true", "'/securityContext'"),
     ("least", "topologySpread.topologyKeys[0]=a b", "'/topologySpread/topologyKeys/0'"),
-    ("least", "extraVolumes[0].name=tmp", "'/extraVolumes/0/name'"),
+    (
+        "least",
+        "extraVolumes[0].name=tmp,extraVolumes[0].emptyDir.medium=Memory",
+        "'/extraVolumes/0/name'",
+    ),
+    ("least", "extraVolumes[0].name=more", "'/extraVolumes/0'"),
+    ("least", "extraVolumes[0].name=more,extraVolumes[0].emtyDir.medium=x", "'/extraVolumes/0'"),
+    ("least", "tolerations[0].operator=Is", "'/tolerations/0/operator'"),
+    ("least", "tolerations[0].kye=x", "'/tolerations/0'"),
+    ("least", "affinity.podAntiAfinity.x=1", "'/affinity'"),
+    ("least", "affinity.podAffinity.required=1", "'/affinity/podAffinity'"),
+    ("least", "autoscaling.behavior.scaleDwon.selectPolicy=Max", "'/autoscaling/behavior'"),
+    (
+        "least",
+        "autoscaling.behavior.scaleUp.policies[0].type=Some",
+        "'/autoscaling/behavior/scaleUp/policies/0",
+    ),
+    (
+        "monitoring",
+        "serviceMonitor.relabelings[0].sourceLables[0]=x",
+        "'/serviceMonitor/relabelings/0'",
+    ),
+    (
+        "monitoring",
+        "serviceMonitor.metricRelabelings[0].action=dorp",
+        "'/serviceMonitor/metricRelabelings/0/action'",
+    ),
+    ("least", "extraEnv[0].name=A,extraEnv[0].valueFrom.secretRef.name=x", "'/extraEnv/0/"),
+    ("least", "extraEnvFrom[0].secretRef.key=x", "'/extraEnvFrom/0/secretRef'"),
+    (
+        "least",
+        "networkPolicy.adminFrom[0].podSelector.app=x",
+        "'/networkPolicy/adminFrom/0/podSelector'",
+    ),
+    (
+        "least",
+        "networkPolicy.extraEgress[0].ports[0].prot=1",
+        "'/networkPolicy/extraEgress/0/ports/0'",
+    ),
+    ("least", "securityContext.appArmorProfile.typ=x", "'/securityContext/appArmorProfile'"),
     ("configured", "extraVolumeMounts[0].mountPath=/tmp", "'/extraVolumeMounts/0/mountPath'"),
     ("least", "autoscaling.minReplicas=20", "'/autoscaling/minReplicas'"),
     ("keda", "keda.minReplicas=13", "'/keda/minReplicas'"),
