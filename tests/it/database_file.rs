@@ -322,6 +322,29 @@ async fn read_only() {
     assert_eq!(ids(&place.read("after")), ids(&place.read("made")));
 }
 
+/// What was live goes on where the file cannot be written any more: a start does not end for it.
+#[tokio::test]
+async fn a_start_with_a_read_only_file_goes_on_with_what_was_live() {
+    let place = Place::new();
+    let script = "export BOOTTIFY_WEBHOOKS__ADMIN__ENABLED=false\n\
+                  export BOOTTIFY_WEBHOOKS__OPERATIONS__LISTEN=127.0.0.1:0\n\
+                  export BOOTTIFY_WEBHOOKS__DELIVERY_LOG__ENABLED=false\n\
+                  serve() {\n\
+                    \"$PROGRAM\" serve --config \"$CONFIG\" > \"$OUT/$1\" 2>&1 & program=$!\n\
+                    for n in $(seq 300); do grep -q \"$2\" \"$OUT/$1\" && break; sleep 0.1; done\n\
+                    kill $program; wait $program || true\n\
+                  }\n\
+                  create > $OUT/made\n\
+                  serve before 'webhooks live: 1'\n\
+                  mount -o remount,ro \"$DB\"\n\
+                  serve after 'could last be read'\n";
+    let output = place.within(script).await;
+    assert!(output.status.success(), "{}", said(&output));
+    let log = place.read("after");
+    assert!(log.contains("webhooks live: 1, enabled: 1"), "{log}");
+    assert!(log.contains("the webhooks cannot be read, and none are live yet: "), "{log}");
+}
+
 /// A place where no delivery log can be made is told by `check`, as `serve` would.
 #[tokio::test]
 async fn a_log_that_cannot_be_made() {

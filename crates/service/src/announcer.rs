@@ -15,6 +15,7 @@
 //! told. At most [`WAITING`] about webhooks and as many about deliveries wait for a broker that is
 //! away; what comes beyond is dropped and counted.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use broker::Client;
@@ -26,10 +27,14 @@ use metering::IntCounter;
 use serde_json::{Value, json};
 use subscriptions::Webhook;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-/// The most that wait for the broker.
-const WAITING: usize = 1_024;
+/// The most that wait for the broker: a webhook that is disabled may have thousands of deliveries die
+/// within a moment.
+const WAITING: usize = 16_384;
+
+/// How often it is said that some were dropped, at most.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// A delivery became a dead letter.
 const DEAD: &str = "delivery.dead";
@@ -54,6 +59,8 @@ pub(crate) struct Announcer {
     /// About deliveries: as many as fail.
     deliveries: mpsc::Sender<Happening>,
     dropped: IntCounter,
+    /// When it was said last that some were dropped.
+    told: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Announcer {
@@ -78,7 +85,7 @@ impl Announcer {
                 }
             }
         };
-        (Self { webhooks, deliveries, dropped }, publish)
+        (Self { webhooks, deliveries, dropped, told: Arc::default() }, publish)
     }
 
     /// Tells it; never waits.
@@ -87,6 +94,20 @@ impl Announcer {
         let queue = if about_delivery { &self.deliveries } else { &self.webhooks };
         if queue.try_send(happening).is_err() {
             self.dropped.inc();
+            self.tell_dropped();
+        }
+    }
+}
+
+impl Announcer {
+    fn tell_dropped(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                "operational events are dropped: {WAITING} wait for the broker \
+                 (operational_events_dropped_total counts them)"
+            );
         }
     }
 }
@@ -126,7 +147,8 @@ impl Happening {
             body: json!({
                 "webhook": shown(webhook),
                 "failingSince": time(since_ms),
-                "disabledAt": time(disable_at_ms),
+                // The first failure after that: while nothing is sent, nothing is decided.
+                "disabledFrom": time(disable_at_ms),
             }),
         }
     }

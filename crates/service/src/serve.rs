@@ -21,7 +21,7 @@ use dispatch::{Feed, Flow, Spans, Tell};
 use prometheus::Registry;
 use store::{DeliveryLog, NotKept, Notice, Recorder, Store};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use traces::{Ratio, Tracer};
 
@@ -74,6 +74,7 @@ struct Ending {
     closing: CancellationToken,
     /// The flow has ended; what is left may take until then.
     drained: watch::Sender<Option<Instant>>,
+    log: Option<DeliveryLog>,
     recorder: Option<Recorder>,
 }
 
@@ -168,7 +169,7 @@ async fn start(config: &Config) -> Result<Service> {
     tasks.spawn("the pulse", health.pulse());
     tasks.spawn_last("the store's watch", watch_store(store.clone(), closing.clone()));
     tasks.spawn("the reports", act(store.clone(), announcer.clone(), gone));
-    if let Some(log) = log {
+    if let Some(log) = log.clone() {
         let (health, store) = (flow.health(), store.clone());
         let disable_after = config.webhooks.disable_after;
         let failures = counters.health_failures;
@@ -179,7 +180,7 @@ async fn start(config: &Config) -> Result<Service> {
     tasks.spawn("the retention", retention::run(client, config.dead, retention_metrics));
     tasks.spawn_last("the broker's supervisor", supervisor.run(over(drain_seen)));
     tasks.spawn_first("the flow", take(flow.clone(), store.clone(), intake, closing.clone()));
-    let ending = Ending { draining, closing, drained, recorder };
+    let ending = Ending { draining, closing, drained, log, recorder };
     Ok(Service { store, flow, tracer, rules, max_event_bytes, ending, tasks })
 }
 
@@ -354,6 +355,18 @@ impl Service {
         let left = self.tasks.last_ended(until + CLOSING).await;
         if !left.is_empty() {
             tracing::warn!("not closed in time: {}", left.join(", "));
+        }
+        // What is written is whole in one file then, whoever copies that.
+        let closed = async {
+            if let Some(database) = self.store.database() {
+                database.close().await;
+            }
+            if let Some(log) = &self.ending.log {
+                log.close().await;
+            }
+        };
+        if timeout(CLOSING, closed).await.is_err() {
+            tracing::warn!("not closed in time: the connections to the database");
         }
         if let Some(lost) = self.ending.lost_log() {
             tracing::warn!("{lost}");

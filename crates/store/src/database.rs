@@ -124,6 +124,21 @@ pub enum DatabaseError {
         .0.display()
     )]
     Lost(PathBuf),
+    /// An embedded database was emptied, or is older than what was live.
+    #[error(
+        "the database {} is older than what was live last (change {seen} of {at_least}): put the newer \
+         one back; where this one is meant, take webhooks.saved out of the state directory and start \
+         anew",
+        path.display()
+    )]
+    Behind {
+        /// Its file.
+        path: PathBuf,
+        /// How many changes it has seen.
+        seen: i64,
+        /// How many it had seen.
+        at_least: i64,
+    },
     /// Its tables are not those of this version and cannot be brought up to date.
     #[error("the tables of the database cannot be brought up to date: {}", told::migration(.0))]
     Schema(MigrateError),
@@ -153,7 +168,7 @@ impl DatabaseError {
         match self {
             Self::Database(error) => !told::is_damage(error),
             Self::Unreached { .. } | Self::Ended | Self::Lost(_) | Self::Seal(_) => true,
-            Self::Schema(_) | Self::Newer(_) | Self::Row { .. } => false,
+            Self::Behind { .. } | Self::Schema(_) | Self::Newer(_) | Self::Row { .. } => false,
         }
     }
 }
@@ -203,6 +218,17 @@ impl Database {
 
     fn place(&self) -> &Place {
         self.0.pool.place()
+    }
+
+    /// That it has seen fewer changes than it had.
+    fn behind(&self, seen: i64, at_least: i64) -> DatabaseError {
+        let path = self.file().unwrap_or(Path::new("")).to_owned();
+        DatabaseError::Behind { path, seen, at_least }
+    }
+
+    /// Ends all connections; an embedded one is whole in its file then.
+    pub async fn close(&self) {
+        self.0.pool.close().await;
     }
 
     /// The file of an embedded one.

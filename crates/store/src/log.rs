@@ -123,6 +123,11 @@ impl DeliveryLog {
         Ok(place_at(url)?.0.is_there())
     }
 
+    /// Ends all connections; an embedded one is whole in its file then.
+    pub async fn close(&self) {
+        self.0.close().await;
+    }
+
     /// A recorder, and what writes what it is given until `shutdown`, which says until when it may go
     /// on trying to write what waits then; it ends as soon as all is written, and at that time at
     /// the latest. It also forgets what is beyond the bounds.

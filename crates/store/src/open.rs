@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{Access, access};
 use subscriptions::Snapshot;
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -162,14 +163,23 @@ pub(crate) fn backend(
         (None, Place::Sqlite(path)) => own_keys(path, &options.state_dir, key)?,
         (None, Place::Postgres(_)) => return Err(OpenError::NoKey),
     };
-    // An empty database in the place of a lost one would end every webhook without a word.
-    let lost = |path: &Path| !path.exists() && holds_webhooks(locator, options, &keys);
+    // An empty database in the place of a lost one would end every webhook without a word; and one that
+    // cannot be written is no reason to deliver nothing.
+    let lost = |path: &Path| {
+        access(path, Access::WRITE_OK).is_err() && holds_webhooks(locator, options, &keys)
+    };
     let missing = match &place {
         Place::Sqlite(path) if lost(path) => Missing::Lost,
         Place::Sqlite(_) | Place::Postgres(_) => Missing::Make,
     };
+    // Nor may an emptied or older one take the place of what was live. A server's own history is its
+    // administrators' business, and replicas may disagree about it.
+    let at_least = match &place {
+        Place::Sqlite(_) => saved::changes_seen(&options.state_dir, &locator.name()),
+        Place::Postgres(_) => 0,
+    };
     let database = Database::open(place, missing, keys, Arc::clone(wake))?;
-    Ok(Backend::Database(Follower::new(database)))
+    Ok(Backend::Database(Follower::new(database, at_least)))
 }
 
 /// The keys of an embedded database that has none but its own. Nobody could ever open what is sealed

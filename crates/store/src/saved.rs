@@ -98,6 +98,9 @@ pub(crate) struct Saved {
 struct Head {
     store: String,
     read_at_ms: i64,
+    /// How many changes the store had seen, where it counts them and there were webhooks.
+    #[serde(default)]
+    revision: i64,
 }
 
 /// One webhook, sealed as a whole under its id.
@@ -125,15 +128,17 @@ impl SealedRecord {
     }
 }
 
-/// Saves what was read from a store.
+/// Saves what was read from a store, which had seen so many changes then.
 pub(crate) fn save(
     state_dir: &Path,
     origin: &Of<'_>,
     entries: &[Entry],
     read_at_ms: i64,
+    revision: i64,
 ) -> Result<(), StateError> {
     let path = path(state_dir);
-    let head = Head { store: origin.store.to_owned(), read_at_ms };
+    let revision = if entries.is_empty() { 0 } else { revision };
+    let head = Head { store: origin.store.to_owned(), read_at_ms, revision };
     let records = entries.iter().map(|entry| WireWebhook::of(&entry.webhook));
     match origin.keys {
         None => state_file::write(&path, FORMAT, head, records),
@@ -167,13 +172,19 @@ pub(crate) fn load(
     };
     match head {
         None => Ok(None),
-        Some(Head { store, read_at_ms }) if store == origin.store => {
+        Some(Head { store, read_at_ms, .. }) if store == origin.store => {
             Ok(Some(Saved { entries, read_at_ms }))
         }
         Some(Head { store, .. }) => {
             Err(StateError { path, problem: StateProblem::OtherStore(store) })
         }
     }
+}
+
+/// How many changes this database had seen at least when it was saved last with any webhook.
+pub(crate) fn changes_seen(state_dir: &Path, store: &str) -> i64 {
+    let head: Option<Head> = state_file::head(&path(state_dir), SEALED);
+    head.filter(|head| head.store == store).map_or(0, |head| head.revision)
 }
 
 /// The file in the state directory.

@@ -149,6 +149,12 @@ pub(crate) fn read<H: DeserializeOwned, R: DeserializeOwned>(
     }
 }
 
+/// The head of what `path` holds, of which nothing else is read or checked; `None` where there is none.
+pub(crate) fn head<H: DeserializeOwned>(path: &Path, format: Format) -> Option<H> {
+    let mut lines = Lines { input: BufReader::new(File::open(path).ok()?) };
+    head_of(&lines.next().ok()??, format).ok()
+}
+
 fn read_parts<H: DeserializeOwned, R: DeserializeOwned>(
     path: &Path,
     format: Format,

@@ -399,13 +399,14 @@ impl Store {
         if !self.0.claim.is_held() {
             return Vec::new();
         }
-        let (unsaved, entries) = {
+        let (unsaved, entries, revision) = {
             let mut inner = self.inner();
             let Some(unsaved) = inner.pace.begin() else { return Vec::new() };
-            (unsaved, inner.entries.clone())
+            (unsaved, inner.entries.clone(), *self.0.revision.borrow())
         };
         let (began, mut notices) = (Instant::now(), Vec::new());
-        let saved = saved::save(&self.0.state_dir, &self.origin(), &entries, unsaved);
+        let saved =
+            saved::save(&self.0.state_dir, &self.origin(), &entries, unsaved, revision.max(0));
         let saved = self.keep(saved, &mut notices);
         let pace = &mut self.inner().pace;
         match saved {

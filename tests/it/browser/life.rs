@@ -80,6 +80,8 @@ async fn a_webhook_lives_on_the_page() {
     ));
     center.publish("evt_2").await;
     browser.sees("HTTP 500").await.unwrap();
+    // The charts follow.
+    browser.sees("1 failed").await.unwrap();
     let same = browser.run("return window.notReloaded === true", Vec::new()).await.unwrap();
     assert_eq!(same, true, "the page was reloaded");
     center.open_delivery("HTTP 500").await;

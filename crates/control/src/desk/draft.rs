@@ -202,6 +202,14 @@ fn project(text: &str) -> Result<ProjectId, String> {
                     itself"
             .to_owned());
     }
+    let of_an_id = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | '\'' | '`');
+    if !text.chars().all(of_an_id) {
+        return Err(
+            "a project id such as prj_xyz789 has letters, digits and marks without quotes or \
+                    brackets of ASCII only"
+                .to_owned(),
+        );
+    }
     ProjectId::try_new(text).map_err(|error| format!("a project id that {error}"))
 }
 

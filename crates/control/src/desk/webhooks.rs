@@ -38,6 +38,13 @@ impl Desk {
         trouble.filter(|_| self.count().0 == 0).map(|trouble| trouble.to_string())
     }
 
+    /// Why the webhooks cannot be read, while those that are live go on; `None` where they can.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = self.0.store.status().trouble();
+        trouble.filter(|_| self.count().0 > 0).map(|trouble| trouble.to_string())
+    }
+
     /// Why webhooks cannot be changed here; `None` where they can.
     #[must_use]
     pub fn read_only(&self) -> Option<String> {

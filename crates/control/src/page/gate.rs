@@ -138,6 +138,7 @@ fn admit(app: &App, parts: &Parts) -> Result<Asked, Problem> {
         session: viewer.by == By::Session,
         admin: viewer.role == Role::Admin,
         csrf: viewer.csrf.clone(),
+        trouble: app.desk.trouble(),
         read_only: app.desk.read_only(),
         now_ms: now_ms(),
         done: said(&query),

@@ -30,6 +30,7 @@ use crate::problem::{Problem, ProblemKind};
 pub(crate) fn routes(app: &App, metrics: Metrics, stop: CancellationToken) -> Router<App> {
     let screens = Router::new()
         .route("/admin/webhooks", get(webhooks::list))
+        .route("/admin/webhooks/", get(webhooks::list))
         .route("/admin/webhooks/new", get(editing::new).post(editing::create))
         .route("/admin/webhooks/{id}", get(webhooks::deliveries))
         .route("/admin/webhooks/{id}/settings", get(webhooks::settings))

@@ -60,13 +60,24 @@ struct Seen {
     compared: Option<Instant>,
     /// Whether the keys have opened any row: then they are the right ones for good.
     opened: bool,
+    /// How many changes the database must have seen when it is read first.
+    at_least: i64,
 }
 
 impl Default for Seen {
     fn default() -> Self {
         let rows = BTreeMap::new();
         let (rules, next_switch, compared) = (None, None, None);
-        Self { rules, revision: -1, rows, switches: 0, next_switch, compared, opened: false }
+        Self {
+            rules,
+            revision: -1,
+            rows,
+            switches: 0,
+            next_switch,
+            compared,
+            opened: false,
+            at_least: 0,
+        }
     }
 }
 
@@ -85,9 +96,11 @@ pub(crate) struct Watch(#[expect(dead_code, reason = "dropping it ends the task"
 
 impl Follower {
     /// Must be made within a runtime; its functions block and are called outside of it.
-    pub(crate) fn new(database: Database) -> Self {
+    /// A database that has seen fewer changes than `at_least` is not read.
+    pub(crate) fn new(database: Database, at_least: i64) -> Self {
         let ended = watch::Sender::new(false);
-        Self { database, handle: Handle::current(), ended, seen: Mutex::default() }
+        let seen = Mutex::new(Seen { at_least, ..Seen::default() });
+        Self { database, handle: Handle::current(), ended, seen }
     }
 
     pub(crate) fn database(&self) -> &Database {
@@ -119,8 +132,9 @@ impl Follower {
     pub(crate) fn list(&self, rules: &Rules) -> Listing {
         let mut seen = self.seen();
         if seen.rules.as_ref() != Some(rules) {
-            let (switches, opened) = (seen.switches, seen.opened);
-            *seen = Seen { rules: Some(rules.clone()), switches, opened, ..Seen::default() };
+            let Seen { switches, opened, at_least, .. } = *seen;
+            let rules = Some(rules.clone());
+            *seen = Seen { rules, switches, opened, at_least, ..Seen::default() };
         }
         let read = self.wait_for(async {
             let Err(error) = seen.catch_up(&self.database, rules).await else { return Ok(()) };
@@ -176,6 +190,11 @@ impl Seen {
     async fn catch_up(&mut self, database: &Database, rules: &Rules) -> Result<(), DatabaseError> {
         let pool = database.pool().await?;
         let revision = revision(pool).await?;
+        if revision < self.at_least {
+            return Err(database.behind(revision, self.at_least));
+        }
+        // What happens to it from now on is seen.
+        self.at_least = 0;
         if revision < self.revision {
             // Somebody restored a backup.
             self.forget();

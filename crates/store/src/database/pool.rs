@@ -4,13 +4,13 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::database::schema::{self, Tables};
 use crate::database::{DatabaseError, Kind, OpenDatabase, Place, told};
@@ -19,6 +19,8 @@ use crate::database::{DatabaseError, Kind, OpenDatabase, Place, told};
 const CONNECTIONS: u32 = 8;
 /// How long anything may wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long a server that did not take us is not asked again.
+const LATELY: Duration = Duration::from_secs(1);
 /// What every connection to the webhooks in SQLite begins with. WAL lets readers go on beside the
 /// one writer; with it, `FULL` makes every commit survive a loss of power. WAL comes last: it may
 /// fail, and the file remembers it.
@@ -42,6 +44,8 @@ pub(crate) struct Pool {
     current: OnceCell<()>,
     /// Device and inode of an embedded database's file, as first seen.
     file: OnceLock<(u64, u64)>,
+    /// When a server was last found not to take us, and why.
+    away: Mutex<Option<(Instant, String)>>,
 }
 
 /// Whether the file of an embedded database is made where there is none.
@@ -91,14 +95,15 @@ impl Pool {
             Place::Postgres(url) => url.clone(),
         };
         let pool = options.connect_lazy(&url).map_err(|_| OpenDatabase::Url)?;
-        Ok(Self { place, tables, pool, current: OnceCell::new(), file: OnceLock::new() })
+        let (current, file, away) = (OnceCell::new(), OnceLock::new(), Mutex::default());
+        Ok(Self { place, tables, pool, current, file, away })
     }
 
     /// The connections, once the tables are up to date.
     pub(crate) async fn ready(&self) -> Result<&AnyPool, DatabaseError> {
         self.is_there()?;
+        self.is_reached().await?;
         let prepare = || async {
-            self.reach().await?;
             let migrated = schema::migrate(&self.pool, self.place.kind(), self.tables);
             migrated.await.map_err(DatabaseError::from)
         };
@@ -110,6 +115,33 @@ impl Pool {
     pub(crate) fn as_it_is(&self) -> Result<&AnyPool, DatabaseError> {
         self.is_there()?;
         Ok(&self.pool)
+    }
+
+    /// Ends all connections.
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// That a server takes us, where we have no connection. One that did not lately is not asked again
+    /// by everybody who waits for a page: each would wait for as long.
+    async fn is_reached(&self) -> Result<(), DatabaseError> {
+        if self.kind() != Kind::Postgres || self.pool.size() > 0 {
+            return Ok(());
+        }
+        let lately = || {
+            let away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+            away.as_ref().filter(|(at, _)| at.elapsed() < LATELY).map(|(_, why)| why.clone())
+        };
+        if let Some(why) = lately() {
+            return Err(DatabaseError::Unreached { place: self.place.name(), why });
+        }
+        let reached = self.reach().await;
+        let why = match &reached {
+            Err(DatabaseError::Unreached { why, .. }) => Some((Instant::now(), why.clone())),
+            _ => None,
+        };
+        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        reached
     }
 
     /// Why a server does not take us, at once and in its own words: a pool would try again in

@@ -17,6 +17,7 @@ use crate::options::{Options, Rules};
 use crate::store::Store;
 use crate::{KeyUse, Notice, load_once, open_database};
 
+mod behind;
 mod damaged;
 mod unopened;
 

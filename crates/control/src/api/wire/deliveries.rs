@@ -37,7 +37,8 @@ pub(in crate::api) struct Delivery {
     /// When the last attempt began.
     #[schema(format = DateTime)]
     last_attempt_at: String,
-    last_duration_ms: u32,
+    /// How long the last attempt took; null where none was made.
+    last_duration_ms: Option<u32>,
     /// The status of the last response.
     last_status: Option<u16>,
     /// The failure kind of the last attempt.
@@ -141,7 +142,7 @@ impl Delivery {
             dead_reason: row.dead_reason,
             attempts: row.attempts,
             last_attempt_at: text_of(row.last_at_ms),
-            last_duration_ms: row.last_duration_ms,
+            last_duration_ms: (row.attempts > 0).then_some(row.last_duration_ms),
             last_status: row.last_status,
             last_failure: row.last_failure,
             next_attempt_at,

@@ -97,6 +97,8 @@ fn bounds_and_contradictions_are_told_by_field() {
             "/retry/multiplier",
         ),
         (Edit { projects: Change::Set(many), ..minimal() }, "/projects"),
+        (Edit { projects: texts(&["team/app:1.2", "prj_<b>"]), ..minimal() }, "/projects/1"),
+        (Edit { projects: texts(&["日本"]), ..minimal() }, "/projects/0"),
         (Edit { events: texts(&[]), ..minimal() }, "/events"),
         (Edit { url: Change::Clear, ..minimal() }, "/url"),
         (Edit { description: set("a\0b"), ..minimal() }, "/description"),

@@ -141,13 +141,30 @@
   // Errors come first.
   document.getElementById("errors")?.focus();
 
+  // Parts of the page that are asked for anew, as the server draws them; not under somebody's hands.
+  async function redraw(part, selector) {
+    if (document.hidden || part.contains(document.activeElement)) return part;
+    const answer = await fetch(location.href).catch(() => null);
+    if (!answer?.ok || answer.redirected) return part;
+    const drawn = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = drawn.querySelector(selector);
+    if (!fresh) return part;
+    part.replaceWith(document.adoptNode(fresh));
+    return fresh;
+  }
+  let listed = document.querySelector("[data-every]");
+  if (listed) {
+    setInterval(async () => { listed = await redraw(listed, "[data-every]"); }, Number(listed.dataset.every) * 1000);
+  }
+
   // Deliveries as they happen: the server sends whole rows that it rendered and escaped itself.
   const table = document.querySelector("[data-live]");
   if (table && window.EventSource) {
     const body = table.tBodies[0];
     const badge = document.getElementById("live");
     const most = Number(table.dataset.most) || 50;
-    let fresh = 0, telling;
+    let fresh = 0, telling, drawing;
+    let charts = document.querySelector("[data-with-live]");
     const stream = new EventSource(table.dataset.live);
     const show = (on) => {
       if (!badge) return;
@@ -172,6 +189,10 @@
       document.getElementById("deliveries-empty")?.remove();
       table.hidden = false;
       fresh += 1;
+      drawing ??= setTimeout(async () => {
+        drawing = undefined;
+        if (charts) charts = await redraw(charts, "[data-with-live]");
+      }, 1500);
       clearTimeout(telling);
       telling = setTimeout(() => { say(fresh === 1 ? "1 delivery was updated" : `${fresh} deliveries were updated`); fresh = 0; }, 1500);
     });

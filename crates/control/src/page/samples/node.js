@@ -14,7 +14,7 @@ function verifyWebhook(payload, signature, secret) {
 }
 
 const app = express();
-app.use(express.json());
+app.use(express.json({ limit: '1mb' })); // events may have 256 KiB
 
 // In your webhook handler
 app.post('/webhook', (req, res) => {

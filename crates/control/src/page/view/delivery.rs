@@ -240,14 +240,18 @@ fn request(detail: &DeliveryDetail, attempt: &AttemptRow) -> Markup {
     }
 }
 
+/// Bytes of a response that the log keeps.
+const KEPT: usize = 4_096;
+
 fn response(attempt: &AttemptRow) -> Markup {
     html! {
         @if attempt.response.is_empty() {
             p.muted { (if attempt.status.is_some() { "It had no body." } else { "There was none." }) }
         } @else {
-            pre.code.wrap tabindex="0" role="region" aria-label={ "Response of attempt " (attempt.attempt) } {
+            pre.code.wrap.short tabindex="0" role="region" aria-label={ "Response of attempt " (attempt.attempt) } {
                 code { (String::from_utf8_lossy(&attempt.response)) }
             }
+            @if attempt.response.len() >= KEPT { p.hint { "Of a longer response the first 4 KiB are kept." } }
         }
     }
 }

@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::super::assets::{SCRIPT_URL, STYLE_URL};
+use super::super::form::sentence;
 use super::icon::{Icon, icon, mark};
 use super::pieces::{Tone, count, notice};
 use crate::desk::{Left, Rest};
@@ -18,6 +19,8 @@ pub(crate) struct Frame {
     pub(crate) admin: bool,
     /// What proves that a form was sent from this page.
     pub(crate) csrf: String,
+    /// Why the webhooks cannot be read, where those that were read before go on.
+    pub(crate) trouble: Option<String>,
     /// Why nothing can be changed here, where that is so.
     pub(crate) read_only: Option<String>,
     /// The time, ms since 1970.
@@ -350,9 +353,15 @@ fn banners(frame: &Frame) -> Markup {
         @if let Some(done) = frame.done {
             div role="status" { (notice(Tone::Ok, &html! { p id="done" { (done.text()) } })) }
         }
+        @if let Some(why) = &frame.trouble {
+            (notice(Tone::Warn, &html! {
+                p id="store-trouble" { strong { "Changes have no effect now. " }
+                    "The webhooks go on as they were read last, for they cannot be read: " (why) }
+            }))
+        }
         @if let Some(why) = &frame.read_only {
             (notice(Tone::Info, &html! {
-                p id="read-only" { strong { "Read-only. " } (why) }
+                p id="read-only" { strong { "Read-only. " } (sentence(why)) }
             }))
         } @else if !frame.admin {
             (notice(Tone::Info, &html! {

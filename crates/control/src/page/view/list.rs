@@ -71,7 +71,7 @@ pub(crate) fn list(frame: &Frame, view: &List<'_>) -> Markup {
                 (first_steps(frame))
             } @else {
                 (filters(view))
-                section.card aria-label="Webhooks" {
+                section.card aria-label="Webhooks" data-every="10" {
                     @if view.items.is_empty() {
                         div.empty {
                             (icon(Icon::Search))

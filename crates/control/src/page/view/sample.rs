@@ -35,6 +35,7 @@ pub(crate) fn frame() -> Frame {
         session: true,
         admin: true,
         csrf: "csrf-proof".to_owned(),
+        trouble: None,
         read_only: None,
         now_ms: NOW,
         done: None,

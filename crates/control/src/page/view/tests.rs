@@ -61,6 +61,7 @@ fn lists() -> Vec<Screen> {
         list::Item { webhook: &by_us, hours: None },
     ];
     let read_only = frame::Frame {
+        trouble: Some(EVIL.to_owned()),
         read_only: Some("webhooks are kept in the file /etc/boottify/webhooks.toml".to_owned()),
         ..sample::frame()
     };

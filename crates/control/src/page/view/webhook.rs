@@ -207,7 +207,7 @@ fn remarks(frame: &Frame, head: &Head<'_>, base: &str) -> Markup {
         }
         @if let (false, Some(reason)) = (webhook.enabled, &webhook.disabled_reason) {
             (notice(Tone::Warn, &html! {
-                p id="disabled-reason" { strong { "We disabled this webhook. " } (reason) }
+                p id="disabled-reason" { strong { "We disabled this webhook. " } (sentence(reason)) }
                 p { "Nothing is sent until you enable it again. "
                     @if webhook.keep_while_disabled { "Events that it matches are kept as dead letters meanwhile." }
                     @else { "Events that it matches are not kept meanwhile." }
@@ -264,7 +264,7 @@ fn remarks(frame: &Frame, head: &Head<'_>, base: &str) -> Markup {
 fn health(view: &Deliveries<'_>, hours: Option<&Hours>) -> Markup {
     let base = base(view.head.webhook);
     html! {
-        section.stack aria-labelledby="health" {
+        section.stack aria-labelledby="health" data-with-live {
             div.top {
                 h2 id="health" { "Health" }
                 nav.actions aria-label="Range of the charts" {
