@@ -1,9 +1,8 @@
 //! Turns verdicts on single messages into as few acknowledgements as the order allows.
 //!
 //! One `basic.ack` with `multiple` settles every message up to its tag, so the window acknowledges
-//! whole prefixes; each is one entry in the log of a quorum queue, whatever it settles. A message that
-//! takes long would hold back all behind it: once it has stood in the way for [`PATIENCE`], or those
-//! behind it take most of the prefetch, they are acknowledged one by one.
+//! whole prefixes. A message that takes long would hold back all behind it: once it has stood in
+//! the way for [`PATIENCE`], those behind it are acknowledged one by one.
 //!
 //! [`Window`] is pure; [`run`] carries out what it says on a channel.
 
@@ -22,9 +21,8 @@ use crate::settlement::Verdict;
 /// acknowledges dozens at once, short against any prefetch window.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// How long one unsettled message may hold back the acknowledgement of those behind it: longer than it
-/// takes to park one, which gathers for 25 ms and waits for a confirm.
-const PATIENCE: Duration = Duration::from_millis(60);
+/// How long one unsettled message may hold back the acknowledgement of those behind it.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// The most verdicts taken up in one round: more than a gathering usually finds, so that a round is
 /// cut only when the machine cannot keep up anyway.
@@ -52,20 +50,17 @@ struct Window {
     tags: VecDeque<Tag>,
     /// Tags that are done and not acknowledged yet.
     done: Vec<u64>,
-    /// How many of those may wait.
-    room: usize,
     waiting_since: Option<Instant>,
 }
 
-impl Window {
-    /// A channel that nothing has come on yet, with at most `prefetch` unsettled messages.
-    fn new(prefetch: u16) -> Self {
-        // What waits keeps nothing from coming.
-        let room = usize::from(prefetch) * 3 / 4;
+impl Default for Window {
+    fn default() -> Self {
         // Delivery tags count from 1 on every channel (AMQP 0-9-1, section 1.1).
-        Self { first: 1, tags: VecDeque::new(), done: Vec::new(), room, waiting_since: None }
+        Self { first: 1, tags: VecDeque::new(), done: Vec::new(), waiting_since: None }
     }
+}
 
+impl Window {
     fn take(&mut self, verdict: Verdict, say: &mut Vec<Say>) {
         let (tag, state) = match verdict {
             Verdict::Done(tag) => (tag, Tag::Done),
@@ -101,9 +96,7 @@ impl Window {
         self.done.retain(|tag| *tag >= self.first);
         if self.done.is_empty() {
             self.waiting_since = None;
-        } else if now >= *self.waiting_since.get_or_insert(now) + PATIENCE
-            || self.done.len() > self.room
-        {
+        } else if now >= *self.waiting_since.get_or_insert(now) + PATIENCE {
             self.waiting_since = None;
             for tag in self.done.drain(..) {
                 let index = usize::try_from(tag - self.first).unwrap_or(usize::MAX);
@@ -129,12 +122,11 @@ impl Window {
 /// `limit`. Either ends the session: its unsettled messages come again.
 pub(crate) async fn run(
     channel: Channel,
-    prefetch: u16,
     mut verdicts: mpsc::Receiver<Verdict>,
     limit: Duration,
     metrics: Metrics,
 ) -> Result<(), Option<lapin::Error>> {
-    let mut window = Window::new(prefetch);
+    let mut window = Window::default();
     let (mut round, mut say) = (Vec::with_capacity(ROUND), Vec::new());
     loop {
         let open = gather(&mut verdicts, &mut round, window.deadline()).await;
@@ -203,7 +195,7 @@ mod tests {
     use super::*;
 
     fn check(verdicts: &[Verdict], patient: bool, expected: &[Say]) {
-        let (mut window, mut say) = (Window::new(100), Vec::new());
+        let (mut window, mut say) = (Window::default(), Vec::new());
         for verdict in verdicts {
             window.take(*verdict, &mut say);
         }
@@ -226,19 +218,6 @@ mod tests {
         check(&[GiveBack(1)], false, &[Say::GiveBack(1)]);
     }
 
-    #[test]
-    fn what_would_take_the_prefetch_does_not_wait() {
-        let (mut window, mut say) = (Window::new(4), Vec::new());
-        for tag in 2..=4 {
-            window.take(Verdict::Done(tag), &mut say);
-        }
-        window.acknowledge(Instant::now(), &mut say);
-        assert_eq!(say, []);
-        window.take(Verdict::Done(5), &mut say);
-        window.acknowledge(Instant::now(), &mut say);
-        assert_eq!(say, [2, 3, 4, 5].map(Say::Ack));
-    }
-
     proptest! {
         /// Against the broker's rule: a tag that is acknowledged must be outstanding, and at the
         /// end every message has been settled exactly as its verdict says.
@@ -246,11 +225,10 @@ mod tests {
         fn every_verdict_is_carried_out_once(
             order in Just((1_u64..=40).collect::<Vec<_>>()).prop_shuffle(),
             back in prop::collection::hash_set(1_u64..=40, 0..6),
-            room in 1_u16..60,
             rounds in prop::collection::vec((1_usize..8, any::<bool>()), 60),
         ) {
             let mut outstanding: std::collections::BTreeSet<u64> = order.iter().copied().collect();
-            let (mut window, mut now) = (Window::new(room), Instant::now());
+            let (mut window, mut now) = (Window::default(), Instant::now());
             let mut rest = order.as_slice();
             let mut given_back = std::collections::HashSet::new();
             for (count, late) in rounds {

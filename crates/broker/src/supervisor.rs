@@ -270,11 +270,11 @@ impl Supervisor {
 
     /// Carries out verdicts until every settlement of the channel is gone.
     async fn settle(&self, settling: Settling) -> Result<(), SessionError> {
-        let (prefetch, limit) = (self.config.prefetch, self.config.deadline);
+        let limit = self.config.deadline;
         let Settling { channel, verdicts } = settling;
         let doing = "acknowledging";
-        let settled = acks::run(channel, prefetch, verdicts, limit, self.metrics.clone()).await;
-        settled.map_err(|error| match error {
+        acks::run(channel, verdicts, limit, self.metrics.clone()).await.map_err(|error| match error
+        {
             Some(source) => SessionError::Lost { doing, source },
             None => SessionError::Deadline { doing, limit },
         })
