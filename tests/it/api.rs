@@ -2,6 +2,7 @@
 //! becomes of requests that are wrong.
 
 mod access;
+mod away;
 mod hidden;
 mod hostile;
 mod lost;
@@ -249,6 +250,40 @@ async fn lists_come_in_parts() {
     stage.close().await;
 }
 
+/// The delivery of `evt_dead` is found by its event, and no other is.
+fn of_one_event(hand: &Hand<'_>, webhook: &str, delivery: &str) {
+    for (query, found) in [
+        ("/deliveries?event=evt_dead".to_owned(), true),
+        (format!("/deliveries?event=evt_dead&webhook={webhook}&state=dead&limit=1"), true),
+        (format!("/webhooks/{webhook}/deliveries?event=evt_dead&type=deployment.failed"), true),
+        ("/deliveries?event=evt_dead&state=delivered".to_owned(), false),
+        ("/deliveries?event=evt_dead&type=domain.added".to_owned(), false),
+        ("/deliveries?event=evt_dead&until=2020-01-01T00:00:00Z".to_owned(), false),
+        ("/deliveries?event=evt_never".to_owned(), false),
+    ] {
+        let listed = json_of(&hand.get(&query));
+        let ids: Vec<_> =
+            listed["items"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
+        assert_eq!(ids, if found { vec![delivery] } else { vec![] }, "{query}: {listed}");
+        assert_eq!(listed["next"], Value::Null, "{listed}");
+    }
+    problem(&hand.get("/deliveries?event="), 400, "invalid-request");
+
+    let headers = format!("cookie: {}\r\n", sessions::sign_in(hand.program));
+    let search = |text: &str| {
+        let path = format!("/admin/webhooks?q={text}");
+        loopback::request(hand.program.admin(), "GET", &path, &headers, "").unwrap()
+    };
+    let found = search("evt_dead");
+    assert!(found.body.contains("Deliveries of the event"), "{found:?}");
+    assert!(found.body.contains(&format!("/admin/deliveries/{delivery}")), "{found:?}");
+    let none = search("evt_never").body;
+    assert!(none.contains("No webhook fits") && !none.contains("Deliveries of"), "{none}");
+    let gone = search(delivery);
+    let there = format!("/admin/deliveries/{delivery}");
+    assert_eq!((gone.status, gone.header("location")), (303, &*there));
+}
+
 /// A test event, a delivery that fails and is sent again, dead letters, recovery.
 #[tokio::test]
 async fn deliveries_are_seen_and_sent_again() {
@@ -286,6 +321,7 @@ async fn deliveries_are_seen_and_sent_again() {
     assert!(shown["attempts"][0]["requestHeaders"]["x-boottify-signature"].is_string(), "{shown}");
     let listed = json_of(&hand.get(&format!("{place}/deliveries?state=dead")));
     assert_eq!(listed["items"][0]["id"], delivery);
+    of_one_event(&hand, &id, &delivery);
 
     stage.receiver.answer("/hook", Script::ok());
     let again = hand.send("POST", &format!("/deliveries/{delivery}/redeliver"), "", "");

@@ -19,6 +19,7 @@ mod hours;
 mod id;
 mod mark;
 mod names;
+mod of_event;
 mod packed;
 mod prune;
 mod query;
@@ -160,6 +161,20 @@ impl DeliveryLog {
     /// The database's.
     pub async fn delivery(&self, id: &str) -> Result<Option<DeliveryDetail>, DatabaseError> {
         query::delivery(self.0.ready().await?, self.0.kind(), id).await
+    }
+
+    /// The deliveries of an event to these webhooks, the one that changed last first. Costs as much as
+    /// a look at one delivery for each of them.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn of_event(
+        &self,
+        event: &EventId,
+        webhooks: &[WebhookId],
+    ) -> Result<Vec<DeliveryRow>, DatabaseError> {
+        of_event::deliveries(self.0.ready().await?, self.0.kind(), event, webhooks).await
     }
 
     /// The deliveries of a webhook that are dead letters and had their last attempt at or after

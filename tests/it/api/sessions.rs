@@ -12,7 +12,7 @@ use super::ADMIN;
 use crate::stage::SOON;
 
 /// Signs in; gives the cookie.
-fn sign_in(program: &Program) -> String {
+pub(super) fn sign_in(program: &Program) -> String {
     let form = "content-type: application/x-www-form-urlencoded\r\n";
     let body = format!("token={ADMIN}");
     let answer = loopback::request(program.admin(), "POST", "/admin/sign-in", form, body).unwrap();

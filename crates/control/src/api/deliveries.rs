@@ -9,7 +9,7 @@ use store::DeliveryState;
 
 use super::json::JsonBody;
 use super::params::{DeliveryParams, PartParams};
-use super::query::{Query, event_type};
+use super::query::{Query, event_id, event_type};
 use super::webhooks::{id, path_text};
 use super::{input, wire};
 use crate::App;
@@ -228,6 +228,7 @@ pub(super) async fn try_out(
 fn deliveries(query: &mut Query) -> DeliveriesAsked {
     DeliveriesAsked {
         webhook: None,
+        event: query.parsed("event", event_id),
         state: query.word("state", &STATES),
         kind: query.parsed("type", event_type),
         since_ms: query.time("since"),

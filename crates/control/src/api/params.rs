@@ -21,6 +21,10 @@ pub(super) struct PartParams {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "for the document")]
 pub(super) struct DeliveryParams {
+    /// Of the event with this id, to webhooks that there are; with more than 1,000 of them, only
+    /// beside a webhook
+    #[param(min_length = 1, max_length = 255, nullable = false)]
+    event: Option<String>,
     /// `waiting`, `delivered`, `dead` or `dropped`
     #[param(pattern = "^(waiting|delivered|dead|dropped)$", nullable = false)]
     state: Option<String>,

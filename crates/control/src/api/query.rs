@@ -1,6 +1,6 @@
 //! The part of an address after `?`: every parameter known, each once, every mistake told.
 
-use event::EventType;
+use event::{EventId, EventType};
 use settings::nearest;
 use subscriptions::WebhookId;
 
@@ -112,6 +112,11 @@ impl Query {
 /// The name of an event type, known or not.
 pub(super) fn event_type(text: &str) -> Result<String, String> {
     EventType::try_new(text).map(|kind| kind.to_string()).map_err(|error| error.to_string())
+}
+
+/// The id of an event, known or not.
+pub(super) fn event_id(text: &str) -> Result<EventId, String> {
+    EventId::try_new(text).map_err(|error| error.to_string())
 }
 
 /// What a time looks like.

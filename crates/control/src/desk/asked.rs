@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use broker::{DeadFilter, DeadLetter};
-use event::EventType;
+use event::{EventId, EventType};
 use serde_json::Value;
 use signing::Secret;
 use store::{AuditFilter, DeliveryState, LoggedEvent};
@@ -148,6 +148,8 @@ pub enum State {
 pub struct DeliveriesAsked {
     /// Of which webhook.
     pub webhook: Option<WebhookId>,
+    /// Of which event, among the webhooks that there are.
+    pub event: Option<EventId>,
     /// How they stand.
     pub state: Option<DeliveryState>,
     /// Of which event type.

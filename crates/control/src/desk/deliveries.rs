@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use broker::{DeadFilter, DeadMoved, DeadReach, Once, Parked};
 use bytes::Bytes;
-use event::{DeliveryId, Event, EventType};
+use event::{DeliveryId, Event, EventId, EventType};
 use serde_json::json;
 use store::{
     Action, AttemptRow, DeliveryDetail, DeliveryLog, DeliveryQuery, DeliveryRow, DeliveryState,
-    LoggedEvent, Position, Stretch,
+    LoggedEvent, Page, Position, Stretch,
 };
 use subscriptions::{Webhook, WebhookId};
 
@@ -26,6 +26,8 @@ use crate::problem::{FieldError, Problem, ProblemKind};
 
 /// Recent events that a filter is tried against.
 const TRIED: u32 = 100;
+/// Webhooks that are asked for the deliveries of an event, at most.
+const ASKED_OF_EVENT: usize = 1_000;
 /// Sample events are small.
 const MAX_SAMPLE: usize = 64 * 1_024;
 
@@ -34,13 +36,14 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// A cursor that is none; there is no log, or it is away.
+    /// A cursor that is none; an event among more webhooks than can be asked; there is no log, or it
+    /// is away.
     pub async fn deliveries(
         &self,
         asked: &DeliveriesAsked,
     ) -> Result<Listed<DeliveryRow>, Problem> {
-        let DeliveriesAsked { webhook, state, kind, since_ms, until_ms, .. } = asked;
-        let list = List::Deliveries.of(&(webhook, state, kind, since_ms, until_ms));
+        let DeliveriesAsked { webhook, event, state, kind, since_ms, until_ms, .. } = asked;
+        let list = List::Deliveries.of(&(webhook, event, state, kind, since_ms, until_ms));
         let after = asked.cursor.as_deref().map(|cursor| list.place(cursor));
         let query = DeliveryQuery {
             webhook: asked.webhook.clone(),
@@ -51,8 +54,13 @@ impl Desk {
             after: after.transpose()?.map(|(place, _)| Position(place)),
             limit: asked.limit.clamp(1, MAX_PAGE),
         };
-        let page = self.log()?.deliveries(&query).await;
-        let page = page.map_err(|error| trouble::database(&error))?;
+        let page = match event {
+            Some(event) => self.of_event(event, &query).await?,
+            None => {
+                let page = self.log()?.deliveries(&query).await;
+                page.map_err(|error| trouble::database(&error))?
+            }
+        };
         let next = page.next.map(|Position(place)| list.cursor(place, ""));
         Ok(Listed { items: page.items, next })
     }
@@ -219,6 +227,34 @@ impl Desk {
         })
     }
 
+    /// A page of the deliveries of one event, to the webhooks that there are.
+    async fn of_event(
+        &self,
+        event: &EventId,
+        query: &DeliveryQuery,
+    ) -> Result<Page<DeliveryRow>, Problem> {
+        let snapshot = self.0.store.snapshots().load_full();
+        let webhooks: Vec<WebhookId> = match &query.webhook {
+            Some(webhook) => vec![webhook.clone()],
+            None if snapshot.len() > ASKED_OF_EVENT => {
+                let why = format!(
+                    "among more than {ASKED_OF_EVENT} webhooks an event is not looked for: \
+                     say of which webhook",
+                );
+                return Err(Problem::new(ProblemKind::InvalidRequest, why));
+            }
+            None => snapshot.iter().map(|webhook| webhook.id.clone()).collect(),
+        };
+        let found = self.log()?.of_event(event, &webhooks).await;
+        let mut items = found.map_err(|error| trouble::database(&error))?;
+        items.retain(|row| is_wanted(row, query));
+        let limit = query.limit as usize;
+        let next = items.get(limit.saturating_sub(1)).filter(|_| items.len() > limit);
+        let next = next.map(|row| row.position);
+        items.truncate(limit);
+        Ok(Page { items, next })
+    }
+
     fn live_webhook(&self, id: &WebhookId) -> Result<Arc<Webhook>, Problem> {
         let snapshot = self.0.store.snapshots().load_full();
         snapshot.get(id).map(Arc::clone).ok_or_else(|| unknown(id))
@@ -346,6 +382,15 @@ impl Desk {
             }
         }
     }
+}
+
+/// Whether the log would list it; the webhook is known to be right.
+fn is_wanted(row: &DeliveryRow, query: &DeliveryQuery) -> bool {
+    query.state.is_none_or(|state| row.state == state)
+        && query.kind.as_ref().is_none_or(|kind| row.kind == *kind)
+        && query.since_ms.is_none_or(|since| row.last_at_ms >= since)
+        && query.until_ms.is_none_or(|until| row.last_at_ms < until)
+        && query.after.is_none_or(|after| row.position.0 < after.0)
 }
 
 /// When a delivery that waits is attempted, as far as the log knows: it is told of attempts, and not

@@ -23,7 +23,7 @@ use crate::log::sql::list;
 /// Items of one page at most.
 pub(super) const MOST: u32 = 500;
 /// Eras that one statement looks at, at most.
-const ERAS: usize = 64;
+pub(super) const ERAS: usize = 64;
 /// Attempts shown of one delivery at most; the last ones.
 const ATTEMPTS: i64 = 500;
 
@@ -307,7 +307,7 @@ impl Wanted<'_> {
 }
 
 /// The deliveries at these places, newest first, with their names, and their traces if asked.
-async fn rows_at(
+pub(super) async fn rows_at(
     pool: &AnyPool,
     positions: &[i64],
     traces: bool,
@@ -342,7 +342,7 @@ async fn past(pool: &AnyPool, id: Id) -> Result<Vec<AttemptRow>, DatabaseError> 
     rows.iter().map(read_attempt).collect()
 }
 
-async fn eras(
+pub(super) async fn eras(
     executor: impl Executor<'_, Database = Any>,
     query: &str,
 ) -> Result<Vec<i64>, DatabaseError> {
@@ -351,7 +351,7 @@ async fn eras(
     rows.iter().map(|row| Ok(row.try_get("era")?)).collect()
 }
 
-fn positions(rows: &[AnyRow]) -> Result<Vec<i64>, DatabaseError> {
+pub(super) fn positions(rows: &[AnyRow]) -> Result<Vec<i64>, DatabaseError> {
     rows.iter().map(|row| Ok(row.try_get("position")?)).collect()
 }
 
@@ -359,7 +359,7 @@ fn events_of(rows: &[AnyRow]) -> Result<Vec<i64>, DatabaseError> {
     rows.iter().map(|row| Ok(row.try_get("event")?)).collect()
 }
 
-fn read_row(row: &AnyRow, event: String) -> Result<DeliveryRow, DatabaseError> {
+pub(super) fn read_row(row: &AnyRow, event: String) -> Result<DeliveryRow, DatabaseError> {
     let id = Id::read(row)?.to_string();
     let wrong = |why: String| DatabaseError::Row { id: id.clone(), why };
     let webhook: String = row.try_get("webhook_name")?;

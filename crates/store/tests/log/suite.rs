@@ -1,6 +1,7 @@
 //! The delivery log does the same in SQLite and PostgreSQL: every test runs on both.
 
 mod away;
+mod of_event;
 
 use std::path::Path;
 use std::sync::Arc;

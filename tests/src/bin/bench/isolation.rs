@@ -200,7 +200,9 @@ impl Isolation {
             }
             for (case, figures) in &mut all {
                 eprintln!("isolation, round {round}: {}", case.label());
-                figures.push(case.measure(broker, sink).await?);
+                let found = case.measure(broker, sink).await?;
+                eprintln!("  p99 {:.2} ms, broker CPU {:.2}", found.p99, found.broker_cpu);
+                figures.push(found);
             }
             if round % 2 == 0 {
                 all.reverse();

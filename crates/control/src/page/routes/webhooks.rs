@@ -2,8 +2,9 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use event::EventId;
 use http::HeaderMap;
-use store::{AuditFilter, DeliveryState, Stretch};
+use store::{AuditFilter, DeliveryRow, DeliveryState, Stretch};
 use subscriptions::{Webhook, WebhookId};
 
 use super::super::answer::{Answer, Refusal, Reply};
@@ -12,7 +13,7 @@ use super::super::gate::Asked;
 use super::super::view::{list as listing, rows, webhook};
 use super::audit::rows_of;
 use super::{Page, webhook_id};
-use crate::desk::{AuditAsked, DeliveriesAsked, Found, State as Enabled, WebhooksAsked};
+use crate::desk::{AuditAsked, DeliveriesAsked, Found, MAX_PAGE, State as Enabled, WebhooksAsked};
 
 /// Webhooks on one part of the list.
 const WEBHOOKS: u32 = 50;
@@ -22,6 +23,10 @@ const HOUR_MS: i64 = 3_600_000;
 
 pub(super) async fn list(asked: Asked) -> Answer {
     let (search, state) = (asked.query.get("q"), asked.query.get("state"));
+    if asked.desk.delivery(search).await.is_ok() {
+        return Ok(Reply::Go(format!("/admin/deliveries/{search}")));
+    }
+    let of_event = of_event(&asked, search, state).await;
     let found = asked.desk.webhooks(&WebhooksAsked {
         search: asked.query.given("q"),
         state: match state {
@@ -51,6 +56,7 @@ pub(super) async fn list(asked: Asked) -> Answer {
             .map(|(webhook, hours)| listing::Item { webhook, hours: hours.as_deref() })
             .collect(),
         unread: asked.desk.unread(),
+        of_event,
         total: asked.desk.count().0,
         search,
         state,
@@ -58,6 +64,16 @@ pub(super) async fn list(asked: Asked) -> Answer {
         next: found.next.as_deref().map(at),
     };
     Ok(Reply::Screen(listing::list(&asked.frame, &view)))
+}
+
+/// Deliveries of the event with this id. Like health they are a help: without the log there are none.
+async fn of_event(asked: &Asked, id: &str, state: &str) -> Vec<DeliveryRow> {
+    let Some(event) = EventId::try_new(id).ok().filter(|_| state.is_empty()) else {
+        return Vec::new();
+    };
+    let deliveries =
+        DeliveriesAsked { event: Some(event), limit: MAX_PAGE, ..DeliveriesAsked::default() };
+    asked.desk.deliveries(&deliveries).await.map(|listed| listed.items).unwrap_or_default()
 }
 
 pub(super) async fn deliveries(Path(id): Path<String>, asked: Asked) -> Answer {

@@ -1,13 +1,14 @@
 //! All webhooks, and how they fare.
 
 use maud::{Markup, html};
-use store::Stretch;
+use store::{DeliveryRow, Stretch};
 use subscriptions::Webhook;
 
 use super::chart::{self, Hours};
 use super::frame::{Frame, Screen, Section, screen};
 use super::icon::{Icon, icon};
 use super::pieces::{Tone, count, event_tags, pager, pill};
+use super::rows;
 
 /// Of the last day.
 pub(super) const HOURS: u16 = 24;
@@ -19,6 +20,8 @@ pub(crate) struct List<'a> {
     pub(crate) items: Vec<Item<'a>>,
     /// Why nobody knows which there are; `None` where they were read.
     pub(crate) unread: Option<String>,
+    /// Deliveries of the event that is searched for.
+    pub(crate) of_event: Vec<DeliveryRow>,
     /// How many there are.
     pub(crate) total: usize,
     /// What is searched for.
@@ -71,18 +74,9 @@ pub(crate) fn list(frame: &Frame, view: &List<'_>) -> Markup {
                 (first_steps(frame))
             } @else {
                 (filters(view))
-                section.card aria-label="Webhooks" data-every="10" {
-                    @if view.items.is_empty() {
-                        div.empty {
-                            (icon(Icon::Search))
-                            h2 { "No webhook fits" }
-                            p { "Nothing has this in its URL, description or id." }
-                            div.actions { a.button href="/admin/webhooks" { "Show all" } }
-                        }
-                    } @else {
-                        (table(frame, view))
-                        (pager(&shown(view), view.first.as_deref(), view.next.as_deref()))
-                    }
+                @if !view.of_event.is_empty() { (of_event(frame, view)) }
+                @if view.of_event.is_empty() || !view.items.is_empty() {
+                    section.card aria-label="Webhooks" data-every="10" { (webhooks(frame, view)) }
                 }
             }
         },
@@ -156,7 +150,7 @@ fn filters(view: &List<'_>) -> Markup {
             div.field.wide {
                 label for="q" { "Search" }
                 input id="q" name="q" type="search" value=(view.search) maxlength="200"
-                    placeholder="URL, description or id";
+                    placeholder="URL, description, or id of a webhook, event or delivery";
             }
             div.field {
                 label for="state" { "State" }
@@ -167,6 +161,37 @@ fn filters(view: &List<'_>) -> Markup {
                 }
             }
             button.button type="submit" { "Filter" }
+        }
+    }
+}
+
+fn webhooks(frame: &Frame, view: &List<'_>) -> Markup {
+    html! {
+        @if view.items.is_empty() {
+            div.empty {
+                (icon(Icon::Search))
+                h2 { "No webhook fits" }
+                p { "Nothing has this in its URL, description or id, and no event or delivery that the \
+                     log remembers has this id." }
+                div.actions { a.button href="/admin/webhooks" { "Show all" } }
+            }
+        } @else {
+            (table(frame, view))
+            (pager(&shown(view), view.first.as_deref(), view.next.as_deref()))
+        }
+    }
+}
+
+/// What became of the event whose id is searched for.
+fn of_event(frame: &Frame, view: &List<'_>) -> Markup {
+    html! {
+        section.card aria-labelledby="of-event" {
+            h2 id="of-event" { "Deliveries of the event " code { (view.search) } }
+            table.rows {
+                caption.vh { "Deliveries of the event" }
+                thead { (rows::titles()) }
+                tbody { @for delivery in &view.of_event { (rows::row(delivery, frame.now_ms)) } }
+            }
         }
     }
 }

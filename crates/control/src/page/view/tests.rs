@@ -35,7 +35,8 @@ fn screens() -> Vec<Screen> {
 
 fn list_of<'a>(items: Vec<list::Item<'a>>, total: usize) -> list::List<'a> {
     let next = (total > items.len()).then(|| "/admin/webhooks?cursor=c".to_owned());
-    list::List { items, unread: None, total, search: "", state: "", first: None, next }
+    let of_event = Vec::new();
+    list::List { items, unread: None, of_event, total, search: "", state: "", first: None, next }
 }
 
 fn lists() -> Vec<Screen> {
@@ -68,10 +69,14 @@ fn lists() -> Vec<Screen> {
     let role = frame::Frame { admin: false, ..sample::frame() };
     let unread = list::List { unread: Some(EVIL.to_owned()), ..list_of(Vec::new(), 0) };
     let nothing = list::List { search: EVIL, ..list_of(Vec::new(), 5) };
+    let row = |n, state| sample::row(n, state);
+    let of_event = vec![row(1, DeliveryState::Delivered), row(2, DeliveryState::Dead)];
+    let event = list::List { search: EVIL, of_event, ..list_of(Vec::new(), 5) };
     vec![
         ("list", list::list(&sample::frame(), &list_of(items.clone(), 312))),
         ("list-empty", list::list(&sample::frame(), &list_of(Vec::new(), 0))),
         ("list-nothing", list::list(&role, &nothing)),
+        ("list-event", list::list(&sample::frame(), &event)),
         ("list-unread", list::list(&read_only, &unread)),
         ("list-read-only", list::list(&read_only, &list_of(items, 5))),
     ]
