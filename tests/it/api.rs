@@ -277,6 +277,7 @@ fn of_one_event(hand: &Hand<'_>, webhook: &str, delivery: &str) {
     let found = search("evt_dead");
     assert!(found.body.contains("Deliveries of the event"), "{found:?}");
     assert!(found.body.contains(&format!("/admin/deliveries/{delivery}")), "{found:?}");
+    assert!(found.body.contains(&format!("to <code>{webhook}</code>")), "{found:?}");
     let none = search("evt_never").body;
     assert!(none.contains("No webhook fits") && !none.contains("Deliveries of"), "{none}");
     let gone = search(delivery);

@@ -186,11 +186,14 @@ fn webhooks(frame: &Frame, view: &List<'_>) -> Markup {
 fn of_event(frame: &Frame, view: &List<'_>) -> Markup {
     html! {
         section.card aria-labelledby="of-event" {
-            h2 id="of-event" { "Deliveries of the event " code { (view.search) } }
+            div.head {
+                h2 id="of-event" { "Deliveries of the event" }
+                code.small { (view.search) }
+            }
             table.rows {
                 caption.vh { "Deliveries of the event" }
                 thead { (rows::titles()) }
-                tbody { @for delivery in &view.of_event { (rows::row(delivery, frame.now_ms)) } }
+                tbody { @for delivery in &view.of_event { (rows::row_of_event(delivery, frame.now_ms)) } }
             }
         }
     }

@@ -37,14 +37,23 @@ pub(super) fn titles() -> Markup {
     }
 }
 
-/// One delivery.
+/// One delivery of a webhook.
 pub(crate) fn row(delivery: &DeliveryRow, now_ms: i64) -> Markup {
+    row_about(delivery, &html! { code { (delivery.id) } }, now_ms)
+}
+
+/// One delivery of an event, which went to several webhooks.
+pub(super) fn row_of_event(delivery: &DeliveryRow, now_ms: i64) -> Markup {
+    row_about(delivery, &html! { "to " code { (delivery.webhook.as_str()) } }, now_ms)
+}
+
+fn row_about(delivery: &DeliveryRow, under: &Markup, now_ms: i64) -> Markup {
     html! {
         tr id={ "delivery-" (delivery.id) } {
             td { (delivery_pill(delivery)) }
             td.wide {
                 a.title href={ "/admin/deliveries/" (delivery.id) } { (delivery.kind) }
-                span.under { code { (delivery.id) } }
+                span.under { (under) }
             }
             td { (response(delivery)) }
             td.number.end {
