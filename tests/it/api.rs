@@ -14,7 +14,8 @@ use testbed::eventually;
 use testbed::loopback::{self, Answer};
 use testbed::program::Program;
 use testbed::receiver::{self, Script};
-use testbed::setup::Webhook;
+use testbed::setup::{Setup, Webhook};
+use testbed::space::Space;
 
 use crate::stage::{SOON, Stage};
 
@@ -75,6 +76,14 @@ fn problem(answer: &Answer, status: u16, kind: &str) -> Value {
 async fn stage() -> Stage {
     let tokens = format!("alice admin {ADMIN}\nbob read {READ}");
     Stage::new(|setup, _| setup.sqlite().set("admin.tokens", tokens)).await
+}
+
+/// A program on this PostgreSQL, with a token of the role `admin`.
+fn on_postgres(space: &Space, url: &str) -> Setup {
+    Setup::new(space)
+        .set("webhooks.store", url)
+        .set("webhooks.encryption_key", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
+        .set("admin.tokens", format!("alice admin {ADMIN}"))
 }
 
 /// The answer to the second of two rotations, which is told of the first.
@@ -283,6 +292,54 @@ fn of_one_event(hand: &Hand<'_>, webhook: &str, delivery: &str) {
     let gone = search(delivery);
     let there = format!("/admin/deliveries/{delivery}");
     assert_eq!((gone.status, gone.header("location")), (303, &*there));
+}
+
+/// The deliveries of one event come in parts, and are not looked for among too many webhooks.
+#[tokio::test]
+async fn deliveries_of_one_event_come_in_parts() {
+    let tokens = format!("alice admin {ADMIN}");
+    let stage = Stage::new(|setup, receiver| {
+        let all = |n| Webhook::new(&format!("whk_{n}"), &receiver.url("/hook"));
+        (0..3).fold(setup.set("admin.tokens", tokens), |setup, n| setup.webhook(all(n)))
+    })
+    .await;
+    let hand = Hand { program: &stage.program, token: ADMIN };
+    for event in ["evt_1", "evt_2"] {
+        stage.publish("domain.added", "prj_1", event).await;
+    }
+    let part =
+        |cursor: &str| json_of(&hand.get(&format!("/deliveries?event=evt_1&limit=2{cursor}")));
+    let first = eventually("the log knows all three", SOON, || async {
+        let all = json_of(&hand.get("/deliveries?event=evt_1"));
+        (all["items"].as_array()?.len() == 3).then(|| part(""))
+    });
+    let first = first.await.unwrap();
+    let next = first["next"].as_str().unwrap();
+    let second = part(&format!("&cursor={next}"));
+    assert_eq!(second["next"], Value::Null, "{second}");
+    let of = |part: &Value| {
+        let items = part["items"].as_array().unwrap();
+        assert!(items.iter().all(|row| row["event"] == "evt_1"), "{part}");
+        items.iter().map(|row| row["webhook"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let mut webhooks = [of(&first), of(&second)].concat();
+    webhooks.sort_unstable();
+    assert_eq!(webhooks, ["whk_0", "whk_1", "whk_2"]);
+    let elsewhere = format!("/deliveries?event=evt_2&limit=2&cursor={next}");
+    problem(&hand.get(&elsewhere), 400, "invalid-cursor");
+    stage.close().await;
+
+    let tokens = format!("alice admin {ADMIN}");
+    let stage = Stage::new(|setup, receiver| {
+        let all = |n| Webhook::new(&format!("whk_{n}"), &receiver.url("/hook"));
+        (0..1_001).fold(setup.set("admin.tokens", tokens), |setup, n| setup.webhook(all(n)))
+    })
+    .await;
+    let hand = Hand { program: &stage.program, token: ADMIN };
+    let told = problem(&hand.get("/deliveries?event=evt_1"), 400, "invalid-request");
+    assert!(told["detail"].as_str().unwrap().contains("say of which webhook"), "{told}");
+    assert_eq!(hand.get("/deliveries?event=evt_1&webhook=whk_7").status, 200);
+    stage.close().await;
 }
 
 /// A test event, a delivery that fails and is sent again, dead letters, recovery.

@@ -6,11 +6,10 @@ use testbed::eventually;
 use testbed::loopback;
 use testbed::postgres::Server;
 use testbed::program::Program;
-use testbed::setup::Setup;
 use testbed::space::Space;
 
 use super::sessions::sign_in;
-use super::{ADMIN, Hand, json_of, problem};
+use super::{ADMIN, Hand, json_of, on_postgres, problem};
 use crate::stage::SOON;
 
 /// A path of the page, as whoever signed in sees it.
@@ -26,10 +25,7 @@ async fn a_lost_postgres_is_told_and_waited_for() {
     let mut server = Server::start().await.unwrap();
     let url = server.database("webhooks").await.unwrap();
     let space = Space::open().await.unwrap();
-    let setup = Setup::new(&space)
-        .set("webhooks.store", url.as_str())
-        .set("webhooks.encryption_key", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
-        .set("admin.tokens", format!("alice admin {ADMIN}"));
+    let setup = on_postgres(&space, &url);
     let program = Program::start(&setup).await.unwrap();
     let hand = Hand { program: &program, token: ADMIN };
     let cookie = sign_in(&program);

@@ -8,7 +8,7 @@ use testbed::program::Program;
 use testbed::setup::{Setup, Webhook};
 use testbed::space::Space;
 
-use super::ADMIN;
+use super::{ADMIN, on_postgres};
 use crate::stage::SOON;
 
 /// Signs in; gives the cookie.
@@ -47,10 +47,7 @@ async fn who_signs_out_is_out_everywhere() {
     let server = Server::start().await.unwrap();
     let url = server.database("webhooks").await.unwrap();
     let space = Space::open().await.unwrap();
-    let setup = Setup::new(&space)
-        .set("webhooks.store", url.as_str())
-        .set("webhooks.encryption_key", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
-        .set("admin.tokens", format!("alice admin {ADMIN}"));
+    let setup = on_postgres(&space, &url);
     let one = Program::start(&setup).await.unwrap();
     let mut other = Program::start(&setup).await.unwrap();
     let (cookie, kept) = (sign_in(&one), sign_in(&one));

@@ -249,9 +249,9 @@ impl Desk {
         let mut items = found.map_err(|error| trouble::database(&error))?;
         items.retain(|row| is_wanted(row, query));
         let limit = query.limit as usize;
-        let next = items.get(limit.saturating_sub(1)).filter(|_| items.len() > limit);
-        let next = next.map(|row| row.position);
+        let more = items.len() > limit;
         items.truncate(limit);
+        let next = items.last().filter(|_| more).map(|row| row.position);
         Ok(Page { items, next })
     }
 
