@@ -287,8 +287,14 @@ async fn promote(bench: &Bench, base: &str) {
     // Who looked before somebody rotated again would promote a secret that they never saw.
     let seen = bench.screen(base).await;
     let ask = bench.screen(&format!("{base}/rotate-secret")).await;
-    let rotated = bench.submit(&ask, &format!("{base}/rotate-secret"), &[]).await;
+    assert!(ask.contains("<option value=\"86400000ms\" selected>1 day</option>"), "{ask}");
+    let wrong = bench.submit(&ask, &format!("{base}/rotate-secret"), &[("overlap", "31d")]).await;
+    assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
+    let long = [("overlap", "259200000ms")];
+    let rotated = bench.submit(&ask, &format!("{base}/rotate-secret"), &long).await;
     assert_eq!(rotated.status(), StatusCode::OK);
+    let screen = bench.screen(base).await;
+    assert!(screen.contains("(in 2 d)") || screen.contains(">in 2 d<"), "{screen}");
     let stale = bench.submit(&seen, &format!("{base}/promote"), &[]).await;
     assert_eq!(stale.status(), StatusCode::PRECONDITION_FAILED);
     let screen = bench.screen(base).await;

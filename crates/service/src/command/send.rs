@@ -71,17 +71,18 @@ async fn publish(asked: &Send, config: &Config) -> Result<(), Failed> {
         body,
         at_ms: now.as_millisecond(),
     };
+    // Its deliveries may disable webhooks that it matches: those are counted before.
+    let matching = matching(config, &event);
     let broker = wiring::broker(config)?;
     let metrics = broker::Metrics::register(&Registry::new()).context("metrics")?;
     broker::publish_event(&broker, &published, &metrics)
         .await
         .with_context(|| format!("failed to publish to {}", broker.place()))?;
-    tell(asked, config, &event)
+    tell(asked, &event, matching)
 }
 
-fn tell(asked: &Send, config: &Config, event: &Event) -> Result<(), Failed> {
-    // The event is published; where the webhooks cannot be read here, serve may still do it.
-    let matching = matching(config, event);
+/// The event is published; where the webhooks cannot be read here, serve may still do it.
+fn tell(asked: &Send, event: &Event, matching: Result<usize>) -> Result<(), Failed> {
     if asked.json {
         let told = json!({ "id": event.id().as_str(), "type": event.kind().as_str(),
                            "matchingWebhooks": matching.ok() });

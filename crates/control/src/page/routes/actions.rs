@@ -1,10 +1,13 @@
 //! What is done with one webhook.
 
+use std::time::Duration;
+
 use axum::extract::Path;
 
 use super::super::answer::{Answer, Reply};
 use super::super::gate::{Asked, Posted};
-use super::super::view::confirm::{Confirm, confirm};
+use super::super::time;
+use super::super::view::confirm::{Choice, Confirm, confirm};
 use super::super::view::frame::{Done, Said};
 use super::super::view::pieces::count;
 use super::super::view::secret::{NewSecret, Shown, secret};
@@ -67,6 +70,7 @@ pub(super) async fn ask_kept(Path(id): Path<String>, asked: Asked) -> Answer {
             ("until", asked.frame.now_ms.to_string()),
             ("to_webhook", webhook.as_str().to_owned()),
         ],
+        choice: None,
         button: "Send them",
         danger: false,
         cancel: &base(&id),
@@ -89,6 +93,7 @@ pub(super) async fn ask_delete(Path(id): Path<String>, asked: Asked) -> Answer {
         of_dead: false,
         action: &format!("{}/delete", base(&id)),
         fields: vec![("version", found.fingerprint.clone())],
+        choice: None,
         button: "Delete webhook",
         danger: true,
         cancel: &format!("{}/settings", base(&id)),
@@ -106,12 +111,10 @@ pub(super) async fn delete(Path(id): Path<String>, form: Posted) -> Answer {
 pub(super) async fn ask_rotate(Path(id): Path<String>, asked: Asked) -> Answer {
     asked.viewer.must_be_admin()?;
     let found = asked.desk.webhook(&webhook_id(&id)?).await?;
-    let overlap = super::super::time::chosen(asked.desk.overlap());
     let mut text = vec![
-        format!(
-            "A new secret is made and shown once. The old one goes on signing \
-             x-boottify-signature for {overlap}, so that receivers can be changed without a gap."
-        ),
+        "A new secret is made and shown once. The old one goes on signing x-boottify-signature for a \
+         while, so that receivers can be changed without a gap."
+            .to_owned(),
         "As soon as they hold the new one you can promote it.".to_owned(),
     ];
     if found.webhook.switches_at_ms.is_some() {
@@ -123,6 +126,7 @@ pub(super) async fn ask_rotate(Path(id): Path<String>, asked: Asked) -> Answer {
         of_dead: false,
         action: &format!("{}/rotate-secret", base(&id)),
         fields: vec![("version", found.fingerprint.clone())],
+        choice: Some(overlap(asked.desk.overlap())),
         button: "Rotate secret",
         danger: false,
         cancel: &format!("{}/settings", base(&id)),
@@ -134,7 +138,15 @@ pub(super) async fn ask_rotate(Path(id): Path<String>, asked: Asked) -> Answer {
 pub(super) async fn rotate(Path(id): Path<String>, form: Posted) -> Answer {
     // The form holds for what was seen, so that a reload of the answer does not rotate once more.
     let seen = form.fields.get("version");
-    let made = form.asked.desk.rotate(&webhook_id(&id)?, None, Some(seen), form.actor()).await;
+    let overlap = match form.fields.given("overlap") {
+        Some(word) => Some(time::length_of(&word).ok_or_else(|| {
+            let why = "choose how long the old secret goes on signing";
+            Problem::new(ProblemKind::InvalidRequest, why)
+        })?),
+        None => None,
+    };
+    let overlap = overlap.map(|ms| Duration::from_millis(ms.unsigned_abs()));
+    let made = form.asked.desk.rotate(&webhook_id(&id)?, overlap, Some(seen), form.actor()).await;
     let made = made.map_err(|problem| match problem.kind {
         ProblemKind::Stale => Problem::new(
             ProblemKind::Stale,
@@ -191,7 +203,7 @@ pub(super) async fn reveal(Path(id): Path<String>, form: Posted) -> Answer {
 
 pub(super) async fn recover(Path(id): Path<String>, form: Posted) -> Answer {
     let webhook = webhook_id(&id)?;
-    let back = super::super::time::length_of(form.fields.get("since"));
+    let back = time::length_of(form.fields.get("since"));
     let back =
         back.ok_or_else(|| Problem::new(ProblemKind::InvalidRequest, "choose how far back to go"))?;
     let since = form.asked.frame.now_ms - back;
@@ -203,6 +215,25 @@ pub(super) async fn recover(Path(id): Path<String>, form: Posted) -> Answer {
         ..Said::of(Done::Recovered)
     };
     Ok(Reply::said(&base(webhook.as_str()), said))
+}
+
+/// How long the old secret goes on signing: as the service is set, or some other usual time.
+fn overlap(usual: Duration) -> Choice<'static> {
+    const HOUR: u64 = 3_600;
+    let mut lengths: Vec<Duration> =
+        [1, 6, 24, 72, 168, 720].map(|hours| Duration::from_secs(hours * HOUR)).into();
+    if !usual.is_zero() {
+        lengths.push(usual);
+    }
+    lengths.sort_unstable();
+    lengths.dedup();
+    let value = |length: &Duration| format!("{}ms", length.as_millis());
+    Choice {
+        name: "overlap",
+        label: "The old secret goes on signing for",
+        options: lengths.iter().map(|length| (value(length), time::chosen(*length))).collect(),
+        chosen: value(&usual),
+    }
 }
 
 fn base(id: &str) -> String {

@@ -187,6 +187,7 @@ fn ask(asked: &Asked, question: &Question<'_>) -> Answer {
         of_dead: true,
         action: question.action,
         fields: question.fields.clone(),
+        choice: None,
         button: question.button,
         danger: question.danger,
         cancel: &cancel,

@@ -17,6 +17,8 @@ pub(crate) struct Confirm<'a> {
     pub(crate) action: &'a str,
     /// What goes with it.
     pub(crate) fields: Vec<(&'a str, String)>,
+    /// What is to be chosen, too.
+    pub(crate) choice: Option<Choice<'a>>,
     /// What the button says.
     pub(crate) button: &'a str,
     /// Whether something is lost.
@@ -25,6 +27,19 @@ pub(crate) struct Confirm<'a> {
     pub(crate) cancel: &'a str,
     /// What the way back says.
     pub(crate) cancel_name: &'a str,
+}
+
+/// One of several values.
+#[derive(Clone, Debug)]
+pub(crate) struct Choice<'a> {
+    /// The field's name.
+    pub(crate) name: &'a str,
+    /// What it is for.
+    pub(crate) label: &'a str,
+    /// Values and what they are called.
+    pub(crate) options: Vec<(String, String)>,
+    /// The value that is chosen until another one is.
+    pub(crate) chosen: String,
 }
 
 /// The question.
@@ -43,16 +58,30 @@ pub(crate) fn confirm(frame: &Frame, view: &Confirm<'_>) -> Markup {
                 div.body.stack {
                     h1 { (view.title) }
                     @for text in &view.text { p { (text) } }
-                    form.form-foot id="confirm" method="post" action=(view.action) {
+                    form.stack id="confirm" method="post" action=(view.action) {
                         (frame.csrf_field())
                         @for (name, value) in &view.fields {
                             input type="hidden" name=(name) value=(value);
                         }
-                        button.button.primary.danger[view.danger] id="confirm-yes" type="submit" { (view.button) }
-                        a.button id="confirm-no" href=(view.cancel) { (view.cancel_name) }
+                        @if let Some(choice) = &view.choice { (choose(choice)) }
+                        div.form-foot {
+                            button.button.primary.danger[view.danger] id="confirm-yes" type="submit" { (view.button) }
+                            a.button id="confirm-no" href=(view.cancel) { (view.cancel_name) }
+                        }
                     }
                 }
             }
         },
     )
+}
+
+fn choose(choice: &Choice<'_>) -> Markup {
+    html! {
+        div.field {
+            label for=(choice.name) { (choice.label) }
+            select id=(choice.name) name=(choice.name) {
+                @for (value, name) in &choice.options { option value=(value) selected[*value == choice.chosen] { (name) } }
+            }
+        }
+    }
 }

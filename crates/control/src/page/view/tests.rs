@@ -233,6 +233,7 @@ fn letters() -> Vec<Screen> {
         of_dead: true,
         action: "/admin/dead/drop",
         fields: vec![("webhook", EVIL.to_owned())],
+        choice: None,
         button: "Drop 1,234 dead letters",
         danger: true,
         cancel: "/admin/dead",
