@@ -8,6 +8,7 @@
 //! being written in place is left alone until its writer rests.
 
 mod disabling;
+mod saving;
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
@@ -34,8 +35,7 @@ use crate::locator::{self, Locator};
 use crate::notice::{Notice, Origin};
 use crate::open::{self, KeyUse};
 use crate::options::{OpenError, Options, Rules};
-use crate::saved::{self, Pace, Saved};
-use crate::state_file::StateError;
+use crate::saved::Pace;
 use crate::status::Status;
 
 /// How often the store is looked at. A change has to be live within a second.
@@ -394,28 +394,6 @@ impl Store {
         }
     }
 
-    /// Saves what is live and not saved yet. Turns go on meanwhile: this may take its time.
-    fn save(&self) -> Vec<Notice> {
-        if !self.0.claim.is_held() {
-            return Vec::new();
-        }
-        let (unsaved, entries, revision) = {
-            let mut inner = self.inner();
-            let Some(unsaved) = inner.pace.begin() else { return Vec::new() };
-            (unsaved, inner.entries.clone(), *self.0.revision.borrow())
-        };
-        let (began, mut notices) = (Instant::now(), Vec::new());
-        let saved =
-            saved::save(&self.0.state_dir, &self.origin(), &entries, unsaved, revision.max(0));
-        let saved = self.keep(saved, &mut notices);
-        let pace = &mut self.inner().pace;
-        match saved {
-            Some(()) => pace.saved(Instant::now(), began.elapsed()),
-            None => pace.failed(Instant::now(), unsaved),
-        }
-        notices
-    }
-
     /// Makes these webhooks live, if they are other ones; says whether they are.
     fn take(
         &self,
@@ -440,19 +418,6 @@ impl Store {
             self.save_disabled(inner, notices);
         }
         Ok(true)
-    }
-
-    fn take_saved(&self, inner: &mut Inner, notices: &mut Vec<Notice>) {
-        let loaded = saved::load(&self.0.state_dir, &self.origin(), inner.rules.url);
-        let Some(Some(Saved { entries, read_at_ms })) = self.keep(loaded, notices) else {
-            return;
-        };
-        // Ids were distinct when this was saved, and the checksum holds.
-        if self.publish(&entries, &inner.disabled, Origin::Saved, notices).is_ok() {
-            (inner.entries, inner.origin) = (entries, Origin::Saved);
-            self.note_unopened(inner, notices);
-            self.0.status.read_at_ms.store(read_at_ms, Ordering::Relaxed);
-        }
     }
 
     /// Tells which webhooks cannot be opened, if they are other ones than were told last.
@@ -489,20 +454,6 @@ impl Store {
         status.loaded.store(true, Ordering::Relaxed);
         notices.push(Notice::Live { generation, webhooks, enabled, origin });
         Ok(())
-    }
-
-    /// A result of the state directory: its failure is told and counted, and nothing waits for it.
-    fn keep<T>(&self, result: Result<T, StateError>, notices: &mut Vec<Notice>) -> Option<T> {
-        result
-            .map_err(|error| {
-                self.0.status.count_error();
-                notices.push(Notice::State(Arc::new(error)));
-            })
-            .ok()
-    }
-
-    fn origin(&self) -> saved::Of<'_> {
-        saved::Of { store: &self.0.name, keys: self.0.backend.keys() }
     }
 
     fn stamps(&self, inner: &Inner) -> Stamps {

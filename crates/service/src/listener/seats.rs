@@ -140,3 +140,55 @@ impl<B> Drop for Watched<B> {
         (self.then)(&self.seat);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    /// Takes a seat whose connection ends only by force; the second value says whether it did.
+    fn sit(seats: &mut Seats) -> (Seat, Arc<()>) {
+        let (alive, mut own) = (Arc::new(()), None);
+        let held = Arc::clone(&alive);
+        seats.take(|seat| {
+            own = Some(seat);
+            async move {
+                let _held = held;
+                pending::<()>().await;
+            }
+        });
+        (own.unwrap(), alive)
+    }
+
+    fn is_open(alive: &Arc<()>) -> bool {
+        Arc::strong_count(alive) > 1
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_owes_us_something_for_the_longest_time_gives_way() {
+        let mut seats = Seats::new(3);
+        let (first, first_alive) = sit(&mut seats);
+        advance(Duration::from_secs(1)).await;
+        let (_second, second_alive) = sit(&mut seats);
+        advance(Duration::from_secs(1)).await;
+        let (third, third_alive) = sit(&mut seats);
+        assert!(!seats.has_room());
+        // The first one's answer is gone: it waits since now, and the second one for longest.
+        drop(first.going(Body::empty()));
+        assert!(seats.make_room().await);
+        assert!(seats.has_room());
+        assert!(is_open(&first_alive) && !is_open(&second_alive) && is_open(&third_alive));
+
+        let (fourth, fourth_alive) = sit(&mut seats);
+        // Those whose answer is being made stay, whatever the time.
+        let answers = [first, third, fourth].map(|seat| seat.going(Body::from("…")));
+        assert!(!seats.make_room().await);
+        assert!(is_open(&first_alive) && is_open(&third_alive) && is_open(&fourth_alive));
+        drop(answers);
+        assert!(seats.make_room().await);
+    }
+}
