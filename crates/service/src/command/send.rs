@@ -48,14 +48,13 @@ pub(crate) async fn run(asked: &Send, config: &Config) -> Result<(), Failed> {
 
 /// Publishes the event once it is known to be one.
 async fn publish(asked: &Send, config: &Config) -> Result<(), Failed> {
-    let now = Timestamp::try_from(SystemTime::now()).context("reading the clock")?;
     let body = match (&asked.file, &asked.kind) {
         // One byte more than an event may have, so that too large ones are told as such.
         (Some(path), _) => {
             let limit = u64::try_from(config.events.max_bytes).unwrap_or(u64::MAX);
             input::read(path, limit.saturating_add(1))?.into()
         }
-        (None, Some(kind)) => sample(kind, &asked.project, now)?,
+        (None, Some(kind)) => sample(kind, &asked.project, now()?)?,
         (None, None) => return Err(Failed::Usage("an event type or --file is needed".to_owned())),
     };
     let id = match &asked.id {
@@ -65,20 +64,24 @@ async fn publish(asked: &Send, config: &Config) -> Result<(), Failed> {
     let (catalog, limit) = (&config.events.catalog, config.events.max_bytes);
     let event = Event::parse(&body, Some(&id), catalog, limit)
         .map_err(|rejection| anyhow::anyhow!("this is no event ({rejection}); nothing was sent"))?;
+    let broker = wiring::broker(config)?;
+    let metrics = broker::Metrics::register(&Registry::new()).context("metrics")?;
+    // Its deliveries may disable webhooks that it matches: those are counted before.
+    let matching = matching(config, &event);
     let published = PublishedEvent {
         id: event.id().as_str().to_owned(),
         kind: event.kind().as_str().to_owned(),
         body,
-        at_ms: now.as_millisecond(),
+        at_ms: now()?.as_millisecond(),
     };
-    // Its deliveries may disable webhooks that it matches: those are counted before.
-    let matching = matching(config, &event);
-    let broker = wiring::broker(config)?;
-    let metrics = broker::Metrics::register(&Registry::new()).context("metrics")?;
     broker::publish_event(&broker, &published, &metrics)
         .await
         .with_context(|| format!("failed to publish to {}", broker.place()))?;
     tell(asked, &event, matching)
+}
+
+fn now() -> Result<Timestamp> {
+    Timestamp::try_from(SystemTime::now()).context("reading the clock")
 }
 
 /// The event is published; where the webhooks cannot be read here, serve may still do it.

@@ -14,6 +14,7 @@ use super::super::view::secret::{NewSecret, Shown, secret};
 use super::super::view::test_event::{TestEvent, test_event};
 use super::webhooks::kinds;
 use super::{dead, webhook_id};
+use crate::desk::duration;
 use crate::problem::{Problem, ProblemKind};
 
 pub(super) async fn ask_test(Path(id): Path<String>, asked: Asked) -> Answer {
@@ -138,14 +139,11 @@ pub(super) async fn ask_rotate(Path(id): Path<String>, asked: Asked) -> Answer {
 pub(super) async fn rotate(Path(id): Path<String>, form: Posted) -> Answer {
     // The form holds for what was seen, so that a reload of the answer does not rotate once more.
     let seen = form.fields.get("version");
-    let overlap = match form.fields.given("overlap") {
-        Some(word) => Some(time::length_of(&word).ok_or_else(|| {
-            let why = "choose how long the old secret goes on signing";
-            Problem::new(ProblemKind::InvalidRequest, why)
-        })?),
-        None => None,
-    };
-    let overlap = overlap.map(|ms| Duration::from_millis(ms.unsigned_abs()));
+    let overlap = form.fields.given("overlap").map(|word| duration(&word)).transpose();
+    let overlap = overlap.map_err(|why| {
+        let why = format!("how long the old secret goes on signing: {why}");
+        Problem::new(ProblemKind::InvalidRequest, why)
+    })?;
     let made = form.asked.desk.rotate(&webhook_id(&id)?, overlap, Some(seen), form.actor()).await;
     let made = made.map_err(|problem| match problem.kind {
         ProblemKind::Stale => Problem::new(
@@ -220,19 +218,23 @@ pub(super) async fn recover(Path(id): Path<String>, form: Posted) -> Answer {
 /// How long the old secret goes on signing: as the service is set, or some other usual time.
 fn overlap(usual: Duration) -> Choice<'static> {
     const HOUR: u64 = 3_600;
+    // What is said to the second is chosen to the second.
+    let usual = Duration::from_secs(usual.as_secs());
     let mut lengths: Vec<Duration> =
-        [1, 6, 24, 72, 168, 720].map(|hours| Duration::from_secs(hours * HOUR)).into();
-    if !usual.is_zero() {
-        lengths.push(usual);
-    }
+        [0, 1, 6, 24, 72, 168, 720].map(|hours| Duration::from_secs(hours * HOUR)).into();
+    lengths.push(usual);
     lengths.sort_unstable();
     lengths.dedup();
-    let value = |length: &Duration| format!("{}ms", length.as_millis());
+    let value = |length: Duration| format!("{}s", length.as_secs());
+    let name = |length: Duration| match length {
+        Duration::ZERO => "no time: the new one signs alone at once".to_owned(),
+        length => time::chosen(length),
+    };
     Choice {
         name: "overlap",
         label: "The old secret goes on signing for",
-        options: lengths.iter().map(|length| (value(length), time::chosen(*length))).collect(),
-        chosen: value(&usual),
+        options: lengths.iter().map(|length| (value(*length), name(*length))).collect(),
+        chosen: value(usual),
     }
 }
 
@@ -261,4 +263,27 @@ async fn draw_test(
         error: error.as_deref(),
     };
     Ok(test_event(&asked.frame, view))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_service_is_set_to_is_chosen() {
+        let values = |choice: &Choice<'_>| -> Vec<String> {
+            choice.options.iter().map(|(value, _)| value.clone()).collect()
+        };
+        for (usual, chosen, options) in
+            [("24h", "86400s", 7), ("0s", "0s", 7), ("90m", "5400s", 8), ("500us", "0s", 7)]
+        {
+            let choice = overlap(duration(usual).unwrap());
+            assert_eq!(
+                (choice.chosen.as_str(), choice.options.len()),
+                (chosen, options),
+                "{usual}"
+            );
+            assert_eq!(values(&choice).iter().filter(|value| *value == chosen).count(), 1);
+        }
+    }
 }
