@@ -294,15 +294,20 @@ fn of_one_event(hand: &Hand<'_>, webhook: &str, delivery: &str) {
     assert_eq!((gone.status, gone.header("location")), (303, &*there));
 }
 
+/// A stage with so many webhooks that take every event.
+async fn stage_of(webhooks: usize) -> Stage {
+    let tokens = format!("alice admin {ADMIN}");
+    Stage::new(|setup, receiver| {
+        let all = |n| Webhook::new(&format!("whk_{n}"), &receiver.url("/hook"));
+        (0..webhooks).fold(setup.set("admin.tokens", tokens), |setup, n| setup.webhook(all(n)))
+    })
+    .await
+}
+
 /// The deliveries of one event come in parts, and are not looked for among too many webhooks.
 #[tokio::test]
 async fn deliveries_of_one_event_come_in_parts() {
-    let tokens = format!("alice admin {ADMIN}");
-    let stage = Stage::new(|setup, receiver| {
-        let all = |n| Webhook::new(&format!("whk_{n}"), &receiver.url("/hook"));
-        (0..3).fold(setup.set("admin.tokens", tokens), |setup, n| setup.webhook(all(n)))
-    })
-    .await;
+    let stage = stage_of(3).await;
     let hand = Hand { program: &stage.program, token: ADMIN };
     for event in ["evt_1", "evt_2"] {
         stage.publish("domain.added", "prj_1", event).await;
@@ -329,16 +334,19 @@ async fn deliveries_of_one_event_come_in_parts() {
     problem(&hand.get(&elsewhere), 400, "invalid-cursor");
     stage.close().await;
 
-    let tokens = format!("alice admin {ADMIN}");
-    let stage = Stage::new(|setup, receiver| {
-        let all = |n| Webhook::new(&format!("whk_{n}"), &receiver.url("/hook"));
-        (0..1_001).fold(setup.set("admin.tokens", tokens), |setup, n| setup.webhook(all(n)))
-    })
-    .await;
+    let stage = stage_of(1_001).await;
     let hand = Hand { program: &stage.program, token: ADMIN };
     let told = problem(&hand.get("/deliveries?event=evt_1"), 400, "invalid-request");
     assert!(told["detail"].as_str().unwrap().contains("say of which webhook"), "{told}");
     assert_eq!(hand.get("/deliveries?event=evt_1&webhook=whk_7").status, 200);
+    let headers = format!("cookie: {}\r\n", sessions::sign_in(&stage.program));
+    let search = |text: &str| {
+        let path = format!("/admin/webhooks?q={text}");
+        loopback::request(stage.program.admin(), "GET", &path, &headers, "").unwrap().body
+    };
+    let unknown = search("evt_1");
+    assert!(unknown.contains("could not be found out: among more than 1000 webhooks"), "{unknown}");
+    assert!(search("whk_77").contains("/admin/webhooks/whk_77"));
     stage.close().await;
 }
 

@@ -14,6 +14,7 @@ use super::super::view::{list as listing, rows, webhook};
 use super::audit::rows_of;
 use super::{Page, webhook_id};
 use crate::desk::{AuditAsked, DeliveriesAsked, Found, MAX_PAGE, State as Enabled, WebhooksAsked};
+use crate::problem::Problem;
 
 /// Webhooks on one part of the list.
 const WEBHOOKS: u32 = 50;
@@ -26,7 +27,6 @@ pub(super) async fn list(asked: Asked) -> Answer {
     if asked.desk.delivery(search).await.is_ok() {
         return Ok(Reply::Go(format!("/admin/deliveries/{search}")));
     }
-    let of_event = of_event(&asked, search, state).await;
     let found = asked.desk.webhooks(&WebhooksAsked {
         search: asked.query.given("q"),
         state: match state {
@@ -37,6 +37,11 @@ pub(super) async fn list(asked: Asked) -> Answer {
         cursor: asked.query.given("cursor"),
         limit: WEBHOOKS,
     })?;
+    // To look for an event asks the log of every webhook: not for a search that finds some.
+    let of_event = match found.items.is_empty() {
+        true => of_event(&asked, search).await.map_err(|problem| problem.detail),
+        false => Ok(Vec::new()),
+    };
     let ids: Vec<WebhookId> = found.items.iter().map(|found| found.webhook.id.clone()).collect();
     // Health is a help: without the log the list is shown all the same.
     let hours = asked.desk.hours(&ids, asked.frame.now_ms - 24 * HOUR_MS).await.ok();
@@ -66,14 +71,12 @@ pub(super) async fn list(asked: Asked) -> Answer {
     Ok(Reply::Screen(listing::list(&asked.frame, &view)))
 }
 
-/// Deliveries of the event with this id. Like health they are a help: without the log there are none.
-async fn of_event(asked: &Asked, id: &str, state: &str) -> Vec<DeliveryRow> {
-    let Some(event) = EventId::try_new(id).ok().filter(|_| state.is_empty()) else {
-        return Vec::new();
-    };
+/// Deliveries of the event with this id.
+async fn of_event(asked: &Asked, id: &str) -> Result<Vec<DeliveryRow>, Problem> {
+    let Ok(event) = EventId::try_new(id) else { return Ok(Vec::new()) };
     let deliveries =
         DeliveriesAsked { event: Some(event), limit: MAX_PAGE, ..DeliveriesAsked::default() };
-    asked.desk.deliveries(&deliveries).await.map(|listed| listed.items).unwrap_or_default()
+    Ok(asked.desk.deliveries(&deliveries).await?.items)
 }
 
 pub(super) async fn deliveries(Path(id): Path<String>, asked: Asked) -> Answer {

@@ -20,8 +20,8 @@ pub(crate) struct List<'a> {
     pub(crate) items: Vec<Item<'a>>,
     /// Why nobody knows which there are; `None` where they were read.
     pub(crate) unread: Option<String>,
-    /// Deliveries of the event that is searched for.
-    pub(crate) of_event: Vec<DeliveryRow>,
+    /// Deliveries of the event that is searched for, where no webhook is found; or why nobody knows.
+    pub(crate) of_event: Result<Vec<DeliveryRow>, String>,
     /// How many there are.
     pub(crate) total: usize,
     /// What is searched for.
@@ -74,9 +74,9 @@ pub(crate) fn list(frame: &Frame, view: &List<'_>) -> Markup {
                 (first_steps(frame))
             } @else {
                 (filters(view))
-                @if !view.of_event.is_empty() { (of_event(frame, view)) }
-                @if view.of_event.is_empty() || !view.items.is_empty() {
-                    section.card aria-label="Webhooks" data-every="10" { (webhooks(frame, view)) }
+                @match &view.of_event {
+                    Ok(deliveries) if !deliveries.is_empty() => (of_event(frame, view.search, deliveries)),
+                    _ => section.card aria-label="Webhooks" data-every="10" { (webhooks(frame, view)) },
                 }
             }
         },
@@ -171,8 +171,12 @@ fn webhooks(frame: &Frame, view: &List<'_>) -> Markup {
             div.empty {
                 (icon(Icon::Search))
                 h2 { "No webhook fits" }
-                p { "Nothing has this in its URL, description or id, and no event or delivery that the \
-                     log remembers has this id." }
+                @match &view.of_event {
+                    Ok(_) => p { "Nothing has this in its URL, description or id, and no event or delivery \
+                                  that the log remembers has this id." },
+                    Err(why) => p { "Nothing has this in its URL, description or id. Whether an event or a \
+                                     delivery has it could not be found out: " (why) "." },
+                }
                 div.actions { a.button href="/admin/webhooks" { "Show all" } }
             }
         } @else {
@@ -183,17 +187,17 @@ fn webhooks(frame: &Frame, view: &List<'_>) -> Markup {
 }
 
 /// What became of the event whose id is searched for.
-fn of_event(frame: &Frame, view: &List<'_>) -> Markup {
+fn of_event(frame: &Frame, event: &str, deliveries: &[DeliveryRow]) -> Markup {
     html! {
         section.card aria-labelledby="of-event" {
             div.head {
                 h2 id="of-event" { "Deliveries of the event" }
-                code.small { (view.search) }
+                code.small { (event) }
             }
             table.rows {
                 caption.vh { "Deliveries of the event" }
                 thead { (rows::titles()) }
-                tbody { @for delivery in &view.of_event { (rows::row_of_event(delivery, frame.now_ms)) } }
+                tbody { @for delivery in deliveries { (rows::row_of_event(delivery, frame.now_ms)) } }
             }
         }
     }

@@ -35,7 +35,7 @@ fn screens() -> Vec<Screen> {
 
 fn list_of<'a>(items: Vec<list::Item<'a>>, total: usize) -> list::List<'a> {
     let next = (total > items.len()).then(|| "/admin/webhooks?cursor=c".to_owned());
-    let of_event = Vec::new();
+    let of_event = Ok(Vec::new());
     list::List { items, unread: None, of_event, total, search: "", state: "", first: None, next }
 }
 
@@ -70,12 +70,15 @@ fn lists() -> Vec<Screen> {
     let unread = list::List { unread: Some(EVIL.to_owned()), ..list_of(Vec::new(), 0) };
     let nothing = list::List { search: EVIL, ..list_of(Vec::new(), 5) };
     let row = |n, state| sample::row(n, state);
-    let of_event = vec![row(1, DeliveryState::Delivered), row(2, DeliveryState::Dead)];
+    let of_event = Ok(vec![row(1, DeliveryState::Delivered), row(2, DeliveryState::Dead)]);
     let event = list::List { search: EVIL, of_event, ..list_of(Vec::new(), 5) };
+    let unknown =
+        list::List { search: EVIL, of_event: Err(EVIL.to_owned()), ..list_of(Vec::new(), 5) };
     vec![
         ("list", list::list(&sample::frame(), &list_of(items.clone(), 312))),
         ("list-empty", list::list(&sample::frame(), &list_of(Vec::new(), 0))),
         ("list-nothing", list::list(&role, &nothing)),
+        ("list-unknown", list::list(&role, &unknown)),
         ("list-event", list::list(&sample::frame(), &event)),
         ("list-unread", list::list(&read_only, &unread)),
         ("list-read-only", list::list(&read_only, &list_of(items, 5))),
